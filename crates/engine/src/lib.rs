@@ -1,1 +1,3 @@
-//! stub
+//! lockstep-engine: does. Async; no HTTP server.
+
+pub mod store;

@@ -1,0 +1,167 @@
+//! A database connection: where users and their passwords live.
+
+use serde_json::{Map, Value, json};
+
+use super::document::Document;
+use crate::ids::ConnectionId;
+use crate::time::Timestamp;
+
+/// The name of the connection that every tenant starts with.
+pub const DEFAULT_CONNECTION: &str = "Username-Password-Authentication";
+
+/// A connection, as the Management API stores it (contract/management-api.md 9).
+#[derive(Clone, Debug)]
+pub struct Connection {
+    /// Its id.
+    pub id: ConnectionId,
+    /// Its unique name; also the realm.
+    pub name: String,
+    /// The document of the wire, without `id`, `name` and `enabled_clients`.
+    pub data: Document,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was changed last.
+    pub updated_at: Timestamp,
+}
+
+/// How strong a password has to be (contract/management-api.md 9, `passwordPolicy`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PasswordPolicy {
+    /// Least number of characters.
+    pub min_length: usize,
+    /// How many of the four kinds of characters it must have.
+    pub kinds: usize,
+    /// The longest run of one character that is allowed; none: any.
+    pub max_run: Option<usize>,
+}
+
+/// The `options` of a new database connection.
+pub fn default_options() -> Map<String, Value> {
+    let Value::Object(options) = json!({
+        "mfa": {"active": true, "return_enroll_settings": true},
+        "passwordPolicy": "good",
+        "strategy_version": 2,
+        "brute_force_protection": true,
+        "authentication_methods": {
+            "password": {"enabled": true, "api_behavior": "required", "signup_behavior": "allow"},
+            "passkey": {"enabled": false}, "email_otp": {"enabled": false}, "phone_otp": {"enabled": false}
+        },
+        "passkey_options": {
+            "challenge_ui": "both", "progressive_enrollment_enabled": true, "local_enrollment_enabled": true
+        }
+    }) else {
+        return Map::new();
+    };
+    options
+}
+
+impl Connection {
+    /// Returns whether it can be used.
+    pub fn is_active(&self) -> bool {
+        self.data.flag("authentication.active").unwrap_or(true)
+    }
+
+    /// Returns whether people may sign themselves up.
+    pub fn allows_signup(&self) -> bool {
+        !self.data.flag("options.disable_signup").unwrap_or(false)
+            && self.data.text("options.authentication_methods.password.signup_behavior") != Some("block")
+    }
+
+    /// Returns whether every user has a user name beside the e-mail address.
+    pub fn requires_username(&self) -> bool {
+        self.data.flag("options.requires_username").unwrap_or(false)
+            || self.data.flag("options.attributes.username.identifier.active").unwrap_or(false)
+    }
+
+    /// Returns the least and the greatest length of a user name.
+    pub fn username_length(&self) -> (usize, usize) {
+        let at = |path: &str| self.data.int(path).and_then(|n| usize::try_from(n).ok());
+        (
+            at("options.validation.username.min").unwrap_or(1),
+            at("options.validation.username.max").unwrap_or(15),
+        )
+    }
+
+    /// Returns whether the tenant's MFA policy applies to its users.
+    pub fn mfa_active(&self) -> bool {
+        self.data.flag("options.mfa.active").unwrap_or(true)
+    }
+
+    /// Returns how strong its passwords have to be.
+    pub fn password_policy(&self) -> PasswordPolicy {
+        let (min_length, kinds, max_run) = match self.data.text("options.passwordPolicy").unwrap_or("none") {
+            "low" => (6, 0, None),
+            "fair" => (8, 3, None),
+            "good" => (8, 3, None),
+            "excellent" => (10, 3, Some(2)),
+            _ => (1, 0, None),
+        };
+        let own = self
+            .data
+            .int("options.password_complexity_options.min_length")
+            .and_then(|n| usize::try_from(n).ok());
+        PasswordPolicy { min_length: own.unwrap_or(min_length), kinds, max_run }
+    }
+}
+
+/// One requirement on a password and whether it is met, for the sign-up page and the `rules` of `PasswordStrengthError`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PasswordRule {
+    /// At least this many characters.
+    Length(usize),
+    /// At least this many of the four kinds; which of them it has: lower, upper, digit, special.
+    Kinds(usize, [bool; 4]),
+    /// No more than this many identical characters in a row.
+    Run(usize),
+}
+
+impl PasswordPolicy {
+    /// Returns the requirements, each with whether `password` meets it.
+    pub fn check(&self, password: &str) -> Vec<(PasswordRule, bool)> {
+        let has = |test: fn(&char) -> bool| password.chars().any(|c| test(&c));
+        let kinds = [
+            has(|c| c.is_lowercase()),
+            has(|c| c.is_uppercase()),
+            has(char::is_ascii_digit),
+            has(|c| !c.is_alphanumeric()),
+        ];
+        let mut rules =
+            vec![(PasswordRule::Length(self.min_length), password.chars().count() >= self.min_length)];
+        if self.kinds > 0 {
+            let met = kinds.iter().filter(|k| **k).count() >= self.kinds;
+            rules.push((PasswordRule::Kinds(self.kinds, kinds), met));
+        }
+        if let Some(max) = self.max_run {
+            let chars: Vec<char> = password.chars().collect();
+            let run = chars.chunk_by(|a, b| a == b).map(<[char]>::len).max().unwrap_or(0);
+            rules.push((PasswordRule::Run(max), run <= max));
+        }
+        rules
+    }
+
+    /// Returns whether `password` meets all requirements.
+    pub fn accepts(&self, password: &str) -> bool {
+        self.check(password).iter().all(|(_, met)| *met)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn good_wants_eight_characters_of_three_kinds() {
+        let good = PasswordPolicy { min_length: 8, kinds: 3, max_run: None };
+        assert!(good.accepts("Pw-ana-1!"));
+        assert!(good.accepts("passpass$12$12"));
+        assert!(!good.accepts("password"));
+        assert!(!good.accepts("Pw-1"));
+    }
+
+    #[test]
+    fn excellent_refuses_long_runs() {
+        let excellent = PasswordPolicy { min_length: 10, kinds: 3, max_run: Some(2) };
+        assert!(!excellent.accepts("Aaaa-12345"));
+        assert!(excellent.accepts("Aab-123456"));
+    }
+}

@@ -1,0 +1,13 @@
+//! Plain data with its own rules.
+//!
+//! What the Management API configures (clients, APIs, connections, tenant settings) is kept as the JSON document of the
+//! wire, so that nothing a tool wrote is lost, and read through typed accessors.
+
+pub mod client;
+pub mod connection;
+pub mod document;
+pub mod log_event;
+pub mod message;
+pub mod resource_server;
+pub mod settings;
+pub mod user;

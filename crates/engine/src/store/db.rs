@@ -1,0 +1,442 @@
+//! The door to the database: SQLite and PostgreSQL behind one small interface.
+//!
+//! One SQL text with `$n` serves both. Only integers, text and blobs go through: booleans are 0 and 1, times are
+//! milliseconds, JSON is text that SQL never looks into. Everything above this file is unaware of which one it is.
+
+use std::path::Path;
+use std::time::Duration;
+
+use lockstep_core::ids;
+use lockstep_core::time::Timestamp;
+use sqlx::pool::PoolConnection;
+use sqlx::postgres::{PgArguments, PgPool, PgPoolOptions, PgRow};
+use sqlx::query::Query;
+use sqlx::sqlite::{
+    SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow,
+    SqliteSynchronous,
+};
+use sqlx::{AssertSqlSafe, Executor, Postgres, Row as _, Sqlite, Transaction};
+
+/// Which database it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Backend {
+    /// SQLite, in a file or in memory.
+    Sqlite,
+    /// PostgreSQL.
+    Postgres,
+}
+
+/// What went wrong in the database.
+#[derive(Debug, thiserror::Error)]
+pub enum DbError {
+    /// A unique key is taken already.
+    #[error("a row with this key exists already")]
+    Conflict,
+    /// A referenced row is not there.
+    #[error("a referenced row does not exist")]
+    Missing,
+    /// What a column holds is not what was written there: a wrong master key, or a damaged file.
+    #[error("stored data cannot be read: {0}")]
+    Corrupt(String),
+    /// Anything else.
+    #[error(transparent)]
+    Sqlx(sqlx::Error),
+}
+
+impl From<sqlx::Error> for DbError {
+    fn from(error: sqlx::Error) -> Self {
+        match error.as_database_error() {
+            Some(e) if e.is_unique_violation() => Self::Conflict,
+            Some(e) if e.is_foreign_key_violation() => Self::Missing,
+            _ => Self::Sqlx(error),
+        }
+    }
+}
+
+impl From<serde_json::Error> for DbError {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Corrupt(error.to_string())
+    }
+}
+
+/// A database, shared by all requests.
+#[derive(Clone, Debug)]
+pub struct Db {
+    pools: Pools,
+}
+
+#[derive(Clone, Debug)]
+enum Pools {
+    /// One writer, so that writers queue here and not inside SQLite; in memory both are the same single connection.
+    Sqlite {
+        read: SqlitePool,
+        write: SqlitePool,
+    },
+    Postgres(PgPool),
+}
+
+static SQLITE_MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("src/store/migrations/sqlite");
+static POSTGRES_MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("src/store/migrations/postgres");
+
+impl Db {
+    /// Opens (and makes, if need be) the SQLite file at `path`.
+    pub async fn sqlite(path: &Path) -> Result<Self, DbError> {
+        let options = sqlite_options(SqliteConnectOptions::new().filename(path).create_if_missing(true))
+            .journal_mode(SqliteJournalMode::Wal)
+            // An acknowledged write survives a power cut: sync at each commit, not only at checkpoints.
+            .synchronous(SqliteSynchronous::Full);
+        let write = SqlitePoolOptions::new()
+            .max_connections(1)
+            .test_before_acquire(false)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .connect_with(options.clone())
+            .await?;
+        let read = SqlitePoolOptions::new()
+            .max_connections(4)
+            .test_before_acquire(false)
+            .connect_lazy_with(options.read_only(true));
+        Ok(Self { pools: Pools::Sqlite { read, write } })
+    }
+
+    /// Makes an empty SQLite database in memory; it lives as long as this value.
+    pub async fn memory() -> Result<Self, DbError> {
+        let options =
+            sqlite_options(SqliteConnectOptions::new().in_memory(true)).synchronous(SqliteSynchronous::Off);
+        let pool = SqlitePoolOptions::new()
+            .max_connections(1)
+            .min_connections(1)
+            .test_before_acquire(false)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .connect_with(options)
+            .await?;
+        Ok(Self { pools: Pools::Sqlite { read: pool.clone(), write: pool } })
+    }
+
+    /// Connects to the PostgreSQL database at `url`, with up to `connections` at a time.
+    pub async fn postgres(url: &str, connections: u32) -> Result<Self, DbError> {
+        let pool = PgPoolOptions::new()
+            .max_connections(connections)
+            .acquire_timeout(Duration::from_secs(10))
+            .test_before_acquire(false)
+            .connect(url)
+            .await?;
+        Ok(Self { pools: Pools::Postgres(pool) })
+    }
+
+    /// Brings the schema up to date. Safe to call from several processes at once.
+    pub async fn migrate(&self) -> Result<(), sqlx::migrate::MigrateError> {
+        match &self.pools {
+            Pools::Sqlite { write, .. } => SQLITE_MIGRATIONS.run(write).await,
+            Pools::Postgres(pool) => POSTGRES_MIGRATIONS.run(pool).await,
+        }
+    }
+
+    /// Returns which database it is.
+    pub fn backend(&self) -> Backend {
+        match self.pools {
+            Pools::Sqlite { .. } => Backend::Sqlite,
+            Pools::Postgres(_) => Backend::Postgres,
+        }
+    }
+
+    /// Takes a connection for reading. Hold one at a time: a second one in the same task can wait for the first for ever.
+    pub async fn read(&self) -> Result<Conn, DbError> {
+        Ok(Conn(match &self.pools {
+            Pools::Sqlite { read, .. } => Inner::Sqlite(read.acquire().await?),
+            Pools::Postgres(pool) => Inner::Postgres(pool.acquire().await?),
+        }))
+    }
+
+    /// Begins a transaction for writing. Dropped without [`Conn::commit`], it is rolled back.
+    pub async fn write(&self) -> Result<Conn, DbError> {
+        Ok(Conn(match &self.pools {
+            // IMMEDIATE takes the write lock now: a later upgrade could fail with "busy" after work was done.
+            Pools::Sqlite { write, .. } => Inner::SqliteTx(write.begin_with("BEGIN IMMEDIATE").await?),
+            Pools::Postgres(pool) => Inner::PostgresTx(pool.begin().await?),
+        }))
+    }
+
+    /// Waits for running statements and closes all connections.
+    pub async fn close(&self) {
+        match &self.pools {
+            Pools::Sqlite { read, write } => {
+                read.close().await;
+                write.close().await;
+            }
+            Pools::Postgres(pool) => pool.close().await,
+        }
+    }
+
+    /// Returns the raw SQLite writer, for copying a whole database (snapshot, backup).
+    pub(crate) fn sqlite_writer(&self) -> Option<&SqlitePool> {
+        match &self.pools {
+            Pools::Sqlite { write, .. } => Some(write),
+            Pools::Postgres(_) => None,
+        }
+    }
+}
+
+fn sqlite_options(options: SqliteConnectOptions) -> SqliteConnectOptions {
+    options.foreign_keys(true).busy_timeout(Duration::from_secs(10)).statement_cache_capacity(256)
+}
+
+/// A connection, or a transaction, of either database.
+#[derive(Debug)]
+pub struct Conn(Inner);
+
+#[derive(Debug)]
+enum Inner {
+    Sqlite(PoolConnection<Sqlite>),
+    SqliteTx(Transaction<'static, Sqlite>),
+    Postgres(PoolConnection<Postgres>),
+    PostgresTx(Transaction<'static, Postgres>),
+}
+
+macro_rules! on_connection {
+    ($self:ident, $sql:expr, $values:expr, |$query:ident, $conn:ident| $body:expr) => {
+        match &mut $self.0 {
+            Inner::Sqlite(c) => {
+                let ($query, $conn) = (bind_sqlite(sqlx::query($sql), $values), &mut **c);
+                $body
+            }
+            Inner::SqliteTx(c) => {
+                let ($query, $conn) = (bind_sqlite(sqlx::query($sql), $values), &mut **c);
+                $body
+            }
+            Inner::Postgres(c) => {
+                let ($query, $conn) = (bind_postgres(sqlx::query($sql), $values), &mut **c);
+                $body
+            }
+            Inner::PostgresTx(c) => {
+                let ($query, $conn) = (bind_postgres(sqlx::query($sql), $values), &mut **c);
+                $body
+            }
+        }
+    };
+}
+
+impl Conn {
+    /// Runs a statement and returns how many rows it changed.
+    pub async fn execute(&mut self, sql: &'static str, values: Vec<Value>) -> Result<u64, DbError> {
+        on_connection!(self, sql, values, |query, conn| Ok(conn.execute(query).await?.rows_affected()))
+    }
+
+    /// Returns the first row, if there is one.
+    pub async fn fetch_optional(
+        &mut self,
+        sql: &'static str,
+        values: Vec<Value>,
+    ) -> Result<Option<Row>, DbError> {
+        on_connection!(self, sql, values, |query, conn| Ok(conn.fetch_optional(query).await?.map(Row::from)))
+    }
+
+    /// Returns all rows.
+    pub async fn fetch_all(&mut self, sql: &'static str, values: Vec<Value>) -> Result<Vec<Row>, DbError> {
+        on_connection!(self, sql, values, |query, conn| {
+            Ok(conn.fetch_all(query).await?.into_iter().map(Row::from).collect())
+        })
+    }
+
+    /// Returns the rows of a statement put together at run time. For `store/search.rs` only: the text must come from our
+    /// own constants, never from a caller; what a caller gave goes into `values`.
+    pub(super) async fn fetch_all_built(
+        &mut self,
+        sql: String,
+        values: Vec<Value>,
+    ) -> Result<Vec<Row>, DbError> {
+        on_connection!(self, AssertSqlSafe(sql), values, |query, conn| {
+            Ok(conn.fetch_all(query).await?.into_iter().map(Row::from).collect())
+        })
+    }
+
+    /// Makes the transaction's changes lasting.
+    pub async fn commit(self) -> Result<(), DbError> {
+        match self.0 {
+            Inner::SqliteTx(tx) => Ok(tx.commit().await?),
+            Inner::PostgresTx(tx) => Ok(tx.commit().await?),
+            Inner::Sqlite(_) | Inner::Postgres(_) => Ok(()),
+        }
+    }
+}
+
+/// A value on its way into a statement.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    /// A 64-bit integer, boolean or time, or null.
+    Int(Option<i64>),
+    /// Text or null.
+    Text(Option<String>),
+    /// Bytes or null.
+    Blob(Option<Vec<u8>>),
+}
+
+type SqliteQuery<'q> = Query<'q, Sqlite, SqliteArguments>;
+type PostgresQuery<'q> = Query<'q, Postgres, PgArguments>;
+
+fn bind_sqlite(mut query: SqliteQuery<'_>, values: Vec<Value>) -> SqliteQuery<'_> {
+    for value in values {
+        query = match value {
+            Value::Int(v) => query.bind(v),
+            Value::Text(v) => query.bind(v),
+            Value::Blob(v) => query.bind(v),
+        };
+    }
+    query
+}
+
+fn bind_postgres(mut query: PostgresQuery<'_>, values: Vec<Value>) -> PostgresQuery<'_> {
+    for value in values {
+        query = match value {
+            Value::Int(v) => query.bind(v),
+            Value::Text(v) => query.bind(v),
+            Value::Blob(v) => query.bind(v),
+        };
+    }
+    query
+}
+
+/// Something that can go into a statement.
+pub trait ToValue {
+    /// The null of this type; PostgreSQL wants to know which it is.
+    const NULL: Value;
+    /// Returns the value.
+    fn to_value(&self) -> Value;
+}
+
+macro_rules! to_value {
+    ($($type:ty: $variant:ident, |$v:ident| $make:expr;)*) => {$(
+        impl ToValue for $type {
+            const NULL: Value = Value::$variant(None);
+            fn to_value(&self) -> Value {
+                let $v = self;
+                Value::$variant(Some($make))
+            }
+        }
+    )*};
+}
+
+to_value! {
+    i64: Int, |v| *v;
+    u32: Int, |v| i64::from(*v);
+    bool: Int, |v| i64::from(*v);
+    Timestamp: Int, |v| v.as_millis();
+    str: Text, |v| v.to_owned();
+    String: Text, |v| v.clone();
+    Vec<u8>: Blob, |v| v.clone();
+    [u8]: Blob, |v| v.to_vec();
+    serde_json::Value: Text, |v| v.to_string();
+    ids::UserId: Text, |v| v.as_str().to_owned();
+    ids::ClientId: Text, |v| v.as_str().to_owned();
+    ids::ConnectionId: Text, |v| v.as_str().to_owned();
+    ids::ClientGrantId: Text, |v| v.as_str().to_owned();
+    ids::ResourceServerId: Text, |v| v.as_str().to_owned();
+    ids::AuthenticatorId: Text, |v| v.as_str().to_owned();
+    ids::TicketId: Text, |v| v.as_str().to_owned();
+    ids::SessionId: Text, |v| v.as_str().to_owned();
+    ids::TransactionId: Text, |v| v.as_str().to_owned();
+    ids::ConsentId: Text, |v| v.as_str().to_owned();
+    ids::GrantId: Text, |v| v.as_str().to_owned();
+    ids::KeyId: Text, |v| v.as_str().to_owned();
+    ids::LogId: Text, |v| v.as_str().to_owned();
+    ids::MessageId: Text, |v| v.as_str().to_owned();
+    ids::RememberedBrowserId: Text, |v| v.as_str().to_owned();
+    ids::DecisionId: Text, |v| v.as_str().to_owned();
+}
+
+impl<T: ToValue + ?Sized> ToValue for &T {
+    const NULL: Value = T::NULL;
+    fn to_value(&self) -> Value {
+        (**self).to_value()
+    }
+}
+
+impl<T: ToValue> ToValue for Option<T> {
+    const NULL: Value = T::NULL;
+    fn to_value(&self) -> Value {
+        self.as_ref().map_or(T::NULL, ToValue::to_value)
+    }
+}
+
+/// Makes the list of a statement's values: `values![user_id, now, name.as_deref()]`.
+#[macro_export]
+macro_rules! values {
+    ($($value:expr),* $(,)?) => {
+        vec![$($crate::store::db::ToValue::to_value(&$value)),*]
+    };
+}
+
+/// A row of either database.
+#[derive(Debug)]
+pub struct Row(RowInner);
+
+#[derive(Debug)]
+enum RowInner {
+    Sqlite(SqliteRow),
+    Postgres(PgRow),
+}
+
+impl From<SqliteRow> for Row {
+    fn from(row: SqliteRow) -> Self {
+        Self(RowInner::Sqlite(row))
+    }
+}
+
+impl From<PgRow> for Row {
+    fn from(row: PgRow) -> Self {
+        Self(RowInner::Postgres(row))
+    }
+}
+
+impl Row {
+    /// Returns the column of that name.
+    pub fn get<T: Column>(&self, column: &'static str) -> Result<T, DbError> {
+        T::read(self, column)
+    }
+
+    /// Returns a text column parsed as JSON.
+    pub fn json<T: serde::de::DeserializeOwned>(&self, column: &'static str) -> Result<T, DbError> {
+        let text: String = self.get(column)?;
+        serde_json::from_str(&text).map_err(|e| DbError::Corrupt(format!("column {column}: {e}")))
+    }
+}
+
+/// Something that can come out of a row.
+pub trait Column: Sized {
+    /// Reads the column.
+    fn read(row: &Row, column: &'static str) -> Result<Self, DbError>;
+}
+
+macro_rules! column {
+    ($($type:ty),*) => {$(
+        impl Column for $type {
+            fn read(row: &Row, column: &'static str) -> Result<Self, DbError> {
+                Ok(match &row.0 {
+                    RowInner::Sqlite(r) => r.try_get(column)?,
+                    RowInner::Postgres(r) => r.try_get(column)?,
+                })
+            }
+        }
+    )*};
+}
+
+column!(i64, String, Vec<u8>, Option<i64>, Option<String>, Option<Vec<u8>>);
+
+impl Column for bool {
+    fn read(row: &Row, column: &'static str) -> Result<Self, DbError> {
+        Ok(row.get::<i64>(column)? != 0)
+    }
+}
+
+impl Column for Timestamp {
+    fn read(row: &Row, column: &'static str) -> Result<Self, DbError> {
+        row.get(column).map(Self::from_millis)
+    }
+}
+
+impl Column for Option<Timestamp> {
+    fn read(row: &Row, column: &'static str) -> Result<Self, DbError> {
+        Ok(row.get::<Option<i64>>(column)?.map(Timestamp::from_millis))
+    }
+}
