@@ -3,8 +3,10 @@
 //! Pure and synchronous: values in, values out. No async, no I/O, no clock of its own. In reading order:
 //!
 //! - [`ids`], [`time`], [`random`], [`env`]: identifiers, points in time, chance, and what pure code may know of the world.
+//! - [`crypto`]: keys and tokens, password hashes, sealed secrets.
 //! - [`model`]: plain data with its own rules: clients, users, settings …
 
+pub mod crypto;
 pub mod env;
 pub mod ids;
 pub mod model;
