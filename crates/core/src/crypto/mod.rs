@@ -1,9 +1,11 @@
-//! Cryptography: the few doors through which the rest of Lockstep hashes, signs and seals.
+//! Cryptography: the few doors through which the rest of Lockstep signs, hashes and seals.
 //!
+//! - [`jose`] has keys, JSON Web Tokens and the checks of their claims;
 //! - [`hasher`] keeps passwords;
 //! - [`seal`] keeps secrets at rest;
 //! - [`digest`] hashes one-time secrets and compares without leaking.
 
 pub mod digest;
 pub mod hasher;
+pub mod jose;
 pub mod seal;
