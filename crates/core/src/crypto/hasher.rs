@@ -296,7 +296,7 @@ mod tests {
 
     #[test]
     fn imported_bcrypt_verifies_and_asks_for_a_rehash() {
-        // Vectors of the OpenBSD and crypt_blowfish test programs.
+        // Vectors of the crypt_blowfish test program; for ASCII passwords 2a and 2b are the same function.
         for (text, password) in [
             ("$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW", "U*U"),
             ("$2b$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW", "U*U"),
