@@ -5,9 +5,13 @@
 //! - [`ids`], [`time`], [`random`], [`env`]: identifiers, points in time, chance, and what pure code may know of the world.
 //! - [`crypto`]: keys and tokens, password hashes, sealed secrets.
 //! - [`model`]: plain data with its own rules: clients, users, settings …
+//! - [`factors`]: the second factors, one folder each; read its first page, then `totp`.
+//! - [`assurance`]: from what was proven to what tokens say: `acr`, `amr`, `auth_time`.
 
+pub mod assurance;
 pub mod crypto;
 pub mod env;
+pub mod factors;
 pub mod ids;
 pub mod model;
 pub mod random;

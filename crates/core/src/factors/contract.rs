@@ -1,0 +1,214 @@
+//! The cases that every factor must pass. A new factor adds one [`Sample`].
+
+use super::*;
+use crate::env::Issuer;
+
+/// What the cases need of one factor.
+struct Sample {
+    kind: FactorKind,
+    /// Enrols a user; returns the authenticator and a device that answers at a moment.
+    enrol: fn(&UserId, &mut Env) -> (Authenticator, Device),
+    wrong: &'static str,
+}
+
+type Device = Box<dyn Fn(Timestamp) -> Input>;
+
+const SAMPLES: &[Sample] = &[
+    Sample { kind: FactorKind::Totp, enrol: totp_app, wrong: "000000" },
+    Sample { kind: FactorKind::RecoveryCode, enrol: written_down, wrong: "AAAAAAAAAAAAAAAAAAAAAAAA" },
+];
+
+fn begin(kind: FactorKind, user: &UserId, env: &mut Env) -> (Draft, Shown) {
+    let ask = EnrolAsk {
+        user: user.clone(),
+        issuer: "Acme".into(),
+        account: "ana@example.com".into(),
+        profile: Profile::Faithful,
+    };
+    let draft = begin_enrolment(kind, &ask, env).unwrap();
+    let shown = shown(&draft).unwrap();
+    (draft, shown)
+}
+
+fn totp_app(user: &UserId, env: &mut Env) -> (Authenticator, Device) {
+    let (draft, shown) = begin(FactorKind::Totp, user, env);
+    let Shown::Totp { uri, .. } = shown else { panic!("shows a QR code") };
+    let app = totp::device::AuthenticatorApp::scan(&uri).unwrap();
+    let enrolled = confirm(&draft, &Input::code(app.code_at(env.now)), env).unwrap();
+    (enrolled.authenticator, Box::new(move |now| Input::code(app.code_at(now))))
+}
+
+fn written_down(user: &UserId, env: &mut Env) -> (Authenticator, Device) {
+    let (draft, shown) = begin(FactorKind::RecoveryCode, user, env);
+    let Shown::RecoveryCode(code) = shown else { panic!("shows the code") };
+    let enrolled = confirm(&draft, &Input::Saved, env).unwrap();
+    (enrolled.authenticator, Box::new(move |_| Input::code(code.clone())))
+}
+
+fn env() -> Env {
+    let mut env =
+        Env::new(Timestamp::from_secs(1_234_567_890), Issuer::parse("https://lockstep.test/").unwrap());
+    // The same draws in each run: no drawn seed happens to make the wrong answer right.
+    env.rng = Box::new(crate::random::SeededRng::new(1));
+    env
+}
+
+fn user(name: &str) -> UserId {
+    UserId::trusted(format!("auth0|{name}"))
+}
+
+/// Runs a case for each factor, with Ana enrolled and five minutes gone by.
+fn each(case: impl Fn(&Sample, Authenticator, Device, Env)) {
+    for sample in SAMPLES {
+        let mut env = env();
+        let (on, device) = (sample.enrol)(&user("ana"), &mut env);
+        env.now = env.now + Span::minutes(5);
+        case(sample, on, device, env);
+    }
+}
+
+fn ask(on: &Authenticator, env: &mut Env) -> Challenge {
+    begin_challenge(&user("ana"), on, Profile::Faithful, env).unwrap()
+}
+
+#[test]
+fn every_factor_has_a_sample() {
+    assert!(ALL.iter().all(|kind| SAMPLES.iter().any(|sample| sample.kind == *kind)));
+}
+
+#[test]
+fn the_right_answer_passes_for_its_user() {
+    each(|sample, on, device, mut env| {
+        let asked = ask(&on, &mut env);
+        let Verdict::Passed(passed) = verify(Some(&on), &asked, &device(env.now), &env) else {
+            panic!("{} refuses the right answer", sample.kind)
+        };
+        assert_eq!((passed.user(), passed.authenticator()), (&user("ana"), &on.id));
+        assert_eq!(passed.method().kind, Some(sample.kind.factor_type()));
+        assert_eq!(passed.method().at, env.now);
+    });
+}
+
+#[test]
+fn a_wrong_answer_does_not_pass() {
+    each(|sample, on, _, mut env| {
+        let asked = ask(&on, &mut env);
+        assert!(matches!(verify(Some(&on), &asked, &Input::code(sample.wrong), &env), Verdict::Wrong));
+        assert!(matches!(verify(Some(&on), &asked, &Input::code(""), &env), Verdict::Malformed));
+        assert!(matches!(verify(Some(&on), &asked, &Input::Saved, &env), Verdict::Malformed));
+    });
+}
+
+#[test]
+fn an_answer_counts_once() {
+    each(|sample, mut on, device, mut env| {
+        let asked = ask(&on, &mut env);
+        let answer = device(env.now);
+        let Verdict::Passed(passed) = verify(Some(&on), &asked, &answer, &env) else { panic!("right") };
+        // What the store does with it; a factor that spends nothing may be answered twice.
+        let left = match passed.spend() {
+            Some(Spend::Step(step)) => {
+                on.spent_step = Some(step);
+                Some(&on)
+            }
+            Some(Spend::Once) => None,
+            None => panic!("{} spends nothing", sample.kind),
+        };
+        let again = verify(left, &asked, &answer, &env);
+        assert!(matches!(again, Verdict::Replayed | Verdict::Denied), "{}: {again:?}", sample.kind);
+    });
+}
+
+#[test]
+fn a_challenge_ends() {
+    each(|_, on, device, mut env| {
+        let asked = ask(&on, &mut env);
+        env.now = asked.expires_at + Span::millis(1);
+        assert!(matches!(verify(Some(&on), &asked, &device(env.now), &env), Verdict::Expired));
+    });
+}
+
+#[test]
+fn another_users_authenticator_does_not_pass() {
+    each(|sample, on, device, mut env| {
+        assert_eq!(
+            begin_challenge(&user("ben"), &on, Profile::Faithful, &mut env),
+            Err(FactorError::Unusable)
+        );
+        let (of_ben, device_of_ben) = (sample.enrol)(&user("ben"), &mut env);
+        env.now = env.now + Span::minutes(5);
+        let asked = ask(&on, &mut env);
+        // Ben answers Ana's challenge: with his own authenticator, or with his code on hers.
+        assert!(matches!(verify(Some(&of_ben), &asked, &device_of_ben(env.now), &env), Verdict::Denied));
+        assert!(matches!(verify(Some(&on), &asked, &device_of_ben(env.now), &env), Verdict::Wrong));
+        // An authenticator that changed hands since.
+        let moved = Authenticator { user: user("ben"), ..on };
+        assert!(matches!(verify(Some(&moved), &asked, &device(env.now), &env), Verdict::Denied));
+    });
+}
+
+#[test]
+fn an_unconfirmed_authenticator_never_passes() {
+    each(|_, on, device, mut env| {
+        let asked = ask(&on, &mut env);
+        let pending = Authenticator { confirmed: false, ..on };
+        assert!(matches!(verify(Some(&pending), &asked, &device(env.now), &env), Verdict::Denied));
+        assert!(begin_challenge(&user("ana"), &pending, Profile::Faithful, &mut env).is_err());
+    });
+}
+
+#[test]
+fn a_removed_authenticator_never_passes() {
+    each(|_, on, device, mut env| {
+        let asked = ask(&on, &mut env);
+        assert!(matches!(verify(None, &asked, &device(env.now), &env), Verdict::Denied));
+    });
+}
+
+#[test]
+fn what_cannot_be_read_never_passes() {
+    each(|_, on, device, mut env| {
+        let asked = ask(&on, &mut env);
+        for data in
+            [Value::Null, serde_json::json!({}), serde_json::json!({"secret": "", "salt": "", "sha256": ""})]
+        {
+            let broken = Authenticator { data, ..on.clone() };
+            let verdict = verify(Some(&broken), &asked, &device(env.now), &env);
+            assert!(!matches!(verdict, Verdict::Passed(_)));
+            let empty = verify(Some(&broken), &asked, &Input::code(""), &env);
+            assert!(!matches!(empty, Verdict::Passed(_)));
+        }
+    });
+}
+
+#[test]
+fn an_enrolment_left_alone_dies_and_one_that_is_touched_lives() {
+    for kind in ALL {
+        let mut env = env();
+        let (mut draft, before) = begin(*kind, &user("ana"), &mut env);
+        assert!(!draft.pending().confirmed);
+        env.now = env.now + Span::minutes(4);
+        draft.touch(env.now);
+        env.now = env.now + Span::minutes(4);
+        assert!(!draft.expired(env.now));
+        assert!(shown(&draft).unwrap() == before, "{kind}: looking again changes nothing");
+        env.now = env.now + Span::minutes(2);
+        draft.touch(env.now);
+        assert_eq!(confirm(&draft, &Input::code("000000"), &mut env).unwrap_err(), FactorError::Expired);
+    }
+}
+
+#[test]
+fn drafts_and_challenges_survive_being_stored_and_debug_output_shows_no_secret() {
+    each(|sample, on, _, mut env| {
+        let (draft, _) = begin(sample.kind, &user("ana"), &mut env);
+        let secret = draft.data.to_string();
+        let stored = serde_json::to_string(&draft).unwrap();
+        assert!(serde_json::from_str::<Draft>(&stored).unwrap() == draft);
+        assert!(!format!("{draft:?}").contains(&secret));
+        let asked = ask(&on, &mut env);
+        let stored = serde_json::to_string(&asked).unwrap();
+        assert!(serde_json::from_str::<Challenge>(&stored).unwrap() == asked);
+        assert!(!format!("{on:?}").contains(&on.data.to_string()));
+    });
+}

@@ -1,0 +1,475 @@
+//! Factors: the ways to prove a second time who you are. Read this first, then [`totp`].
+//!
+//! A factor is a folder with a closed name in [`FactorKind`] and four calls in `Factor`. It is pure: it says what to
+//! store and what is right, and sees no request and no database. The four functions of this module are the only way to
+//! those calls; they make the checks that are the same for every factor (whose is it, is it confirmed, has the time run
+//! out), so that no factor can forget one. Universal Login, the MFA API, the My Account API, enrolment tickets and the
+//! dashboard are five faces over the same four functions.
+//!
+//! Counting attempts and locking is the flow's work. So is claiming what a success spends: see [`Passed::spend`].
+
+pub mod recovery_code;
+pub mod totp;
+
+#[cfg(test)]
+mod contract;
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::assurance::{FactorType, Method};
+use crate::env::Env;
+use crate::ids::{AuthenticatorId, UserId};
+use crate::model::authenticator::Authenticator;
+use crate::model::settings::Profile;
+use crate::time::{Span, Timestamp};
+
+/// The factors that exist.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FactorKind {
+    /// Codes of an authenticator app.
+    Totp,
+    /// The code that was written down.
+    RecoveryCode,
+}
+
+/// All factors, the most secure first: the order in which they are offered.
+pub const ALL: &[FactorKind] = &[FactorKind::Totp, FactorKind::RecoveryCode];
+
+impl FactorKind {
+    /// Returns the factor's name in `guardian/factors/{name}`.
+    pub const fn guardian_name(self) -> &'static str {
+        match self {
+            Self::Totp => "otp",
+            Self::RecoveryCode => "recovery-code",
+        }
+    }
+
+    /// Returns the type of its authentication methods, and the prefix of their ids: `totp`, `recovery-code`.
+    pub const fn method_type(self) -> &'static str {
+        match self {
+            Self::Totp => "totp",
+            Self::RecoveryCode => "recovery-code",
+        }
+    }
+
+    /// Returns the type in evidence, `mfa_requirements` and Actions.
+    pub const fn factor_type(self) -> FactorType {
+        match self {
+            Self::Totp => FactorType::Otp,
+            Self::RecoveryCode => FactorType::RecoveryCode,
+        }
+    }
+
+    /// Returns `authenticator_type` of the MFA API.
+    pub const fn authenticator_type(self) -> &'static str {
+        match self {
+            Self::Totp => "otp",
+            Self::RecoveryCode => "recovery-code",
+        }
+    }
+
+    /// Returns whether it can stand alone. The others only go beside one that can, and never make a user "enrolled".
+    pub const fn independent(self) -> bool {
+        !matches!(self, Self::RecoveryCode)
+    }
+
+    /// Returns the id of an authenticator in the authentication-method API, `totp|dev_…`.
+    pub fn method_id(self, id: &AuthenticatorId) -> String {
+        format!("{}|{id}", self.method_type())
+    }
+
+    /// Returns the factor of a name in `guardian/factors/{name}`.
+    pub fn from_guardian_name(name: &str) -> Option<Self> {
+        ALL.iter().copied().find(|kind| kind.guardian_name() == name)
+    }
+
+    /// Returns the factor of an authentication-method type.
+    pub fn from_method_type(name: &str) -> Option<Self> {
+        ALL.iter().copied().find(|kind| kind.method_type() == name)
+    }
+
+    fn behaviour(self) -> &'static dyn Factor {
+        match self {
+            Self::Totp => &totp::Totp,
+            Self::RecoveryCode => &recovery_code::RecoveryCode,
+        }
+    }
+}
+
+impl fmt::Display for FactorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.method_type())
+    }
+}
+
+/// What a factor's folder implements. Called through the functions of this module only.
+pub(crate) trait Factor: Sync {
+    /// Draws what the new authenticator will hold. Nothing is enrolled by it.
+    fn begin_enrolment(&self, ask: &EnrolAsk, env: &mut Env) -> Result<Value, FactorError>;
+    /// Returns what the person is shown, again and again until they confirm.
+    fn shown(&self, draft: &Draft) -> Result<Shown, FactorError>;
+    /// Checks that the person holds it.
+    fn confirm(&self, draft: &Draft, input: &Input, env: &mut Env) -> Result<Confirmed, FactorError>;
+    /// Returns the private data of a challenge; codes that are sent belong there.
+    fn begin_challenge(&self, on: &Authenticator, env: &mut Env) -> Result<Value, FactorError>;
+    /// Checks an answer.
+    fn verify(&self, on: &Authenticator, asked: &Challenge, input: &Input, env: &Env) -> Finding;
+}
+
+/// What a factor's folder found in an answer.
+pub(crate) enum Finding {
+    /// It is right; this is the proof and what it spends.
+    Right { method: Method, spend: Option<Spend> },
+    /// It is not of the form that answers have. Not to be counted as a guess.
+    Malformed,
+    /// It is wrong.
+    Wrong,
+    /// It was right once, and has been spent.
+    Replayed,
+}
+
+/// What a factor's folder makes of a confirmed draft.
+pub(crate) struct Confirmed {
+    /// The data that the authenticator keeps.
+    pub(crate) data: Value,
+    /// The proof, where confirming shows possession; and the step it spends.
+    pub(crate) proof: Option<(Method, Option<Spend>)>,
+}
+
+/// How long an enrolment stays open without being touched.
+pub const ENROLMENT_IDLE: Span = Span::minutes(5);
+
+/// How long a challenge stays open. Longer than any code lives: what ends a login is its own hour.
+pub const CHALLENGE_LIFE: Span = Span::hours(1);
+
+/// A wish to enrol.
+#[derive(Clone, Debug)]
+pub struct EnrolAsk {
+    /// For whom.
+    pub user: UserId,
+    /// Who the authenticator app will say asks for the code: the tenant's name.
+    pub issuer: String,
+    /// Which account it will show: email, username or phone number.
+    pub account: String,
+    /// Which rules count.
+    pub profile: Profile,
+}
+
+/// An enrolment that waits for confirmation. Secret: keep it sealed.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub struct Draft {
+    /// The identifier that the authenticator will have.
+    pub id: AuthenticatorId,
+    /// For whom.
+    pub user: UserId,
+    /// Which factor.
+    pub kind: FactorKind,
+    /// Who the authenticator app will say asks for the code.
+    pub issuer: String,
+    /// Which account it will show.
+    pub account: String,
+    /// Which rules count.
+    pub profile: Profile,
+    /// When it began.
+    pub begun_at: Timestamp,
+    /// When it was last looked at or answered; five minutes later it is dead.
+    pub touched_at: Timestamp,
+    data: Value,
+}
+
+impl Draft {
+    /// Returns whether it was left alone for too long.
+    pub fn expired(&self, now: Timestamp) -> bool {
+        now.since(self.touched_at) > ENROLMENT_IDLE
+    }
+
+    /// Notes that the person is still at it. An expired draft stays expired.
+    pub fn touch(&mut self, now: Timestamp) {
+        if !self.expired(now) {
+            self.touched_at = self.touched_at.max(now);
+        }
+    }
+
+    /// Returns the authenticator that lists show as not yet active.
+    pub fn pending(&self) -> Authenticator {
+        Authenticator {
+            id: self.id.clone(),
+            user: self.user.clone(),
+            kind: self.kind,
+            confirmed: false,
+            name: None,
+            data: Value::Null,
+            spent_step: None,
+            created_at: self.begun_at,
+            enrolled_at: None,
+            last_auth_at: None,
+            link_id: None,
+        }
+    }
+}
+
+/// Without the secret: debug output ends in logs.
+impl fmt::Debug for Draft {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Draft").field("id", &self.id).field("kind", &self.kind).finish_non_exhaustive()
+    }
+}
+
+/// What the page or answer of an enrolment shows.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Shown {
+    /// A seed for an authenticator app.
+    Totp {
+        /// The seed in base32, for answers of the API.
+        secret: String,
+        /// The same in groups of four, to be typed by hand.
+        manual_key: String,
+        /// What the QR code says.
+        uri: String,
+    },
+    /// A recovery code to write down.
+    RecoveryCode(String),
+}
+
+/// An answer of the person.
+#[derive(Clone)]
+pub enum Input {
+    /// A typed code.
+    Code(String),
+    /// "I have saved it": the tick under a recovery code.
+    Saved,
+}
+
+impl Input {
+    /// Returns a typed code.
+    pub fn code(text: impl Into<String>) -> Self {
+        Self::Code(text.into())
+    }
+}
+
+/// A challenge that waits for its answer. Secret: keep it sealed.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub struct Challenge {
+    /// Who must answer: the user of the transaction, whoever owns the authenticator that turns up.
+    pub user: UserId,
+    /// With which authenticator.
+    pub authenticator: AuthenticatorId,
+    /// Which factor it is.
+    pub kind: FactorKind,
+    /// Which rules count.
+    pub profile: Profile,
+    /// When it began.
+    pub begun_at: Timestamp,
+    /// When it ends.
+    pub expires_at: Timestamp,
+    data: Value,
+}
+
+/// Without the secret: debug output ends in logs.
+impl fmt::Debug for Challenge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Challenge").field("authenticator", &self.authenticator).finish_non_exhaustive()
+    }
+}
+
+/// The verdict over an answer.
+#[derive(Debug)]
+pub enum Verdict {
+    /// Right.
+    Passed(Passed),
+    /// Not of the form that answers have; no guess.
+    Malformed,
+    /// Wrong.
+    Wrong,
+    /// It was right once, and has been spent. To the person it is as wrong as any.
+    Replayed,
+    /// The challenge is too old.
+    Expired,
+    /// No answer yet (push).
+    Pending,
+    /// Refused: by the person (push), or because the authenticator is gone, unconfirmed or somebody else's.
+    Denied,
+}
+
+/// Proof that a user has passed a factor. Made by [`verify`] and [`confirm`] alone.
+#[must_use = "a success counts only when it reaches the login machine, and what it spends is claimed"]
+#[derive(Debug, PartialEq)]
+pub struct Passed {
+    user: UserId,
+    authenticator: AuthenticatorId,
+    kind: FactorKind,
+    method: Method,
+    spend: Option<Spend>,
+}
+
+/// What a success uses up. The store claims it in one statement; who loses the race has not passed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Spend {
+    /// This time step and all before it: `update … set spent_step = $2 where id = $1 and (spent_step is null or spent_step < $2)`.
+    Step(i64),
+    /// The authenticator itself, which is dead from then on: claim it with `update … set spent_at … where spent_at is null`
+    /// or delete it; exactly one row must be hit.
+    Once,
+}
+
+impl Passed {
+    /// Returns who has passed.
+    pub const fn user(&self) -> &UserId {
+        &self.user
+    }
+    /// Returns with which authenticator.
+    pub const fn authenticator(&self) -> &AuthenticatorId {
+        &self.authenticator
+    }
+    /// Returns which factor it is.
+    pub const fn kind(&self) -> FactorKind {
+        self.kind
+    }
+    /// Returns the evidence for session and grant.
+    pub const fn method(&self) -> &Method {
+        &self.method
+    }
+    /// Returns what has to be claimed atomically for the success to count.
+    pub const fn spend(&self) -> Option<Spend> {
+        self.spend
+    }
+}
+
+/// A finished enrolment.
+#[derive(Debug)]
+pub struct Enrolled {
+    /// The authenticator to save. The step that confirmed it is already spent in it.
+    pub authenticator: Authenticator,
+    /// The proof, if confirming showed possession. Writing down a recovery code shows none.
+    pub passed: Option<Passed>,
+}
+
+/// Why a call to a factor came to nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FactorError {
+    /// The answer has not the form that answers have.
+    #[error("the answer is malformed")]
+    Malformed,
+    /// The answer is wrong.
+    #[error("the answer is wrong")]
+    Wrong,
+    /// The enrolment was left alone for too long.
+    #[error("the enrolment has expired")]
+    Expired,
+    /// The authenticator is not this user's, or not confirmed.
+    #[error("this authenticator cannot be used here")]
+    Unusable,
+    /// What is stored cannot be read: a fault of ours.
+    #[error("the stored data of this authenticator cannot be read")]
+    Broken,
+}
+
+/// Begins an enrolment. The draft is kept until it is confirmed or forgotten; it replaces nothing.
+pub fn begin_enrolment(kind: FactorKind, ask: &EnrolAsk, env: &mut Env) -> Result<Draft, FactorError> {
+    let data = kind.behaviour().begin_enrolment(ask, env)?;
+    Ok(Draft {
+        id: AuthenticatorId::new(env.rng()),
+        user: ask.user.clone(),
+        kind,
+        issuer: ask.issuer.clone(),
+        account: ask.account.clone(),
+        profile: ask.profile,
+        begun_at: env.now,
+        touched_at: env.now,
+        data,
+    })
+}
+
+/// Returns what the person is shown. It is the same however often it is asked.
+pub fn shown(draft: &Draft) -> Result<Shown, FactorError> {
+    draft.kind.behaviour().shown(draft)
+}
+
+/// Confirms an enrolment with the person's first answer.
+pub fn confirm(draft: &Draft, input: &Input, env: &mut Env) -> Result<Enrolled, FactorError> {
+    if draft.expired(env.now) {
+        return Err(FactorError::Expired);
+    }
+    let Confirmed { data, proof } = draft.kind.behaviour().confirm(draft, input, env)?;
+    let passed = proof.map(|(method, spend)| Passed {
+        user: draft.user.clone(),
+        authenticator: draft.id.clone(),
+        kind: draft.kind,
+        method,
+        spend,
+    });
+    let authenticator = Authenticator {
+        confirmed: true,
+        data,
+        spent_step: match passed.as_ref().and_then(Passed::spend) {
+            Some(Spend::Step(step)) => Some(step),
+            _ => None,
+        },
+        enrolled_at: Some(env.now),
+        last_auth_at: passed.as_ref().map(|_| env.now),
+        ..draft.pending()
+    };
+    Ok(Enrolled { authenticator, passed })
+}
+
+/// Begins a challenge of `user` on an authenticator of theirs.
+pub fn begin_challenge(
+    user: &UserId,
+    on: &Authenticator,
+    profile: Profile,
+    env: &mut Env,
+) -> Result<Challenge, FactorError> {
+    if !on.confirmed || on.user != *user {
+        return Err(FactorError::Unusable);
+    }
+    Ok(Challenge {
+        user: user.clone(),
+        authenticator: on.id.clone(),
+        kind: on.kind,
+        profile,
+        begun_at: env.now,
+        expires_at: env.now + CHALLENGE_LIFE,
+        data: on.kind.behaviour().begin_challenge(on, env)?,
+    })
+}
+
+/// Checks an answer to a challenge. `on` is the authenticator as it is stored now; `None` when it has been removed.
+pub fn verify(on: Option<&Authenticator>, asked: &Challenge, input: &Input, env: &Env) -> Verdict {
+    let Some(on) = on else { return Verdict::Denied };
+    let fits = on.confirmed && on.user == asked.user && on.id == asked.authenticator && on.kind == asked.kind;
+    if !fits {
+        return Verdict::Denied;
+    }
+    if env.now > asked.expires_at {
+        return Verdict::Expired;
+    }
+    match on.kind.behaviour().verify(on, asked, input, env) {
+        Finding::Right { method, spend } => Verdict::Passed(Passed {
+            user: on.user.clone(),
+            authenticator: on.id.clone(),
+            kind: on.kind,
+            method,
+            spend,
+        }),
+        Finding::Malformed => Verdict::Malformed,
+        Finding::Wrong => Verdict::Wrong,
+        Finding::Replayed => Verdict::Replayed,
+    }
+}
+
+/// Returns a text in groups of four, as people read and type long codes.
+fn grouped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() * 5 / 4);
+    for (i, c) in text.chars().enumerate() {
+        if i > 0 && i % 4 == 0 {
+            out.push(' ');
+        }
+        out.push(c);
+    }
+    out
+}
