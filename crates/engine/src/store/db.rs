@@ -4,8 +4,10 @@
 //! milliseconds, JSON is text that SQL never looks into. Everything above this file is unaware of which one it is.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
+use lockstep_core::crypto::seal::{MasterKeys, SealError};
 use lockstep_core::ids;
 use lockstep_core::time::Timestamp;
 use sqlx::pool::PoolConnection;
@@ -53,6 +55,12 @@ impl From<sqlx::Error> for DbError {
     }
 }
 
+impl From<SealError> for DbError {
+    fn from(error: SealError) -> Self {
+        Self::Corrupt(error.to_string())
+    }
+}
+
 impl From<serde_json::Error> for DbError {
     fn from(error: serde_json::Error) -> Self {
         Self::Corrupt(error.to_string())
@@ -63,6 +71,7 @@ impl From<serde_json::Error> for DbError {
 #[derive(Clone, Debug)]
 pub struct Db {
     pools: Pools,
+    keys: Arc<MasterKeys>,
 }
 
 #[derive(Clone, Debug)]
@@ -80,7 +89,7 @@ static POSTGRES_MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("src/store/
 
 impl Db {
     /// Opens (and makes, if need be) the SQLite file at `path`.
-    pub async fn sqlite(path: &Path) -> Result<Self, DbError> {
+    pub async fn sqlite(path: &Path, keys: MasterKeys) -> Result<Self, DbError> {
         let options = sqlite_options(SqliteConnectOptions::new().filename(path).create_if_missing(true))
             .journal_mode(SqliteJournalMode::Wal)
             // An acknowledged write survives a power cut: sync at each commit, not only at checkpoints.
@@ -96,11 +105,11 @@ impl Db {
             .max_connections(4)
             .test_before_acquire(false)
             .connect_lazy_with(options.read_only(true));
-        Ok(Self { pools: Pools::Sqlite { read, write } })
+        Ok(Self { pools: Pools::Sqlite { read, write }, keys: Arc::new(keys) })
     }
 
     /// Makes an empty SQLite database in memory; it lives as long as this value.
-    pub async fn memory() -> Result<Self, DbError> {
+    pub async fn memory(keys: MasterKeys) -> Result<Self, DbError> {
         let options =
             sqlite_options(SqliteConnectOptions::new().in_memory(true)).synchronous(SqliteSynchronous::Off);
         let pool = SqlitePoolOptions::new()
@@ -111,18 +120,18 @@ impl Db {
             .max_lifetime(None)
             .connect_with(options)
             .await?;
-        Ok(Self { pools: Pools::Sqlite { read: pool.clone(), write: pool } })
+        Ok(Self { pools: Pools::Sqlite { read: pool.clone(), write: pool }, keys: Arc::new(keys) })
     }
 
     /// Connects to the PostgreSQL database at `url`, with up to `connections` at a time.
-    pub async fn postgres(url: &str, connections: u32) -> Result<Self, DbError> {
+    pub async fn postgres(url: &str, connections: u32, keys: MasterKeys) -> Result<Self, DbError> {
         let pool = PgPoolOptions::new()
             .max_connections(connections)
             .acquire_timeout(Duration::from_secs(10))
             .test_before_acquire(false)
             .connect(url)
             .await?;
-        Ok(Self { pools: Pools::Postgres(pool) })
+        Ok(Self { pools: Pools::Postgres(pool), keys: Arc::new(keys) })
     }
 
     /// Brings the schema up to date. Safe to call from several processes at once.
@@ -143,19 +152,21 @@ impl Db {
 
     /// Takes a connection for reading. Hold one at a time: a second one in the same task can wait for the first for ever.
     pub async fn read(&self) -> Result<Conn, DbError> {
-        Ok(Conn(match &self.pools {
+        let inner = match &self.pools {
             Pools::Sqlite { read, .. } => Inner::Sqlite(read.acquire().await?),
             Pools::Postgres(pool) => Inner::Postgres(pool.acquire().await?),
-        }))
+        };
+        Ok(Conn { inner, keys: Arc::clone(&self.keys) })
     }
 
     /// Begins a transaction for writing. Dropped without [`Conn::commit`], it is rolled back.
     pub async fn write(&self) -> Result<Conn, DbError> {
-        Ok(Conn(match &self.pools {
+        let inner = match &self.pools {
             // IMMEDIATE takes the write lock now: a later upgrade could fail with "busy" after work was done.
             Pools::Sqlite { write, .. } => Inner::SqliteTx(write.begin_with("BEGIN IMMEDIATE").await?),
             Pools::Postgres(pool) => Inner::PostgresTx(pool.begin().await?),
-        }))
+        };
+        Ok(Conn { inner, keys: Arc::clone(&self.keys) })
     }
 
     /// Waits for running statements and closes all connections.
@@ -184,7 +195,10 @@ fn sqlite_options(options: SqliteConnectOptions) -> SqliteConnectOptions {
 
 /// A connection, or a transaction, of either database.
 #[derive(Debug)]
-pub struct Conn(Inner);
+pub struct Conn {
+    inner: Inner,
+    keys: Arc<MasterKeys>,
+}
 
 #[derive(Debug)]
 enum Inner {
@@ -196,7 +210,7 @@ enum Inner {
 
 macro_rules! on_connection {
     ($self:ident, $sql:expr, $values:expr, |$query:ident, $conn:ident| $body:expr) => {
-        match &mut $self.0 {
+        match &mut $self.inner {
             Inner::Sqlite(c) => {
                 let ($query, $conn) = (bind_sqlite(sqlx::query($sql), $values), &mut **c);
                 $body
@@ -251,9 +265,14 @@ impl Conn {
         })
     }
 
+    /// Returns the keys that seal secret columns.
+    pub fn keys(&self) -> &MasterKeys {
+        &self.keys
+    }
+
     /// Makes the transaction's changes lasting.
     pub async fn commit(self) -> Result<(), DbError> {
-        match self.0 {
+        match self.inner {
             Inner::SqliteTx(tx) => Ok(tx.commit().await?),
             Inner::PostgresTx(tx) => Ok(tx.commit().await?),
             Inner::Sqlite(_) | Inner::Postgres(_) => Ok(()),

@@ -1,3 +1,26 @@
 //! SQL and nothing else: one file an aggregate, no decisions.
+//!
+//! The verbs are fixed: `find` may return none, `list` pages, `create`, `save`, `delete`, and `claim` for what may be spent
+//! once. Secret columns are sealed here and nowhere else, with `table:column:row` as associated data.
 
+pub mod authenticators;
+pub mod buckets;
+pub mod client_grants;
+pub mod clients;
+pub mod connections;
 pub mod db;
+pub mod decisions;
+pub mod keys;
+pub mod logs;
+pub mod meta;
+pub mod outbox;
+pub mod remembered_browsers;
+pub mod resource_servers;
+pub mod sessions;
+pub mod settings;
+pub mod tickets;
+pub mod transactions;
+pub mod users;
+
+#[cfg(test)]
+pub(crate) mod testing;

@@ -1,0 +1,43 @@
+//! Every setting of the server, with its meaning and default.
+
+use lockstep_core::crypto::hasher::HashParams;
+use lockstep_core::env::Issuer;
+use lockstep_core::model::settings::Profile;
+use lockstep_core::time::Span;
+
+/// What an [`crate::app::App`] has to know.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Who we are on the wire, `https://login.example.org/`. Links and tokens take it from here, never from a request.
+    pub issuer: Issuer,
+    /// Which behaviour counts where Auth0 and the standards disagree.
+    pub profile: Profile,
+    /// Whether the documented rate limits are imposed. Limits on guessing codes are always on.
+    pub rate_limits: bool,
+    /// How costly password hashes are.
+    pub hashing: HashParams,
+    /// How many passwords are hashed at a time.
+    pub hashing_threads: usize,
+    /// How many may wait for that before an answer of 503.
+    pub hashing_queue: usize,
+    /// How long tenant logs are kept.
+    pub log_retention: Span,
+    /// Whether this is the twin: `/_dev/` is there, and the clock can be set.
+    pub dev: bool,
+}
+
+impl Config {
+    /// Returns the defaults for an issuer.
+    pub fn new(issuer: Issuer) -> Self {
+        Self {
+            issuer,
+            profile: Profile::Faithful,
+            rate_limits: true,
+            hashing: HashParams::default(),
+            hashing_threads: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+            hashing_queue: 256,
+            log_retention: Span::days(30),
+            dev: false,
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! What somebody does, one file a thing: load, decide, save.
+
+pub mod first_start;

@@ -1,0 +1,183 @@
+//! Writing tenant log records (contract/log-events.md).
+//!
+//! A record about a change is written in the change's own commit. Records that stand alone (a refused login, a machine token) go
+//! through a queue that writes many in one commit, so that logging costs no disk sync a request; whoever reads logs has the
+//! queue written first, so he sees all that was answered before.
+
+use std::sync::Arc;
+use std::sync::Mutex;
+
+use lockstep_core::env::Env;
+use lockstep_core::ids::LogId;
+use lockstep_core::model::log_event::LogEvent;
+use lockstep_core::time::Timestamp;
+use serde_json::{Value, json};
+use tokio::sync::{mpsc, oneshot};
+use tracing::{error, warn};
+
+use crate::store::db::{Conn, Db, DbError};
+use crate::store::logs::{self, Record};
+
+/// How many records may wait; beyond that the newest is dropped and counted rather than memory filled.
+const QUEUE: usize = 65_536;
+/// How many go into one commit.
+const BATCH: usize = 512;
+
+/// Writes log records.
+#[derive(Clone, Debug)]
+pub struct LogWriter {
+    queue: mpsc::Sender<Job>,
+    ids: Arc<Mutex<LogIds>>,
+}
+
+#[derive(Debug)]
+enum Job {
+    Write(Box<Record>),
+    Flush(oneshot::Sender<()>),
+}
+
+impl LogWriter {
+    /// Starts the writer's task; it ends when the last writer is dropped.
+    pub fn start(db: Db, node: u64) -> Self {
+        let (queue, jobs) = mpsc::channel(QUEUE);
+        tokio::spawn(run(db, jobs));
+        Self { queue, ids: Arc::new(Mutex::new(LogIds { node, last_ms: 0, counter: 0 })) }
+    }
+
+    /// Queues a record that stands alone. Never fails the request: a full queue drops the record and says so.
+    pub fn queue(&self, env: &Env, event: &LogEvent) {
+        let record = self.record(env, event);
+        if self.queue.try_send(Job::Write(Box::new(record))).is_err() {
+            warn!(event.code = event.code, "Dropped a tenant log record: the queue is full");
+        }
+    }
+
+    /// Writes a record in the caller's transaction.
+    pub async fn insert(&self, conn: &mut Conn, env: &Env, event: &LogEvent) -> Result<(), DbError> {
+        logs::create(conn, &self.record(env, event)).await
+    }
+
+    /// Waits until all that was queued before is written.
+    pub async fn flush(&self) {
+        let (done, wait) = oneshot::channel();
+        if self.queue.send(Job::Flush(done)).await.is_ok() {
+            let _ = wait.await;
+        }
+    }
+
+    fn record(&self, env: &Env, event: &LogEvent) -> Record {
+        let id = self.ids.lock().expect("no code panics while it holds this lock").next(env.now);
+        Record {
+            data: document(&id, env, event),
+            id,
+            code: event.code,
+            date: env.now,
+            client: event.client.as_ref().map(ToString::to_string),
+            user: event.user.as_ref().map(ToString::to_string),
+            connection: event.connection.clone(),
+            ip: event.origin.ip.clone(),
+        }
+    }
+}
+
+/// Makes ids that grow with insertion even when the clock does not: `900`, the date, then a counter and the node's number.
+#[derive(Debug)]
+struct LogIds {
+    node: u64,
+    last_ms: i64,
+    counter: u64,
+}
+
+impl LogIds {
+    fn next(&mut self, now: Timestamp) -> LogId {
+        self.last_ms = self.last_ms.max(now.as_millis());
+        self.counter += 1;
+        let iso = Timestamp::from_millis(self.last_ms).to_iso();
+        let date: String = iso.chars().filter(char::is_ascii_digit).take(17).collect();
+        LogId::trusted(format!(
+            "900{date:0>17}{:018}{:018}",
+            self.counter,
+            self.node % 1_000_000_000_000_000_000
+        ))
+    }
+}
+
+/// Builds the document of the wire.
+fn document(id: &LogId, env: &Env, event: &LogEvent) -> Value {
+    let origin = &event.origin;
+    let user_agent = origin.user_agent.as_deref().unwrap_or_default();
+    let is_mobile = ["Mobile", "Android", "iPhone"].iter().any(|mark| user_agent.contains(mark));
+    let strategy = event.connection.as_ref().map(|_| "auth0");
+    let mut document = json!({
+        "_id": id, "log_id": id,
+        "date": env.now.to_iso(),
+        "type": event.code,
+        "description": event.description,
+        "connection": event.connection, "connection_id": event.connection_id,
+        "strategy": strategy, "strategy_type": strategy.map(|_| "database"),
+        "organization_id": null, "organization_name": null,
+        "client_id": event.client, "client_name": event.client_name,
+        "user_id": event.user, "user_name": event.user_name,
+        "ip": origin.ip, "client_ip": null, "hostname": origin.hostname,
+        "user_agent": user_agent,
+        "isMobile": is_mobile,
+        "audience": event.audience, "scope": event.scope,
+        "location_info": null,
+        "details": event.details,
+        "tenant_name": "lockstep", "environment_name": "lockstep", "$event_schema": {"version": "1.0.0"},
+    });
+    if let Some(client) = &origin.auth0_client {
+        document["auth0_client"] = client.clone();
+    }
+    if let Some(correlation) = &origin.correlation_id {
+        document["references"] = json!({"correlation_id": correlation});
+    }
+    document
+}
+
+async fn run(db: Db, mut jobs: mpsc::Receiver<Job>) {
+    let mut batch = Vec::new();
+    while jobs.recv_many(&mut batch, BATCH).await > 0 {
+        let mut records = Vec::new();
+        let mut waiting = Vec::new();
+        for job in batch.drain(..) {
+            match job {
+                Job::Write(record) => records.push(*record),
+                Job::Flush(done) => waiting.push(done),
+            }
+        }
+        if let Err(cause) = write(&db, &records).await {
+            error!(records = records.len(), %cause, "Lost tenant log records: {cause}");
+        }
+        for done in waiting {
+            let _ = done.send(());
+        }
+    }
+}
+
+async fn write(db: &Db, records: &[Record]) -> Result<(), DbError> {
+    if records.is_empty() {
+        return Ok(());
+    }
+    let mut tx = db.write().await?;
+    for record in records {
+        logs::create(&mut tx, record).await?;
+    }
+    tx.commit().await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn log_ids_grow_even_when_the_clock_jumps_back() {
+        let mut ids = LogIds { node: 7, last_ms: 0, counter: 0 };
+        let a = ids.next(Timestamp::from_secs(1_770_055_315));
+        let b = ids.next(Timestamp::from_secs(1_770_055_315));
+        let c = ids.next(Timestamp::from_secs(1_000_000_000));
+        assert!(a.as_str() < b.as_str() && b.as_str() < c.as_str());
+        assert!(a.as_str().starts_with("90020260202180155000"));
+        assert!([a, b, c].iter().all(|id| id.as_str().len() == 56));
+    }
+}

@@ -1,0 +1,125 @@
+//! Authenticators of users. A factor's own data is sealed; spending is one statement.
+
+use lockstep_core::factors::FactorKind;
+use lockstep_core::ids::{AuthenticatorId, UserId};
+use lockstep_core::model::authenticator::Authenticator;
+use lockstep_core::time::Timestamp;
+
+use super::db::{Conn, DbError, Row};
+use crate::values;
+
+/// Returns the authenticators of a user, oldest first.
+pub async fn list_of_user(conn: &mut Conn, user: &UserId) -> Result<Vec<Authenticator>, DbError> {
+    let rows = conn
+        .fetch_all("select * from authenticators where user_id = $1 order by created_at, id", values![user])
+        .await?;
+    rows.iter().map(|row| read(conn, row)).collect()
+}
+
+/// Returns an authenticator of a user: somebody else's id finds nothing.
+pub async fn find_of_user(
+    conn: &mut Conn,
+    user: &UserId,
+    id: &AuthenticatorId,
+) -> Result<Option<Authenticator>, DbError> {
+    let sql = "select * from authenticators where user_id = $1 and id = $2";
+    let row = conn.fetch_optional(sql, values![user, id]).await?;
+    row.map(|row| read(conn, &row)).transpose()
+}
+
+/// Returns the authenticator with this id, whoever holds it (Management API only).
+pub async fn find(conn: &mut Conn, id: &AuthenticatorId) -> Result<Option<Authenticator>, DbError> {
+    let row = conn.fetch_optional("select * from authenticators where id = $1", values![id]).await?;
+    row.map(|row| read(conn, &row)).transpose()
+}
+
+/// Adds an authenticator.
+pub async fn create(conn: &mut Conn, authenticator: &Authenticator) -> Result<(), DbError> {
+    let sealed = conn.keys().seal_json(&authenticator.data, &aad(&authenticator.id))?;
+    let values = values![
+        authenticator.id,
+        authenticator.user,
+        authenticator.kind.method_type(),
+        authenticator.confirmed,
+        authenticator.name,
+        sealed,
+        authenticator.spent_step,
+        authenticator.link_id,
+        authenticator.created_at,
+        authenticator.enrolled_at,
+        authenticator.last_auth_at,
+    ];
+    conn.execute(CREATE, values).await?;
+    Ok(())
+}
+
+/// Spends a TOTP step: returns false if this step or a later one was spent before, by whatever request.
+pub async fn claim_step(
+    conn: &mut Conn,
+    id: &AuthenticatorId,
+    step: i64,
+    now: Timestamp,
+) -> Result<bool, DbError> {
+    Ok(conn.execute(CLAIM_STEP, values![id, step, now]).await? == 1)
+}
+
+/// Spends an authenticator that works once (a recovery code): returns false if it was spent before.
+pub async fn claim_once(conn: &mut Conn, id: &AuthenticatorId, now: Timestamp) -> Result<bool, DbError> {
+    Ok(conn.execute(CLAIM_ONCE, values![id, now]).await? == 1)
+}
+
+/// Changes the name that people see.
+pub async fn rename(conn: &mut Conn, id: &AuthenticatorId, name: Option<&str>) -> Result<bool, DbError> {
+    Ok(conn.execute("update authenticators set name = $2 where id = $1", values![id, name]).await? == 1)
+}
+
+/// Deletes an authenticator of a user and those linked with it; returns how many.
+pub async fn delete_of_user(conn: &mut Conn, user: &UserId, id: &AuthenticatorId) -> Result<u64, DbError> {
+    conn.execute(DELETE_OF_USER, values![user, id]).await
+}
+
+/// Deletes a user's authenticators of one kind; returns how many.
+pub async fn delete_kind(conn: &mut Conn, user: &UserId, kind: FactorKind) -> Result<u64, DbError> {
+    let sql = "delete from authenticators where user_id = $1 and kind = $2";
+    conn.execute(sql, values![user, kind.method_type()]).await
+}
+
+/// Deletes all of a user's authenticators; returns how many.
+pub async fn delete_all(conn: &mut Conn, user: &UserId) -> Result<u64, DbError> {
+    conn.execute("delete from authenticators where user_id = $1", values![user]).await
+}
+
+fn read(conn: &Conn, row: &Row) -> Result<Authenticator, DbError> {
+    let id = AuthenticatorId::trusted(row.get::<String>("id")?);
+    let kind: String = row.get("kind")?;
+    let sealed: Vec<u8> = row.get("data")?;
+    Ok(Authenticator {
+        user: UserId::trusted(row.get::<String>("user_id")?),
+        kind: FactorKind::from_method_type(&kind)
+            .ok_or_else(|| DbError::Corrupt(format!("unknown kind of authenticator {kind:?}")))?,
+        confirmed: row.get("confirmed")?,
+        name: row.get("name")?,
+        data: conn.keys().open_json(&sealed, &aad(&id))?,
+        spent_step: row.get("spent_step")?,
+        created_at: row.get("created_at")?,
+        enrolled_at: row.get("enrolled_at")?,
+        last_auth_at: row.get("last_auth_at")?,
+        link_id: row.get("link_id")?,
+        id,
+    })
+}
+
+fn aad(id: &AuthenticatorId) -> String {
+    format!("authenticators:data:{id}")
+}
+
+const CREATE: &str =
+    "insert into authenticators (id, user_id, kind, confirmed, name, data, spent_step, link_id, created_at,
+ enrolled_at, last_auth_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+const CLAIM_STEP: &str = "update authenticators set spent_step = $2, last_auth_at = $3
+ where id = $1 and confirmed = 1 and (spent_step is null or spent_step < $2)";
+const CLAIM_ONCE: &str = "update authenticators set spent_at = $2, last_auth_at = $2
+ where id = $1 and confirmed = 1 and spent_at is null";
+const DELETE_OF_USER: &str =
+    "delete from authenticators where user_id = $1 and (id = $2 or (link_id is not null and link_id in
+ (select link_id from authenticators where id = $2 and user_id = $1)))";
