@@ -7,12 +7,14 @@
 //! - [`model`]: plain data with its own rules: clients, users, settings …
 //! - [`factors`]: the second factors, one folder each; read its first page, then `totp`.
 //! - [`assurance`]: from what was proven to what tokens say: `acr`, `amr`, `auth_time`.
+//! - [`login`]: the login as states and steps, and the decision whether MFA is needed.
 
 pub mod assurance;
 pub mod crypto;
 pub mod env;
 pub mod factors;
 pub mod ids;
+pub mod login;
 pub mod model;
 pub mod random;
 pub mod time;

@@ -1,0 +1,423 @@
+//! Is MFA needed, and why? The one place that decides (contract/step-up-and-claims.md 7, 8 and 12).
+//!
+//! Each [`Source`] that asks for MFA says for itself what meets it; nothing is needed when all are met. The answer carries
+//! its reasons and is what a decision record keeps; [`Decision::explain`] says it in words.
+
+mod explain;
+mod refresh;
+
+pub use refresh::{RefreshMfa, RefreshSituation, decide_refresh};
+
+use serde::{Deserialize, Serialize};
+
+use super::session::{Prompt, Proven, SessionUse, WhyLogIn, session_use};
+use crate::assurance::{Methods, Rules, multi_factor_at, within};
+use crate::factors::{ALL, FactorKind};
+use crate::model::authenticator::Authenticator;
+use crate::time::{Span, Timestamp};
+
+/// How old MFA may be for a token of the MFA API.
+pub const MFA_API_AGE: Span = Span::seconds(600);
+
+/// Everything that the decision depends on.
+#[derive(Clone, Debug)]
+pub struct Situation {
+    /// The moment.
+    pub now: Timestamp,
+    /// What counts as multi-factor.
+    pub rules: Rules,
+    /// What request, client and tenant ask for.
+    pub asks: Asks,
+    /// What is proven; `None` without a session and before the first factor.
+    pub proven: Option<Proven>,
+    /// What the user holds and the tenant allows.
+    pub means: Means,
+    /// Whether a valid remember-this-browser cookie of this user came along.
+    pub remembered: bool,
+    /// Whether the tenant shows the box "Remember this device" at all.
+    pub remember_display: bool,
+}
+
+/// What is asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asks {
+    /// The tenant's policy is `all-applications`.
+    pub policy_always: bool,
+    /// `acr_values` (or an essential `acr` in `claims`) has the multi-factor class.
+    pub acr_mfa: bool,
+    /// The audience is that of the MFA API.
+    pub mfa_audience: bool,
+    /// The client or API demands multi-factor for itself.
+    pub minimum: Option<Minimum>,
+    /// The request's `prompt`.
+    pub prompt: Prompt,
+    /// The request's `max_age`.
+    pub max_age: Option<Span>,
+}
+
+/// Who demands multi-factor by its own configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Minimum {
+    /// The application.
+    Client,
+    /// The API.
+    Api,
+}
+
+/// What there is to do MFA with.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Means {
+    /// The user's authenticators.
+    pub held: Vec<Held>,
+    /// The factors that the tenant has enabled.
+    pub enabled: Vec<FactorKind>,
+}
+
+/// What the decision needs to know of an authenticator.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Held {
+    /// Its factor.
+    pub kind: FactorKind,
+    /// Whether it is confirmed.
+    pub confirmed: bool,
+    /// When it last proved its owner.
+    pub last_auth_at: Option<Timestamp>,
+}
+
+impl From<&Authenticator> for Held {
+    fn from(a: &Authenticator) -> Self {
+        Self { kind: a.kind, confirmed: a.confirmed, last_auth_at: a.last_auth_at }
+    }
+}
+
+impl Means {
+    /// Returns the kinds that can be challenged, the default first: the one last used, else the most secure.
+    /// Empty unless one of them can stand alone: a recovery code by itself is no enrolment.
+    pub fn usable(&self) -> Vec<FactorKind> {
+        let usable = |h: &&Held| h.confirmed && self.enabled.contains(&h.kind);
+        let last_used =
+            |kind| self.held.iter().filter(usable).filter(|h| h.kind == kind).map(|h| h.last_auth_at).max();
+        let mut kinds: Vec<(FactorKind, Option<Timestamp>)> =
+            ALL.iter().filter_map(|kind| last_used(*kind).map(|at| (*kind, at))).collect();
+        // Stable: equal ones stay in the order of ALL. The recovery code is never the default, however lately used.
+        kinds.sort_by_key(|(kind, at)| (!kind.independent(), std::cmp::Reverse(*at)));
+        let kinds: Vec<FactorKind> = kinds.into_iter().map(|(kind, _)| kind).collect();
+        if kinds.iter().any(|kind| kind.independent()) { kinds } else { Vec::new() }
+    }
+
+    /// Returns the kinds that can be enrolled to become able to do MFA.
+    pub fn enrollable(&self) -> Vec<FactorKind> {
+        ALL.iter().copied().filter(|kind| kind.independent() && self.enabled.contains(kind)).collect()
+    }
+
+    /// Returns whether recovery codes are on and the user has none.
+    pub fn lacks_recovery_code(&self) -> bool {
+        let code = FactorKind::RecoveryCode;
+        self.enabled.contains(&code) && !self.held.iter().any(|h| h.kind == code && h.confirmed)
+    }
+}
+
+/// What is to be done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Demand {
+    /// No MFA.
+    NotNeeded(NotNeeded),
+    /// One of these factors has to be passed; the first is the default.
+    Challenge {
+        /// The kinds that count.
+        allowed: Vec<FactorKind>,
+    },
+    /// One of these factors has to be enrolled, which counts as passing it.
+    Enrol {
+        /// The kinds on offer.
+        allowed: Vec<FactorKind>,
+    },
+    /// MFA is needed and cannot be done.
+    Impossible(Impossible),
+}
+
+/// Why no MFA is needed. There is no login without MFA that cannot say this.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NotNeeded {
+    /// Neither tenant, client nor request ask for it.
+    NothingAsks,
+    /// What was proven meets all that ask.
+    AlreadyProven,
+    /// The browser is remembered, and all that ask accept that.
+    RememberedBrowser,
+}
+
+/// Why MFA cannot be done: no factor is enabled in the tenant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Impossible {
+    /// The request asked for it: the error `unmet_authentication_requirements` goes to the client.
+    UnmetAuthenticationRequirements,
+    /// Only the policy asks: the status screen `mfa-required` tells the person.
+    MfaRequiredStatus,
+}
+
+/// What `prompt=none` answers instead of a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Silent {
+    /// `login_required`, "Login required".
+    LoginRequired,
+    /// `login_required`, "Multifactor authentication required".
+    MfaRequired,
+    /// `unmet_authentication_requirements`.
+    Unmet,
+}
+
+/// Who asks for MFA.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// The request, by `acr_values`.
+    AcrValues,
+    /// The audience of the MFA API, for a user with a factor.
+    MfaAudience,
+    /// The client or the API.
+    Minimum(Minimum),
+    /// The tenant's policy `all-applications`.
+    PolicyAlways,
+}
+
+/// One who asks, and whether they are content.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reason {
+    /// Who asks.
+    pub source: Source,
+    /// What was found.
+    pub finding: Finding,
+    /// The MFA that would have been enough.
+    pub wants: Wants,
+    /// Whether a remembered browser would have been enough too.
+    pub takes_remembered_browser: bool,
+}
+
+/// What a source found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Finding {
+    /// MFA that counts, done at that time.
+    MetByMfa {
+        /// When.
+        at: Timestamp,
+    },
+    /// The browser is remembered.
+    MetByRememberedBrowser,
+    /// No MFA at all.
+    NoMfa,
+    /// MFA that does not count here: too old, or of another transaction.
+    MfaDoesNotCount {
+        /// When it was done.
+        at: Timestamp,
+    },
+}
+
+impl Finding {
+    const fn met(self) -> bool {
+        matches!(self, Self::MetByMfa { .. } | Self::MetByRememberedBrowser)
+    }
+}
+
+/// The MFA that is enough, from lenient to strict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Wants {
+    /// Any of this session (or grant).
+    InSession,
+    /// No older than that many milliseconds, or of this transaction.
+    Within(Span),
+    /// Of this transaction.
+    InTransaction,
+}
+
+/// The decision with its reasons: the decision record.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Decision {
+    /// When it was made.
+    pub at: Timestamp,
+    /// What is to be done about MFA, once the first factor stands.
+    pub demand: Demand,
+    /// Whether the first factor has to be proven (again) before.
+    pub reauthenticate_first_factor: bool,
+    /// What becomes of the session, and why.
+    pub session: SessionUse,
+    /// Whether the challenge offers to remember the browser.
+    pub remember_offered: bool,
+    /// What `prompt=none` answers; `None` when nothing would have to be shown.
+    pub silent: Option<Silent>,
+    /// Everyone who asked, content or not.
+    pub reasons: Vec<Reason>,
+    /// What would have been enough to be asked nothing: the strictest of what the discontent want.
+    pub would_suffice: Vec<Sufficient>,
+}
+
+/// Something that would have spared the person a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sufficient {
+    /// A session, or a fresher one.
+    Login(WhyLogIn),
+    /// This MFA.
+    Mfa(Wants),
+    /// A remembered browser.
+    RememberedBrowser,
+}
+
+/// Decides. Called when a request arrives, after the first factor, and after each second factor.
+pub fn decide(situation: &Situation) -> Decision {
+    let Situation { now, asks, .. } = situation;
+    let session = session_use(situation.proven.as_ref(), asks.prompt, asks.max_age, *now);
+    let reauthenticate = matches!(session, SessionUse::LogIn(_));
+    // A new first factor starts a new list: what the old session proved does not count for what follows.
+    let evidence = situation.proven.as_ref().filter(|_| !reauthenticate);
+    let usable = situation.means.usable();
+    let reasons: Vec<Reason> = sources(asks, !usable.is_empty())
+        .map(|source| {
+            let wants = wants(source, asks);
+            // The cookie was earned by a factor; without one there is nothing that it stands for.
+            let remembered = situation.remembered && !usable.is_empty();
+            ask(source, wants, evidence, remembered, situation.rules, *now)
+        })
+        .collect();
+    let demand = demand(&reasons, &situation.means);
+    let mut would_suffice = would_suffice(&reasons);
+    if let SessionUse::LogIn(why) = session {
+        would_suffice.insert(0, Sufficient::Login(why));
+    }
+    Decision {
+        at: *now,
+        remember_offered: situation.remember_display
+            && matches!(demand, Demand::Challenge { .. })
+            && unmet(&reasons).all(|r| r.takes_remembered_browser),
+        silent: silent(session, &demand, asks, situation.proven.is_some()),
+        demand,
+        reauthenticate_first_factor: reauthenticate,
+        session,
+        reasons,
+        would_suffice,
+    }
+}
+
+/// Lists who asks for MFA at all.
+fn sources(asks: &Asks, has_factor: bool) -> impl Iterator<Item = Source> {
+    [
+        asks.acr_mfa.then_some(Source::AcrValues),
+        // A user without a factor gets the token: it is needed to enrol the first one.
+        (asks.mfa_audience && has_factor).then_some(Source::MfaAudience),
+        asks.minimum.map(Source::Minimum),
+        asks.policy_always.then_some(Source::PolicyAlways),
+    ]
+    .into_iter()
+    .flatten()
+}
+
+/// The column "satisfied by" of section 7.
+fn wants(source: Source, asks: &Asks) -> Wants {
+    match source {
+        Source::AcrValues if asks.prompt == Prompt::Login => Wants::InTransaction,
+        Source::AcrValues => match asks.max_age {
+            Some(limit) if limit <= Span::ZERO => Wants::InTransaction,
+            Some(limit) => Wants::Within(limit),
+            None => Wants::InSession,
+        },
+        Source::MfaAudience => Wants::Within(MFA_API_AGE),
+        Source::Minimum(_) | Source::PolicyAlways => Wants::InSession,
+    }
+}
+
+fn ask(
+    source: Source,
+    wants: Wants,
+    evidence: Option<&Proven>,
+    remembered: bool,
+    rules: Rules,
+    now: Timestamp,
+) -> Reason {
+    let takes_remembered_browser = source == Source::PolicyAlways;
+    let nothing = Methods::default();
+    let mfa_at = multi_factor_at(evidence.map_or(&nothing, |e| &e.methods), rules);
+    let here = evidence.is_some_and(|e| e.second_here);
+    let counts = |at: Timestamp| match wants {
+        Wants::InSession => true,
+        // MFA done for this very request counts, even if the person took longer than the limit to come back.
+        Wants::Within(age) => here || within(at, age, now),
+        Wants::InTransaction => here,
+    };
+    let finding = match mfa_at {
+        Some(at) if counts(at) => Finding::MetByMfa { at },
+        _ if takes_remembered_browser && remembered => Finding::MetByRememberedBrowser,
+        Some(at) => Finding::MfaDoesNotCount { at },
+        None => Finding::NoMfa,
+    };
+    Reason { source, finding, wants, takes_remembered_browser }
+}
+
+fn unmet(reasons: &[Reason]) -> impl Iterator<Item = &Reason> {
+    reasons.iter().filter(|r| !r.finding.met())
+}
+
+fn demand(reasons: &[Reason], means: &Means) -> Demand {
+    if unmet(reasons).next().is_none() {
+        return Demand::NotNeeded(if reasons.is_empty() {
+            NotNeeded::NothingAsks
+        } else if reasons.iter().any(|r| r.finding == Finding::MetByRememberedBrowser) {
+            NotNeeded::RememberedBrowser
+        } else {
+            NotNeeded::AlreadyProven
+        });
+    }
+    let usable = means.usable();
+    if !usable.is_empty() {
+        return Demand::Challenge { allowed: usable };
+    }
+    let enrollable = means.enrollable();
+    if !enrollable.is_empty() {
+        return Demand::Enrol { allowed: enrollable };
+    }
+    let only_policy = unmet(reasons).all(|r| r.source == Source::PolicyAlways);
+    Demand::Impossible(if only_policy {
+        Impossible::MfaRequiredStatus
+    } else {
+        Impossible::UnmetAuthenticationRequirements
+    })
+}
+
+/// The strictest MFA that anyone discontent wants, and the remembered browser if all of them take it.
+fn would_suffice(reasons: &[Reason]) -> Vec<Sufficient> {
+    let strictness = |wants: &Wants| match wants {
+        Wants::InSession => (0, 0),
+        Wants::Within(age) => (1, -age.as_millis()),
+        Wants::InTransaction => (2, 0),
+    };
+    let Some(strictest) = unmet(reasons).map(|r| r.wants).max_by_key(strictness) else { return Vec::new() };
+    let mut all = vec![Sufficient::Mfa(strictest)];
+    if unmet(reasons).all(|r| r.takes_remembered_browser) {
+        all.push(Sufficient::RememberedBrowser);
+    }
+    all
+}
+
+/// What a request that may show nothing answers (contract/oidc.md 3.5). Single-page apps compare the MFA text to open
+/// their step-up popup, so a stale session gets it too when the request asks for MFA.
+fn silent(session: SessionUse, demand: &Demand, asks: &Asks, has_session: bool) -> Option<Silent> {
+    let needs_mfa = !matches!(demand, Demand::NotNeeded(_));
+    match session {
+        _ if *demand == Demand::Impossible(Impossible::UnmetAuthenticationRequirements) && has_session => {
+            Some(Silent::Unmet)
+        }
+        SessionUse::LogIn(_) if has_session && asks.acr_mfa => Some(Silent::MfaRequired),
+        SessionUse::LogIn(_) => Some(Silent::LoginRequired),
+        SessionUse::Reuse | SessionUse::Choose if needs_mfa => Some(Silent::MfaRequired),
+        SessionUse::Reuse | SessionUse::Choose => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

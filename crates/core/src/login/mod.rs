@@ -1,0 +1,8 @@
+//! The login: from a request to a code for the client.
+//!
+//! Read [`state`] and [`steps`] first: the states own their facts, the transitions consume them and say what to do.
+//! [`demand`] is the one place that decides whether MFA is needed; [`session`] whether a session may stand for the first
+//! factor. `properties` drives random people through the machine and looks for a way past it.
+
+pub mod demand;
+pub mod session;
