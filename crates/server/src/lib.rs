@@ -1,1 +1,3 @@
-//! stub
+//! lockstep: speaks HTTP, and is the command line.
+
+pub mod http;

@@ -52,7 +52,11 @@ pub async fn reset(conn: &mut Conn, name: &str) -> Result<(), DbError> {
 /// Fills again all buckets whose name begins with `prefix`.
 pub async fn reset_all(conn: &mut Conn, prefix: &str) -> Result<u64, DbError> {
     let length = i64::try_from(prefix.chars().count()).unwrap_or(i64::MAX);
-    conn.execute("delete from buckets where substr(name, 1, $2) = $1", values![prefix, length]).await
+    conn.execute(
+        "delete from buckets where substr(name, 1, cast($2 as integer)) = $1",
+        values![prefix, length],
+    )
+    .await
 }
 
 /// Removes buckets that are full again.

@@ -1,1 +1,4 @@
-//! The one integration binary.
+//! The one integration binary: the server driven through its router, as a client would.
+
+mod architecture;
+mod support;

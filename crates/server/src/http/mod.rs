@@ -1,0 +1,72 @@
+//! HTTP: paths, cookies, headers. A handler parses, calls one flow, renders; the rules are elsewhere.
+//!
+//! [`router`] puts the parts together; each part has its own table of routes.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, FromRef};
+use axum::routing::get;
+use lockstep_engine::app::App;
+
+pub mod cookies;
+pub mod headers;
+pub mod origin;
+
+/// The largest body that is read: 1 MB (contract/oidc.md 0.1, management-api.md 1.1).
+pub const MAX_BODY: usize = 1024 * 1024;
+
+/// What handlers have at hand.
+#[derive(Clone)]
+pub struct Web {
+    app: App,
+    settings: Arc<WebSettings>,
+}
+
+/// How we stand in the network.
+#[derive(Clone, Debug, Default)]
+pub struct WebSettings {
+    /// Addresses whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpAddr>,
+}
+
+impl Web {
+    /// Returns the state of a router.
+    pub fn new(app: App, settings: WebSettings) -> Self {
+        Self { app, settings: Arc::new(settings) }
+    }
+
+    /// Returns the tenant.
+    pub fn app(&self) -> &App {
+        &self.app
+    }
+
+    /// Returns how we stand in the network.
+    pub fn settings(&self) -> &WebSettings {
+        &self.settings
+    }
+}
+
+impl FromRef<Web> for App {
+    fn from_ref(web: &Web) -> Self {
+        web.app.clone()
+    }
+}
+
+/// Returns the whole server as one service.
+pub fn router(web: Web) -> Router {
+    Router::new()
+        .route("/health", get(health))
+        .layer(axum::middleware::map_response(headers::security))
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .with_state(web)
+}
+
+/// Answers whether the database can be read: for a load balancer or an orchestrator.
+async fn health(axum::extract::State(app): axum::extract::State<App>) -> (http::StatusCode, &'static str) {
+    match app.db().read().await {
+        Ok(_) => (http::StatusCode::OK, "ok\n"),
+        Err(_) => (http::StatusCode::SERVICE_UNAVAILABLE, "the database cannot be reached\n"),
+    }
+}
