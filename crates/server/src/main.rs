@@ -1,2 +1,5 @@
-//! stub
-fn main() {}
+//! The `lockstep` command.
+
+fn main() -> std::process::ExitCode {
+    lockstep::cli::main()
+}

@@ -18,6 +18,7 @@ pub mod remembered_browsers;
 pub mod resource_servers;
 pub mod sessions;
 pub mod settings;
+pub mod snapshots;
 pub mod tickets;
 pub mod transactions;
 pub mod users;

@@ -11,6 +11,7 @@ use axum::routing::get;
 use lockstep_engine::app::App;
 
 pub mod cookies;
+pub mod dev;
 pub mod headers;
 pub mod origin;
 

@@ -1,0 +1,161 @@
+//! `/_dev/api/*`: the twin's controls as JSON, for tests.
+
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use lockstep_core::time::Clock as _;
+use lockstep_engine::flows::twin;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{ClockChange, Twin};
+
+/// An answer of 4xx or 5xx with a sentence.
+pub(super) struct Refusal(StatusCode, String);
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        (self.0, Json(json!({"error": self.1}))).into_response()
+    }
+}
+
+impl From<twin::TwinError> for Refusal {
+    fn from(error: twin::TwinError) -> Self {
+        let status = match error {
+            twin::TwinError::UnknownSnapshot(_) => StatusCode::NOT_FOUND,
+            twin::TwinError::SnapshotName(_) => StatusCode::BAD_REQUEST,
+            twin::TwinError::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        Self(status, error.to_string())
+    }
+}
+
+fn refuse(status: StatusCode, text: impl Into<String>) -> Refusal {
+    Refusal(status, text.into())
+}
+
+/// Parses a JSON body whatever its content type; an empty one is `{}`.
+fn body<T: for<'de> Deserialize<'de>>(text: &str) -> Result<T, Refusal> {
+    let text = if text.trim().is_empty() { "{}" } else { text };
+    serde_json::from_str(text)
+        .map_err(|e| refuse(StatusCode::BAD_REQUEST, format!("the body is not understood: {e}")))
+}
+
+/// `GET /_dev/api/clock`
+pub(super) async fn clock(State(twin): State<Twin>) -> Json<super::Reading> {
+    Json(twin.clock.read())
+}
+
+/// `POST /_dev/api/clock`
+pub(super) async fn set_clock(
+    State(twin): State<Twin>,
+    text: String,
+) -> Result<Json<super::Reading>, Refusal> {
+    let change: ClockChange = body(&text)?;
+    twin.clock.change(&change).map_err(|e| refuse(StatusCode::BAD_REQUEST, e.to_string()))?;
+    Ok(Json(twin.clock.read()))
+}
+
+/// What a virtual authenticator app is given.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Scan {
+    secret: Option<String>,
+    otpauth_uri: Option<String>,
+}
+
+/// `POST /_dev/api/authenticators`
+pub(super) async fn add_authenticator(State(twin): State<Twin>, text: String) -> Result<Response, Refusal> {
+    let scan: Scan = body(&text)?;
+    let Some(text) = scan.otpauth_uri.or(scan.secret) else {
+        return Err(refuse(StatusCode::BAD_REQUEST, "give \"otpauth_uri\" or \"secret\""));
+    };
+    let shown =
+        twin.apps.add(&text, twin.clock.now()).map_err(|e| refuse(StatusCode::BAD_REQUEST, e.to_string()))?;
+    Ok((StatusCode::CREATED, Json(shown)).into_response())
+}
+
+/// `GET /_dev/api/authenticators`
+pub(super) async fn list_authenticators(State(twin): State<Twin>) -> Json<Vec<super::apps::Shown>> {
+    Json(twin.apps.list(twin.clock.now()))
+}
+
+/// `GET /_dev/api/authenticators/{id}/code`
+pub(super) async fn code(
+    State(twin): State<Twin>,
+    Path(id): Path<String>,
+) -> Result<Json<super::apps::Shown>, Refusal> {
+    let shown = twin.apps.find(&id, twin.clock.now());
+    shown.map(Json).ok_or_else(|| refuse(StatusCode::NOT_FOUND, "no authenticator app has this id"))
+}
+
+/// Which messages of the outbox are wanted.
+#[derive(Deserialize)]
+pub(super) struct OutboxQuery {
+    to: Option<String>,
+}
+
+/// `GET /_dev/api/outbox?to=`
+pub(super) async fn outbox(
+    State(twin): State<Twin>,
+    Query(query): Query<OutboxQuery>,
+) -> Result<Json<Vec<Value>>, Refusal> {
+    let messages = twin::outbox(twin.web.app(), query.to.as_deref()).await?;
+    Ok(Json(messages.iter().map(message).collect()))
+}
+
+fn message(stored: &twin::StoredMessage) -> Value {
+    let message = &stored.message;
+    json!({
+        "id": stored.id.as_str(), "kind": message.kind.as_str(), "to": message.recipient, "user_id": message.user,
+        "subject": message.subject, "text": message.text, "html": message.html,
+        "created_at": stored.created_at.to_iso(), "sent_at": stored.sent_at.map(|t| t.to_iso())
+    })
+}
+
+/// Which snapshot is meant, and what else.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SnapshotName {
+    name: Option<String>,
+    /// For `reset`: leave the clock as it is.
+    #[serde(default)]
+    keep_clock: bool,
+}
+
+/// `POST /_dev/api/snapshot`
+pub(super) async fn snapshot(State(twin): State<Twin>, text: String) -> Result<Json<Value>, Refusal> {
+    let wanted: SnapshotName = body(&text)?;
+    let name = wanted.name.unwrap_or_else(|| "default".to_owned());
+    twin::snapshot(twin.web.app(), &name).await?;
+    Ok(Json(json!({"snapshot": name})))
+}
+
+/// `POST /_dev/api/reset`: back to a snapshot, or to the state of the start. The clock goes with the machine's again.
+pub(super) async fn reset(State(twin): State<Twin>, text: String) -> Result<Json<Value>, Refusal> {
+    let wanted: SnapshotName = body(&text)?;
+    let name = wanted.name.unwrap_or_else(|| twin::SEED.to_owned());
+    twin::reset(twin.web.app(), &name).await?;
+    twin.apps.clear();
+    if !wanted.keep_clock {
+        let change = ClockChange { reset: true, ..ClockChange::default() };
+        twin.clock.change(&change).map_err(|e| refuse(StatusCode::INTERNAL_SERVER_ERROR, e.to_string()))?;
+    }
+    Ok(Json(json!({"reset": name})))
+}
+
+/// `GET /_dev/api/decisions/{transaction or user}`
+pub(super) async fn decisions(
+    State(twin): State<Twin>,
+    Path(id): Path<String>,
+) -> Result<Json<Vec<Value>>, Refusal> {
+    let records = twin::decisions(twin.web.app(), &id).await?;
+    let shown = records.iter().map(|record| {
+        json!({
+            "transaction": record.transaction, "user_id": record.user, "client_id": record.client,
+            "decision": record.decision, "created_at": record.created_at.to_iso()
+        })
+    });
+    Ok(Json(shown.collect()))
+}
