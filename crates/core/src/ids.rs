@@ -136,6 +136,14 @@ id!(
     RememberedBrowserId, "remembered browser", |rng| rng.hex(24), |t| hex(t, 24)
 );
 id!(
+    /// A role: `rol_` and 16 characters.
+    RoleId, "role", |rng| format!("rol_{}", rng.alphanumeric(16)), |t| prefixed(t, "rol_", 16)
+);
+id!(
+    /// A client's credential: `cred_` and 22 characters.
+    CredentialId, "credential", |rng| format!("cred_{}", rng.alphanumeric(22)), |t| prefixed(t, "cred_", 22)
+);
+id!(
     /// A decision record: 24 hexadecimal digits.
     DecisionId, "decision", |rng| rng.hex(24), |t| hex(t, 24)
 );

@@ -3,6 +3,7 @@
 //! Pure and synchronous: values in, values out. No async, no I/O, no clock of its own. In reading order:
 //!
 //! - [`ids`], [`time`], [`random`], [`env`]: identifiers, points in time, chance, and what pure code may know of the world.
+//! - [`codes`]: every error on the wire, in one table for each API; [`search`]: the language of the Management API's `q`.
 //! - [`crypto`]: keys and tokens, password hashes, sealed secrets.
 //! - [`model`]: plain data with its own rules: clients, users, settings …
 //! - [`factors`]: the second factors, one folder each; read its first page, then `totp`.
@@ -10,6 +11,7 @@
 //! - [`login`]: the login as states and steps, and the decision whether MFA is needed.
 
 pub mod assurance;
+pub mod codes;
 pub mod crypto;
 pub mod env;
 pub mod factors;
@@ -17,4 +19,5 @@ pub mod ids;
 pub mod login;
 pub mod model;
 pub mod random;
+pub mod search;
 pub mod time;

@@ -11,6 +11,7 @@ pub mod log_event;
 pub mod management_scopes;
 pub mod message;
 pub mod resource_server;
+pub mod role;
 pub mod session;
 pub mod settings;
 pub mod user;

@@ -361,6 +361,8 @@ to_value! {
     ids::LogId: Text, |v| v.as_str().to_owned();
     ids::MessageId: Text, |v| v.as_str().to_owned();
     ids::RememberedBrowserId: Text, |v| v.as_str().to_owned();
+    ids::RoleId: Text, |v| v.as_str().to_owned();
+    ids::CredentialId: Text, |v| v.as_str().to_owned();
     ids::DecisionId: Text, |v| v.as_str().to_owned();
 }
 

@@ -20,6 +20,9 @@ macro_rules! concat_columns {
     };
 }
 
+/// All columns of users, for lists with conditions of their own.
+pub(super) const SELECT: &str = concat_columns!("");
+
 /// Returns the user with this id.
 pub async fn find(conn: &mut Conn, id: &UserId) -> Result<Option<User>, DbError> {
     conn.fetch_optional(concat_columns!("where user_id = $1"), values![id])

@@ -294,3 +294,42 @@ create table decisions (
 ) strict;
 create index decisions_transaction on decisions (transaction_id, created_at);
 create index decisions_user on decisions (user_id, created_at);
+
+create table client_credentials (
+  id text primary key,
+  client_id text not null references clients (client_id) on delete cascade,
+  data text not null,
+  pem text,
+  created_at integer not null
+) strict;
+create index client_credentials_client on client_credentials (client_id, created_at);
+
+create table roles (
+  id text primary key,
+  name text not null unique,
+  description text not null,
+  created_at integer not null
+) strict;
+
+create table role_permissions (
+  role_id text not null references roles (id) on delete cascade,
+  audience text not null references resource_servers (identifier) on delete cascade,
+  name text not null,
+  primary key (role_id, audience, name)
+) strict;
+
+create table user_roles (
+  user_id text not null references users (user_id) on delete cascade,
+  role_id text not null references roles (id) on delete cascade,
+  created_at integer not null,
+  primary key (user_id, role_id)
+) strict;
+create index user_roles_role on user_roles (role_id);
+
+create table user_permissions (
+  user_id text not null references users (user_id) on delete cascade,
+  audience text not null references resource_servers (identifier) on delete cascade,
+  name text not null,
+  created_at integer not null,
+  primary key (user_id, audience, name)
+) strict;
