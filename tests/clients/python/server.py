@@ -17,8 +17,14 @@ class Server:
         target = Path(os.environ.get("CARGO_TARGET_DIR", REPOSITORY / "target"))
         binary = os.environ.get("LOCKSTEP_BIN", str(target / "debug" / "lockstep"))
         self.log = tempfile.TemporaryFile()
+        # A cache folder of its own: its certificates must not meet those of the person who runs the tests.
+        self.cache = tempfile.TemporaryDirectory(prefix="lockstep-cache-")
         self.process = subprocess.Popen(
-            [binary, "dev", "--port", "0", "--json"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self.log
+            [binary, "dev", "--port", "0", "--json"],
+            env={**os.environ, "LOCKSTEP_CACHE_DIR": self.cache.name},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=self.log,
         )
         readable, _, _ = select.select([self.process.stdout], [], [], 30)
         line = self.process.stdout.readline() if readable else b""
@@ -49,3 +55,4 @@ class Server:
             self.process.kill()
             self.process.wait()
         self.process.stdout.close()
+        self.cache.cleanup()

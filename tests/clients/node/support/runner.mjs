@@ -33,9 +33,8 @@ export async function runFolder(name, folder, { timeout = 180_000 } = {}) {
     const failedBefore = failed;
     const tests = run({ files: [path.join(folder, file)], concurrency: 1, timeout });
     tests.on("test:pass", (event) => {
-      if (event.details?.type === "suite" || isFile(event, folder, file)) return;
       if (event.skip !== undefined || event.todo !== undefined) skipped += 1;
-      else passed += 1;
+      else if (event.details?.type !== "suite" && !isFile(event, folder, file)) passed += 1;
     });
     tests.on("test:fail", (event) => {
       if (event.details?.type !== "suite") failed += 1;

@@ -1,7 +1,8 @@
 // Starts and stops `lockstep dev` for a suite.
 
 import { spawn } from "node:child_process";
-import { existsSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -20,8 +21,10 @@ export function binary() {
  * Returns that line's fields, and `stop()`.
  */
 export async function startServer({ args = [], env = {} } = {}) {
+  // A cache folder of its own: its certificates and notes must not meet those of the person who runs the tests.
+  const cache = mkdtempSync(path.join(tmpdir(), "lockstep-cache-"));
   const child = spawn(binary(), ["dev", "--port", "0", "--json", ...args], {
-    env: { ...process.env, ...env },
+    env: { ...process.env, LOCKSTEP_CACHE_DIR: cache, ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });
   let output = "";
@@ -34,6 +37,7 @@ export async function startServer({ args = [], env = {} } = {}) {
     const fail = (why) => {
       clearTimeout(timer);
       child.kill("SIGKILL");
+      rmSync(cache, { recursive: true, force: true });
       reject(new Error(`lockstep dev ${why}\n${output}${log}`));
     };
     child.once("error", (error) => fail(`could not be started: ${error.message}`));
@@ -50,6 +54,7 @@ export async function startServer({ args = [], env = {} } = {}) {
   const ready = JSON.parse(line);
   return {
     ...ready,
+    cache,
     log: () => log,
     /** Ends the server; tells what else it wrote on standard output, which must be nothing. */
     stop: async () => {
@@ -60,6 +65,7 @@ export async function startServer({ args = [], env = {} } = {}) {
         await gone;
         clearTimeout(timer);
       }
+      rmSync(cache, { recursive: true, force: true });
       return output.slice(output.indexOf("\n") + 1);
     },
   };
