@@ -1,4 +1,7 @@
-//! Every setting of the server, with its meaning and default.
+//! Every setting of the server, with its meaning and default: [`settings`] is the table, [`server`] reads file and environment.
+
+pub mod server;
+pub mod settings;
 
 use lockstep_core::crypto::hasher::HashParams;
 use lockstep_core::env::Issuer;

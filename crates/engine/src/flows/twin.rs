@@ -1,6 +1,9 @@
 //! What the twin's controls do with the tenant: look into the outbox and the decisions, take a snapshot, go back to one.
 
 use lockstep_core::ids::{TransactionId, UserId};
+use lockstep_core::login::demand::Decision;
+use lockstep_core::model::user::normal_email;
+use serde_json::{Value, json};
 
 use crate::app::App;
 use crate::keyring::KeyRingError;
@@ -8,10 +11,12 @@ use crate::store::db::DbError;
 pub use crate::store::decisions::Record as DecisionRecord;
 pub use crate::store::outbox::Stored as StoredMessage;
 use crate::store::snapshots::SnapshotError;
-use crate::store::{decisions, outbox, snapshots};
+use crate::store::{decisions, outbox, snapshots, users};
 
 /// The snapshot that is taken at the start.
 pub const SEED: &str = "seed";
+/// How many decisions about a user are told.
+const MOST: u32 = 50;
 
 /// Why a control does not do it.
 #[derive(Debug, thiserror::Error)]
@@ -72,14 +77,30 @@ pub async fn outbox(app: &App, to: Option<&str>) -> Result<Vec<StoredMessage>, T
     Ok(messages)
 }
 
-/// Returns the decisions of a login, oldest first, or the last ones about a user, newest first.
+/// Returns the decisions of a login, oldest first, or the last ones about a user (id or mail address), newest first.
 pub async fn decisions(app: &App, id: &str) -> Result<Vec<DecisionRecord>, TwinError> {
     let mut conn = app.db().read().await?;
+    if let Ok(address) = normal_email(id) {
+        let mut found = Vec::new();
+        for user in users::list_by_email(&mut conn, &address).await? {
+            found.extend(decisions::list_of_user(&mut conn, &user.id, MOST).await?);
+        }
+        return Ok(found);
+    }
     if let Ok(user) = UserId::parse(id) {
-        return Ok(decisions::list_of_user(&mut conn, &user, 50).await?);
+        return Ok(decisions::list_of_user(&mut conn, &user, MOST).await?);
     }
     match TransactionId::parse(id) {
         Ok(transaction) => Ok(decisions::list_of_transaction(&mut conn, &transaction).await?),
         Err(_) => Ok(Vec::new()),
     }
+}
+
+/// Returns a decision record as JSON, with the decision in words.
+pub fn describe(record: &DecisionRecord) -> Value {
+    let words = serde_json::from_value::<Decision>(record.decision.clone()).map(|d| d.explain());
+    json!({
+        "transaction": record.transaction, "user_id": record.user, "client_id": record.client,
+        "created_at": record.created_at.to_iso(), "decision": record.decision, "words": words.unwrap_or_default()
+    })
 }

@@ -13,7 +13,7 @@ use lockstep_engine::flows::{demo, twin};
 use lockstep_engine::store::db::Db;
 
 use super::banner::{self, Addresses};
-use super::{Failure, running, signing_keys, trust};
+use super::{Failure, config, running, signing_keys, trust};
 use crate::files;
 use crate::http::dev::{self, Twin, TwinClock};
 use crate::http::{Web, WebSettings};
@@ -81,10 +81,10 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
     let clock = Arc::new(TwinClock::default());
     let mut env = Env::new(now, issuer.clone());
     signing_keys::import(&db, &mut env).await?;
-    let mut config = Config::new(issuer.clone());
-    config.dev = true;
-    config.rate_limits = args.rate_limits;
-    let app = App::open(config, db, Arc::clone(&clock) as Arc<_>).await?;
+    let mut settings = Config::new(issuer.clone());
+    settings.dev = true;
+    settings.rate_limits = args.rate_limits;
+    let app = App::open(settings, db, Arc::clone(&clock) as Arc<_>).await?;
     let demo = demo::seed(app.db(), &mut env).await?;
     twin::snapshot(&app, twin::SEED).await?;
 
@@ -93,6 +93,8 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
     // A browser that once saw it on localhost would refuse plain HTTP from every other development server there.
     let router = router.layer(axum::middleware::map_response(without_hsts));
 
+    let bound =
+        https.first().map_or_else(|| Ok((Ipv4Addr::LOCALHOST, port).into()), TcpListener::local_addr)?;
     let mut doors = Vec::new();
     for listener in https {
         doors.push(Door::new(listener, Some(Arc::clone(&tls)))?);
@@ -106,7 +108,7 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
         issuer: issuer.as_str().to_owned(),
     };
     let line = banner::json_line(&at, &ca, &demo);
-    let note = running::Note::leave(port, &line);
+    let note = running::Note::leave(bound, &line);
     if args.json {
         super::print(&line.to_string());
     } else {
@@ -194,5 +196,5 @@ async fn open_database(folder: Option<&Path>, issuer: &Issuer) -> Result<Db, Fai
     files::create_private(&key_file, made.as_bytes()).map_err(|e| failed(&key_file, e))?;
     let text = std::fs::read_to_string(&key_file).map_err(|e| failed(&key_file, e))?;
     let keys = MasterKeys::parse(&text).map_err(|e| Failure::new(format!("{}: {e}", key_file.display())))?;
-    Ok(Db::sqlite(&folder.join("lockstep.db"), keys).await?)
+    config::open_sqlite(&folder.join("lockstep.db"), keys).await
 }

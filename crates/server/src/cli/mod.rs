@@ -1,14 +1,20 @@
 //! The command line: one file a command.
 
+mod api;
 mod banner;
 mod completions;
+mod config;
 mod dev;
+mod init;
 mod running;
+mod serve;
+mod server;
 mod signing_keys;
 mod trust;
+mod why;
 
 use std::future::Future;
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -19,6 +25,11 @@ const AFTER_HELP: &str = "\
 Start here:
   lockstep dev                          run the twin: demo users, real pages, https://localhost:8443
   lockstep trust                        how to make curl, Node, Python, Go or your browser trust it
+  lockstep api get guardian/factors     ask the Management API of the running twin
+
+In production:
+  lockstep init --issuer https://login.example.org    keys, database, first machine client
+  lockstep serve --config lockstep.toml               run the server
 
 Lockstep is an independent project and not affiliated with Auth0 or Okta.";
 
@@ -35,8 +46,18 @@ pub(crate) struct Cli {
 enum Command {
     /// Run a twin of your tenant on this machine, for development and tests
     Dev(dev::Args),
+    /// Run the server for real users
+    Serve(serve::Args),
+    /// Prepare the first start of a server: keys, database, first machine client
+    Init(init::Args),
+    /// Call the Management API
+    Api(api::Args),
     /// Tell how to make programs and browsers trust the twin's certificates
     Trust(trust::Args),
+    /// Explain why a login was asked for a second factor, or was not
+    Why(why::Args),
+    /// Check the configuration file, or print its reference
+    Config(config::Args),
     /// Print the completion script of your shell
     Completions(completions::Args),
 }
@@ -73,7 +94,12 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match cli.command {
         Command::Dev(args) => block_on(dev::run(args)),
+        Command::Serve(args) => block_on(serve::run(args)),
+        Command::Init(args) => block_on(init::run(args)),
+        Command::Api(args) => block_on(api::run(args)),
         Command::Trust(args) => trust::run(&args),
+        Command::Why(args) => block_on(why::run(args)),
+        Command::Config(args) => config::run(args),
         Command::Completions(args) => completions::run(&args),
     };
     match result {
@@ -109,7 +135,9 @@ pub(crate) fn eprint(text: &str) {
 pub(crate) fn start_logging(default: &str, json: bool) {
     let filter = tracing_subscriber::EnvFilter::try_from_env("LOCKSTEP_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder =
+        tracing_subscriber::fmt().with_env_filter(filter).with_ansi(std::io::stderr().is_terminal());
+    let builder = builder.with_writer(std::io::stderr);
     // A second start in one process (tests) keeps the first one's settings.
     let _ = if json { builder.json().try_init() } else { builder.compact().try_init() };
 }

@@ -151,11 +151,5 @@ pub(super) async fn decisions(
     Path(id): Path<String>,
 ) -> Result<Json<Vec<Value>>, Refusal> {
     let records = twin::decisions(twin.web.app(), &id).await?;
-    let shown = records.iter().map(|record| {
-        json!({
-            "transaction": record.transaction, "user_id": record.user, "client_id": record.client,
-            "decision": record.decision, "created_at": record.created_at.to_iso()
-        })
-    });
-    Ok(Json(shown.collect()))
+    Ok(Json(records.iter().map(twin::describe).collect()))
 }
