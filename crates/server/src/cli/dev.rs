@@ -25,6 +25,9 @@ pub(crate) const PORT: u16 = 8443;
 /// The port of plain HTTP unless another is chosen.
 const HTTP_PORT: u16 = 8080;
 
+/// The file in the data folder that tells whose data it is.
+const ISSUER_FILE: &str = "issuer";
+
 const EXAMPLES: &str = "\
 Examples:
   lockstep dev                            https://localhost:8443, in memory, with demo users
@@ -72,7 +75,10 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
     let now = SystemClock.now();
     let ca = LocalCa::load_or_make(&trust::ca_folder(args.data.as_deref()), now)?;
     let tls = ca.server_config(&args.host, now)?;
-    let (https, port) = bind_https(&args)?;
+    let (https, port) = bind_https(
+        args.bind,
+        args.data.as_deref().filter(|_| args.port == 0).map_or(args.port, port_before),
+    )?;
     let (http, http_port) = bind_http(&args)?;
 
     let name = args.host.first().map_or("localhost", String::as_str);
@@ -126,9 +132,15 @@ async fn without_hsts(mut response: axum::response::Response) -> axum::response:
     response
 }
 
-fn bind_https(args: &Args) -> Result<(Vec<TcpListener>, u16), Failure> {
-    bind(args.bind, args.port).map_err(|e| {
-        Failure::new(format!("cannot listen on port {}: {e}", args.port))
+/// Kept data belongs to its issuer, port included: the port that was free at the first start is wanted again.
+fn port_before(folder: &Path) -> u16 {
+    let issuer = std::fs::read_to_string(folder.join(ISSUER_FILE)).unwrap_or_default();
+    url::Url::parse(issuer.trim()).ok().and_then(|url| url.port_or_known_default()).unwrap_or(0)
+}
+
+fn bind_https(address: Option<IpAddr>, port: u16) -> Result<(Vec<TcpListener>, u16), Failure> {
+    bind(address, port).map_err(|e| {
+        Failure::new(format!("cannot listen on port {port}: {e}"))
             .hint("Is another twin running? `lockstep dev --port 0` picks a free port, `--port N` that one.")
     })
 }
@@ -177,7 +189,7 @@ async fn open_database(folder: Option<&Path>, issuer: &Issuer) -> Result<Db, Fai
     let Some(folder) = folder else { return Ok(Db::memory(new_master_keys()).await?) };
     let failed = |path: &Path, e: std::io::Error| Failure::new(format!("{}: {e}", path.display()));
     files::make_private_folder(folder).map_err(|e| failed(folder, e))?;
-    let note = folder.join("issuer");
+    let note = folder.join(ISSUER_FILE);
     match std::fs::read_to_string(&note) {
         Ok(before) if before.trim() != issuer.as_str() => {
             return Err(Failure::new(format!(

@@ -32,7 +32,9 @@ pub(crate) struct Args {
 
 /// Returns the folder of the authority: beside the data, or this person's cache.
 pub(crate) fn ca_folder(data: Option<&std::path::Path>) -> PathBuf {
-    data.map_or_else(files::cache_folder, PathBuf::from).join("ca")
+    let folder = data.map_or_else(files::cache_folder, PathBuf::from).join("ca");
+    // The lines to trust it are copied into shells that stand elsewhere.
+    std::path::absolute(&folder).unwrap_or(folder)
 }
 
 /// Prints the lines.
