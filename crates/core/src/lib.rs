@@ -8,6 +8,7 @@
 //! - [`model`]: plain data with its own rules: clients, users, settings …
 //! - [`factors`]: the second factors, one folder each; read its first page, then `totp`.
 //! - [`assurance`]: from what was proven to what tokens say: `acr`, `amr`, `auth_time`.
+//! - [`oauth`]: the rules of `/authorize`, scopes and claims.
 //! - [`login`]: the login as states and steps, and the decision whether MFA is needed.
 
 pub mod assurance;
@@ -18,6 +19,7 @@ pub mod factors;
 pub mod ids;
 pub mod login;
 pub mod model;
+pub mod oauth;
 pub mod random;
 pub mod search;
 pub mod time;

@@ -3,7 +3,7 @@
 use aws_lc_rs::digest;
 
 /// A source of random bytes.
-pub trait Rng: Send {
+pub trait Rng: Send + Sync {
     /// Fills `out` with random bytes.
     fn fill(&mut self, out: &mut [u8]);
 }

@@ -5,4 +5,10 @@
 //! factor. `properties` drives random people through the machine and looks for a way past it.
 
 pub mod demand;
+pub mod effect;
 pub mod session;
+pub mod state;
+pub mod steps;
+
+#[cfg(test)]
+mod properties;

@@ -98,6 +98,11 @@ impl TenantSettings {
         self.0.filled("default_redirection_uri")
     }
 
+    /// Returns whether every client has to push its requests (RFC 9126 section 6).
+    pub fn requires_par(&self) -> bool {
+        self.flag("require_pushed_authorization_requests")
+    }
+
     /// Returns a flag of `flags`.
     pub fn flag(&self, name: &str) -> bool {
         self.0.flag(&format!("flags.{name}")).unwrap_or(false)

@@ -11,7 +11,11 @@ impl Decision {
     /// Says the decision in sentences: the outcome first, then who asked, then what would have been enough.
     pub fn explain(&self) -> Vec<String> {
         let mut lines = Vec::new();
-        if let SessionUse::LogIn(why) = self.session {
+        let asked = match self.session {
+            SessionUse::LogIn(why) => Some(why),
+            _ => self.first_factor_asked,
+        };
+        if let Some(why) = asked {
             lines.push(format!("The first factor was asked for: {}.", log_in(why)));
         }
         lines.push(match &self.demand {

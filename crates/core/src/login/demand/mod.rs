@@ -248,6 +248,9 @@ pub struct Decision {
     pub reauthenticate_first_factor: bool,
     /// What becomes of the session, and why.
     pub session: SessionUse,
+    /// Why the first factor was asked for earlier in this transaction.
+    #[serde(default)]
+    pub first_factor_asked: Option<WhyLogIn>,
     /// Whether the challenge offers to remember the browser.
     pub remember_offered: bool,
     /// What `prompt=none` answers; `None` when nothing would have to be shown.
@@ -300,6 +303,7 @@ pub fn decide(situation: &Situation) -> Decision {
         demand,
         reauthenticate_first_factor: reauthenticate,
         session,
+        first_factor_asked: None,
         reasons,
         would_suffice,
     }

@@ -63,6 +63,7 @@ pub fn decide_refresh(situation: &RefreshSituation) -> Decision {
         demand: demand(&reasons, means),
         reauthenticate_first_factor: false,
         session: SessionUse::Reuse,
+        first_factor_asked: None,
         remember_offered: false,
         silent: None,
         would_suffice: would_suffice(&reasons),

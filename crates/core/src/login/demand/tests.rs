@@ -55,13 +55,15 @@ fn enrol() -> Demand {
 
 const PROVEN: Demand = Demand::NotNeeded(NotNeeded::AlreadyProven);
 
+/// Browser state by name and as evidence, prompt, max_age; then: password asked?, what, what prompt=none would say.
+type Row<'a> = (&'static str, Option<&'a Proven>, Prompt, Option<i64>, bool, Demand, Option<Silent>);
+
 #[test]
 fn step_up_by_acr_values_follows_the_table() {
     use Prompt::{Absent, Login, None as Silently};
     let (no_mfa, old, mfa) = (session(100, None), session(9000, None), session(9000, Some(100)));
-    // Browser state, prompt, max_age; password asked?, then what, and what prompt=none would say.
     #[rustfmt::skip]
-    let rows: Vec<(&str, Option<&Proven>, Prompt, Option<i64>, bool, Demand, Option<Silent>)> = vec![
+    let rows: Vec<Row<'_>> = vec![
         ("no session", None, Absent, None, true, challenge(), Some(Silent::LoginRequired)),
         ("no session", None, Absent, Some(0), true, challenge(), Some(Silent::LoginRequired)),
         ("no session", None, Silently, None, true, challenge(), Some(Silent::LoginRequired)),

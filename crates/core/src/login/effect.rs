@@ -1,0 +1,140 @@
+//! What a step asks the flow to write, all in the commit that saves the next state.
+
+use super::demand::Decision;
+use super::state::Login;
+use crate::assurance::Methods;
+use crate::factors::{FactorKind, Spend};
+use crate::ids::{AuthenticatorId, UserId};
+use crate::model::authenticator::Authenticator;
+use crate::time::Timestamp;
+
+/// The outcome of a step.
+#[must_use = "the next state and all effects are written in one commit"]
+#[derive(Debug)]
+pub struct Step {
+    /// The next state.
+    pub next: Login,
+    /// What to write with it, in this order.
+    pub effects: Vec<Effect>,
+    /// What the page says is wrong. Belongs to the answer, not to the state: a reload shows the page without it.
+    pub problem: Option<Problem>,
+}
+
+impl Step {
+    /// Continues with the step that the next state took at once: effects in order, the later state.
+    pub fn then(mut self, later: Self) -> Self {
+        self.effects.extend(later.effects);
+        Self { next: later.next, effects: self.effects, problem: self.problem.or(later.problem) }
+    }
+
+    pub(super) fn to(next: Login) -> Self {
+        Self { next, effects: Vec::new(), problem: None }
+    }
+
+    pub(super) fn with(mut self, effect: Effect) -> Self {
+        self.effects.push(effect);
+        self
+    }
+
+    pub(super) fn but(mut self, problem: Problem) -> Self {
+        self.problem = Some(problem);
+        self
+    }
+}
+
+/// Something to write.
+#[derive(Debug, PartialEq)]
+pub enum Effect {
+    /// Claim what a success spends, and note its time. If nothing is left to claim, roll the whole step back and show
+    /// [`Problem::InvalidCode`]: another request was faster.
+    Spend {
+        /// Of which authenticator.
+        authenticator: AuthenticatorId,
+        /// What.
+        spend: Option<Spend>,
+        /// The time of the success, for `last_auth_at`.
+        at: Timestamp,
+    },
+    /// Save a newly enrolled, confirmed authenticator.
+    SaveAuthenticator(Authenticator),
+    /// Save the user's new recovery code, active at once. The old one is dead by the [`Effect::Spend`] before.
+    ReplaceRecoveryCode {
+        /// The old one.
+        old: AuthenticatorId,
+        /// The new one.
+        new: Authenticator,
+    },
+    /// Save the session and rotate its handle. `sid` stays when the user is the same.
+    SaveSession {
+        /// Whose.
+        user: UserId,
+        /// What it proves.
+        methods: Methods,
+        /// When the last interactive ceremony ended.
+        auth_time: Timestamp,
+        /// Whether a first factor began a new list; else MFA was added to the session that was there.
+        new_login: bool,
+    },
+    /// Remember this browser for this user: a record and the cookie.
+    RememberBrowser(UserId),
+    /// Save the person's consent to what the request asks for.
+    SaveConsent,
+    /// Count a wrong answer in the user's bucket of this factor.
+    CountFailure(FactorKind),
+    /// Empty that bucket.
+    ClearFailures(FactorKind),
+    /// Save the decision record.
+    Decided(Box<Decision>),
+    /// Write a tenant log record of this code.
+    Log {
+        /// The code: `gd_auth_succeed` …
+        code: &'static str,
+        /// The factor it is about.
+        kind: Option<FactorKind>,
+        /// The authenticator, where one is known.
+        authenticator: Option<AuthenticatorId>,
+    },
+}
+
+/// What a page says is wrong, by Auth0's text keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Problem {
+    /// Unknown user or wrong password: the two look the same.
+    WrongCredentials,
+    /// The account is blocked.
+    UserBlocked,
+    /// Nothing was typed.
+    NoCode,
+    /// Not the form of a code of an authenticator app.
+    InvalidOtpFormat,
+    /// Not the form of a recovery code.
+    InvalidRecoveryFormat,
+    /// Wrong, old or used.
+    InvalidCode,
+    /// Too many wrong codes.
+    TooManyFailures,
+    /// "I have saved it" was not ticked.
+    NoConfirmation,
+    /// The user enrolled elsewhere in the meantime.
+    UserAlreadyEnrolled,
+    /// The enrolment or challenge has expired; a new one is shown.
+    TransactionNotFound,
+}
+
+impl Problem {
+    /// Returns the key of the text, the last part of `prompt.screen.key`.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::WrongCredentials => "wrong-credentials",
+            Self::UserBlocked => "user-blocked",
+            Self::NoCode => "no-code",
+            Self::InvalidOtpFormat => "invalid-otp-code-format",
+            Self::InvalidRecoveryFormat => "invalid-code-format",
+            Self::InvalidCode => "invalid-code",
+            Self::TooManyFailures => "too-many-failures",
+            Self::NoConfirmation => "no-confirmation",
+            Self::UserAlreadyEnrolled => "user-already-enrolled",
+            Self::TransactionNotFound => "transaction-not-found",
+        }
+    }
+}

@@ -1,0 +1,502 @@
+//! Drives random people, policies and clocks through the machine and looks for a way past it.
+//!
+//! The harness keeps its own books (who really typed a right password or code, what the session really proved) and its
+//! own, plainer reading of the rules. Whatever the machine did, a [`LoggedIn`] must agree with both.
+
+use proptest::prelude::*;
+
+use super::demand::{Asks, Minimum};
+use super::effect::{Effect, Step};
+use super::session::Prompt;
+use super::state::{LoggedIn, Login, MfaOutcome, Request};
+use super::steps::{Answer, BrowserSession, Facts, FirstAnswer, PasswordCheck, begin};
+use crate::assurance::{FactorType, Method, MethodName, Methods, Rules};
+use crate::env::{Env, Issuer};
+use crate::factors::totp::device::AuthenticatorApp;
+use crate::factors::totp::{Parameters, Seed, imported};
+use crate::factors::{FactorKind, Shown, Spend, recovery_code};
+use crate::ids::{AuthenticatorId, UserId};
+use crate::model::authenticator::Authenticator;
+use crate::model::settings::Profile;
+use crate::random::SeededRng;
+use crate::time::{Span, Timestamp};
+
+/// Two users, as small numbers.
+type Who = usize;
+
+#[derive(Clone, Debug)]
+enum Op {
+    Wait(i64),
+    Identifier,
+    GoToSignup,
+    GoToLogin,
+    Password(Who),
+    WrongPassword,
+    SignUp(Who),
+    Code(Who, bool),
+    OldCode(bool),
+    WrongCode(bool),
+    RecoveryCode(Who),
+    Saved(bool),
+    TryAnother,
+    Pick(FactorKind),
+    Back,
+    ShowKey,
+    Consent(bool),
+    SwitchPolicy,
+    SwitchFactor(FactorKind),
+    SwitchConsent,
+    Remove(Who),
+    Forget,
+    /// What a person does who wants to get in; the number chooses where there is a choice.
+    Willing(u8),
+}
+
+impl Op {
+    /// Makes up a willing person's mind.
+    fn on(self, login: &Login) -> Self {
+        let Self::Willing(n) = self else { return self };
+        let me = usize::from(login.user() == Some(&user(1)));
+        match login {
+            Login::AskIdentifier(_) => Self::Identifier,
+            Login::AskPassword(_) => Self::Password(usize::from(n % 8 == 0)),
+            Login::AskSignup(_) => Self::SignUp(usize::from(n % 8 == 0)),
+            Login::ChallengeFactor(_) if n % 2 == 0 => Self::TryAnother,
+            Login::ChooseMethod(_) => {
+                Self::Pick(if n % 4 == 0 { FactorKind::Totp } else { FactorKind::RecoveryCode })
+            }
+            Login::ChallengeRecovery(_) => Self::RecoveryCode(me),
+            Login::ShowRecoveryCode(_) | Login::ShowNewRecoveryCode(_) => Self::Saved(true),
+            Login::AskConsent(_) => Self::Consent(true),
+            _ => Self::Code(me, n % 3 == 0),
+        }
+    }
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    let who = 0..2usize;
+    let kind = prop_oneof![Just(FactorKind::Totp), Just(FactorKind::RecoveryCode)];
+    prop_oneof![
+        3 => prop_oneof![0..40i64, 0..700i64, -400..0i64].prop_map(Op::Wait),
+        1 => Just(Op::Identifier),
+        1 => Just(Op::GoToSignup),
+        1 => Just(Op::GoToLogin),
+        8 => who.clone().prop_map(Op::Password),
+        1 => Just(Op::WrongPassword),
+        1 => who.clone().prop_map(Op::SignUp),
+        10 => (who.clone(), any::<bool>()).prop_map(|(w, r)| Op::Code(w, r)),
+        2 => any::<bool>().prop_map(Op::OldCode),
+        2 => any::<bool>().prop_map(Op::WrongCode),
+        4 => who.clone().prop_map(Op::RecoveryCode),
+        5 => prop_oneof![3 => Just(true), 1 => Just(false)].prop_map(Op::Saved),
+        3 => Just(Op::TryAnother),
+        3 => kind.clone().prop_map(Op::Pick),
+        1 => Just(Op::Back),
+        1 => Just(Op::ShowKey),
+        3 => prop_oneof![4 => Just(true), 1 => Just(false)].prop_map(Op::Consent),
+        1 => Just(Op::SwitchPolicy),
+        1 => kind.prop_map(Op::SwitchFactor),
+        1 => Just(Op::SwitchConsent),
+        1 => who.prop_map(Op::Remove),
+        1 => Just(Op::Forget),
+        30 => any::<u8>().prop_map(Op::Willing),
+    ]
+}
+
+#[derive(Clone, Debug)]
+struct Start {
+    asks: Asks,
+    identifier_first: bool,
+    signup_first: bool,
+    /// Session: how old the first factor and the second are.
+    session: Option<(i64, Option<i64>)>,
+    enrolled: [bool; 2],
+    with_recovery: bool,
+    remembered: bool,
+    profile: Profile,
+}
+
+fn start() -> impl Strategy<Value = Start> {
+    let prompt = prop_oneof![
+        4 => Just(Prompt::Absent),
+        1 => Just(Prompt::None),
+        2 => Just(Prompt::Login),
+        1 => Just(Prompt::Consent),
+        1 => Just(Prompt::SelectAccount),
+    ];
+    let minimum =
+        prop_oneof![4 => Just(None), 1 => Just(Some(Minimum::Client)), 1 => Just(Some(Minimum::Api))];
+    let max_age = prop_oneof![2 => Just(None), 1 => Just(Some(0i64)), 2 => (1..1000i64).prop_map(Some)];
+    let asks = (any::<bool>(), any::<bool>(), any::<bool>(), minimum, prompt, max_age).prop_map(
+        |(policy_always, acr_mfa, mfa_audience, minimum, prompt, max_age)| Asks {
+            policy_always,
+            acr_mfa,
+            mfa_audience,
+            minimum,
+            prompt,
+            max_age: max_age.map(Span::seconds),
+        },
+    );
+    let session =
+        prop::option::of((0..2000i64).prop_flat_map(|first| (Just(first), prop::option::of(0..=first))));
+    let flags =
+        (any::<bool>(), any::<bool>(), any::<[bool; 2]>(), any::<bool>(), any::<bool>(), any::<bool>());
+    (asks, session, flags).prop_map(
+        |(asks, session, (identifier_first, signup, enrolled, recovery, remembered, assured))| Start {
+            asks,
+            identifier_first,
+            signup_first: signup && identifier_first,
+            session,
+            enrolled,
+            with_recovery: recovery,
+            remembered,
+            profile: if assured { Profile::Assured } else { Profile::Faithful },
+        },
+    )
+}
+
+/// What the harness knows for itself.
+struct World {
+    env: Env,
+    start: Start,
+    session: Option<BrowserSession>,
+    policy_always: bool,
+    enabled: Vec<FactorKind>,
+    consent_needed: bool,
+    remembered: bool,
+    held: Vec<Authenticator>,
+    apps: Vec<(AuthenticatorId, AuthenticatorApp)>,
+    codes: [Option<String>; 2],
+    last_code: Option<String>,
+    /// Who gave the first factor last in this transaction.
+    first_by: Option<UserId>,
+    /// Whether that user has since really passed a second factor.
+    second_passed: bool,
+}
+
+fn user(who: Who) -> UserId {
+    UserId::trusted(["auth0|ana", "auth0|ben"][who])
+}
+
+impl World {
+    fn new(start: Start) -> Self {
+        let now = Timestamp::from_secs(1_700_000_000);
+        let mut env = Env::new(now, Issuer::parse("https://lockstep.test/").unwrap());
+        env.rng = Box::new(SeededRng::new(1));
+        let (mut held, mut apps, mut codes) = (Vec::new(), Vec::new(), [None, None]);
+        for (who, code) in codes.iter_mut().enumerate() {
+            if start.enrolled[who] {
+                let id = AuthenticatorId::new(env.rng());
+                let seed = Seed::generate(env.rng());
+                apps.push((id.clone(), AuthenticatorApp::scan(&seed.base32()).unwrap()));
+                held.push(imported(id, user(who), &Parameters::usual(seed), None, now).unwrap());
+                if start.with_recovery {
+                    let fresh = recovery_code::replacement(&user(who), &mut env).unwrap();
+                    *code = Some(fresh.code);
+                    held.push(fresh.authenticator);
+                }
+            }
+        }
+        let session = start.session.map(|(first, second)| {
+            let ago = |secs| now - Span::seconds(secs);
+            let mut methods = Methods::begin(Method::first(MethodName::Pwd, ago(first)));
+            if let Some(second) = second {
+                methods.record(Method::second(FactorType::Otp, ago(second)));
+            }
+            let auth_time = ago(second.unwrap_or(first));
+            BrowserSession { user: user(0), identifier: None, methods, auth_time }
+        });
+        Self {
+            policy_always: start.asks.policy_always,
+            enabled: vec![FactorKind::Totp, FactorKind::RecoveryCode],
+            consent_needed: false,
+            remembered: start.remembered,
+            session,
+            start,
+            held,
+            apps,
+            codes,
+            last_code: None,
+            first_by: None,
+            second_passed: false,
+            env,
+        }
+    }
+
+    fn facts(&self, of: &UserId) -> Facts {
+        Facts {
+            user: of.clone(),
+            rules: Rules { profile: self.start.profile, ..Rules::default() },
+            policy_always: self.policy_always,
+            enabled: self.enabled.clone(),
+            // All of them: the machine must not be fooled by what is somebody else's.
+            held: self.held.clone(),
+            remembered: self.remembered,
+            remember_display: true,
+            consent_needed: self.consent_needed,
+            key_first: false,
+            issuer: "Acme".into(),
+            account: "ana@example.com".into(),
+        }
+    }
+
+    /// The code that this user's app shows, and whether it would be the first use of its step.
+    fn code_of(&self, login: &Login, who: Who) -> (String, bool) {
+        // On the enrolment page only the person at the keyboard can scan.
+        if let (Login::EnrolTotp(s), true) = (login, login.user() == Some(&user(who))) {
+            let Ok(Shown::Totp { uri, .. }) = s.shown() else { panic!("a seed is shown") };
+            return (AuthenticatorApp::scan(&uri).unwrap().code_at(self.env.now), true);
+        }
+        let mine = self.held.iter().find(|a| a.user == user(who) && a.kind == FactorKind::Totp);
+        let Some(mine) = mine else { return ("123456".into(), false) };
+        let Some((_, app)) = self.apps.iter().find(|(id, _)| *id == mine.id) else {
+            return ("123456".into(), false);
+        };
+        let step = self.env.now.as_secs().div_euclid(30);
+        (app.code_at(self.env.now), mine.spent_step.is_none_or(|spent| spent < step))
+    }
+
+    fn apply(&mut self, login: Login, op: &Op) -> Login {
+        let remember = matches!(op, Op::Code(_, true) | Op::OldCode(true) | Op::WrongCode(true));
+        let code = |code: String| Answer::Code { code, remember };
+        let now = self.env.now;
+        let first = |login: Login, answer| (login.first_factor(answer, now), None);
+        let password = |check| FirstAnswer::Password { identifier: "ana".into(), check };
+        // The step, and whose second factor was really proven by the answer.
+        let (step, proven): (Step, Option<UserId>) = match op {
+            Op::Identifier => first(login, FirstAnswer::Identifier("ana".into())),
+            Op::GoToSignup => first(login, FirstAnswer::GoToSignup),
+            Op::GoToLogin => first(login, FirstAnswer::GoToLogin),
+            Op::WrongPassword => first(login, password(PasswordCheck::Wrong)),
+            Op::Password(who) => {
+                if matches!(login, Login::AskPassword(_)) {
+                    (self.first_by, self.second_passed) = (Some(user(*who)), false);
+                }
+                first(login, password(PasswordCheck::Right(user(*who))))
+            }
+            Op::SignUp(who) => {
+                if matches!(login, Login::AskSignup(_)) {
+                    (self.first_by, self.second_passed) = (Some(user(*who)), false);
+                }
+                first(login, FirstAnswer::SignedUp(user(*who)))
+            }
+            Op::Code(who, _) => {
+                let (text, right) = self.code_of(&login, *who);
+                self.last_code = Some(text.clone());
+                let mine = login.user() == Some(&user(*who));
+                (self.answer(login, code(text)), (right && mine).then(|| user(*who)))
+            }
+            Op::OldCode(_) => {
+                let text = self.last_code.clone().unwrap_or_else(|| "000000".into());
+                // Typed again within its window it may be its first use that counts (it was typed elsewhere before).
+                let right = (0..2).find(|who| self.code_of(&login, *who) == (text.clone(), true)).map(user);
+                let mine = right.filter(|u| login.user() == Some(u));
+                (self.answer(login, code(text)), mine)
+            }
+            Op::WrongCode(_) => (self.answer(login, code("000000".into())), None),
+            Op::RecoveryCode(who) => {
+                let text = self.codes[*who].clone().unwrap_or_else(|| "A".repeat(24));
+                let right = self.codes[*who].is_some() && login.user() == Some(&user(*who));
+                (self.answer(login, code(text)), right.then(|| user(*who)))
+            }
+            Op::Saved(ticked) => (self.answer(login, Answer::Saved { ticked: *ticked }), None),
+            Op::TryAnother => (self.answer(login, Answer::TryAnother), None),
+            Op::Pick(kind) => (self.answer(login, Answer::Pick(*kind)), None),
+            Op::Back => (self.answer(login, Answer::Back), None),
+            Op::ShowKey => (self.answer(login, Answer::ShowKey), None),
+            Op::Consent(accepted) => (self.answer(login, Answer::Consent { accepted: *accepted }), None),
+            outside => {
+                self.happens(outside);
+                return login;
+            }
+        };
+        self.write(step, proven)
+    }
+
+    fn happens(&mut self, op: &Op) {
+        match op {
+            Op::Wait(secs) => self.env.now = self.env.now + Span::seconds(*secs),
+            Op::SwitchPolicy => self.policy_always = !self.policy_always,
+            Op::SwitchConsent => self.consent_needed = !self.consent_needed,
+            Op::SwitchFactor(kind) => match self.enabled.iter().position(|k| k == kind) {
+                Some(at) => drop(self.enabled.remove(at)),
+                None => self.enabled.push(*kind),
+            },
+            Op::Remove(who) => {
+                self.held.retain(|a| a.user != user(*who));
+                self.codes[*who] = None;
+            }
+            Op::Forget => self.remembered = !self.remembered,
+            _ => {}
+        }
+    }
+
+    fn answer(&mut self, login: Login, answer: Answer) -> Step {
+        let Some(of) = login.user().cloned() else {
+            return login.first_factor(FirstAnswer::EditIdentifier, self.env.now);
+        };
+        let facts = self.facts(&of);
+        login.answer(answer, &facts, &mut self.env)
+    }
+
+    /// Does what the flow does: decides where it has to, writes the effects, stores the state and reads it back.
+    fn write(&mut self, step: Step, proven: Option<UserId>) -> Login {
+        let step = match step.next.clone() {
+            Login::Deciding(deciding) => {
+                let facts = self.facts(step.next.user().unwrap());
+                step.then(deciding.decide(&facts, &mut self.env))
+            }
+            _ => step,
+        };
+        for effect in &step.effects {
+            match effect {
+                Effect::Spend { authenticator, spend, .. } => {
+                    let on =
+                        self.held.iter_mut().find(|a| a.id == *authenticator).expect("it is still there");
+                    match spend {
+                        Some(Spend::Step(step)) => {
+                            assert!(on.spent_step.is_none_or(|spent| spent < *step), "a step is spent once");
+                            on.spent_step = Some(*step);
+                        }
+                        Some(Spend::Once) => self.held.retain(|a| a.id != *authenticator),
+                        None => panic!("both factors spend something"),
+                    }
+                    self.second_passed |= proven.is_some();
+                    assert!(proven.is_some(), "a code passed that was not this user's right code");
+                }
+                Effect::SaveAuthenticator(a) => {
+                    if a.kind == FactorKind::Totp {
+                        assert!(proven.as_ref() == Some(&a.user), "enrolled without the right code");
+                        self.second_passed = true;
+                        let secret = a.data["secret"].as_str().unwrap();
+                        self.apps.push((a.id.clone(), AuthenticatorApp::scan(secret).unwrap()));
+                    }
+                    self.held.push(a.clone());
+                }
+                Effect::ReplaceRecoveryCode { old, new } => {
+                    assert!(self.held.iter().all(|a| a.id != *old), "the old code is dead");
+                    let who = usize::from(new.user == user(1));
+                    let Login::ShowNewRecoveryCode(s) = &step.next else { panic!("the new code is shown") };
+                    self.codes[who] = Some(s.code().to_owned());
+                    self.held.push(new.clone());
+                }
+                _ => {}
+            }
+        }
+        let stored = serde_json::to_string(&step.next).unwrap();
+        let read: Login = serde_json::from_str(&stored).unwrap();
+        assert_eq!(read, step.next);
+        read
+    }
+
+    /// The plain reading of the rules.
+    fn check(&self, end: &LoggedIn) {
+        let asks = &self.start.asks;
+        let now = self.env.now;
+        let session = self.session.as_ref().filter(|_| self.first_by.is_none());
+        // The first factor.
+        match (&self.first_by, session) {
+            (Some(by), _) => assert!(by == end.user() && end.first().here()),
+            (None, Some(session)) => {
+                assert_eq!(end.user(), &session.user);
+                assert!(
+                    !matches!(asks.prompt, Prompt::Login | Prompt::SelectAccount),
+                    "a prompt was passed over"
+                );
+                let fresh = asks.max_age.is_none_or(|limit| {
+                    limit > Span::ZERO && (self.second_passed || now.since(session.auth_time) <= limit)
+                });
+                assert!(fresh, "an old session passed max_age");
+            }
+            (None, None) => panic!("logged in without a first factor"),
+        }
+        // The second.
+        let here = self.second_passed;
+        let before = session.and_then(|s| s.methods.iter().find(|m| m.name == MethodName::Mfa)).map(|m| m.at);
+        let within = |age: Span| before.is_some_and(|at| now.since(at) <= age);
+        let has_factor = self.enabled.contains(&FactorKind::Totp)
+            && self.held.iter().any(|a| a.user == *end.user() && a.kind == FactorKind::Totp);
+        if self.policy_always {
+            assert!(here || before.is_some() || (self.remembered && has_factor), "passed over the policy");
+        }
+        if asks.acr_mfa {
+            let met = match asks.max_age {
+                _ if asks.prompt == Prompt::Login => false,
+                Some(limit) => limit > Span::ZERO && within(limit),
+                None => before.is_some(),
+            };
+            assert!(here || met, "passed over acr_values");
+        }
+        if asks.mfa_audience && has_factor {
+            assert!(here || within(Span::seconds(600)), "passed over the MFA audience");
+        }
+        if asks.minimum.is_some() {
+            assert!(here || before.is_some(), "passed over the minimum");
+        }
+        match end.mfa() {
+            MfaOutcome::Passed(receipt) => assert!(here && receipt.user() == end.user()),
+            MfaOutcome::NotNeeded(_) => assert!(!here, "MFA was done and is not told"),
+        }
+        // The tokens say what was proven, no more and no less.
+        let says_mfa = end.methods().iter().any(|m| m.name == MethodName::Mfa);
+        assert_eq!(says_mfa, here || before.is_some(), "the evidence is not what was proven");
+        if asks.prompt == Prompt::None {
+            assert!(!here && self.first_by.is_none(), "prompt=none showed a page");
+        }
+    }
+}
+
+/// Runs a script; returns the end of the login, if it came to one.
+fn run(start: Start, ops: &[Op]) -> Option<LoggedIn> {
+    let request = Request {
+        asks: start.asks.clone(),
+        signup_first: start.signup_first,
+        identifier_first: start.identifier_first,
+        ..Request::default()
+    };
+    let mut world = World::new(start);
+    let login = begin(request, world.session.clone(), world.env.now);
+    let mut login = world.write(Step { next: login, effects: vec![], problem: None }, None);
+    let mut ops = ops.iter();
+    loop {
+        if let Login::LoggedIn(end) = &login {
+            world.check(end);
+            return Some(end.clone());
+        }
+        let op = ops.next()?;
+        // What a page does not accept is sent too: a forged form is as good as any.
+        let op = op.clone().on(&login);
+        login = world.apply(login, &op);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn nobody_gets_in_without_what_was_demanded(start in start(), ops in prop::collection::vec(op(), 1..30)) {
+        run(start, &ops);
+    }
+}
+
+/// The property says nothing if nobody ever gets in: of random people with patience, many do, in each way.
+#[test]
+fn the_random_people_do_get_in() {
+    use proptest::strategy::ValueTree;
+    use proptest::test_runner::TestRunner;
+    let mut runner = TestRunner::deterministic();
+    let strategy = (start(), prop::collection::vec(op(), 1..30));
+    let (mut passed, mut not_needed, mut with_recovery) = (0, 0, 0);
+    for _ in 0..1000 {
+        let (start, ops) = strategy.new_tree(&mut runner).unwrap().current();
+        match run(start, &ops).map(|end| end.mfa().clone()) {
+            Some(MfaOutcome::Passed(receipt)) => {
+                passed += 1;
+                with_recovery += i32::from(receipt.kind() == FactorKind::RecoveryCode);
+            }
+            Some(MfaOutcome::NotNeeded(_)) => not_needed += 1,
+            None => {}
+        }
+    }
+    assert!(passed > 100 && not_needed > 100 && with_recovery > 20, "{passed} {not_needed} {with_recovery}");
+}

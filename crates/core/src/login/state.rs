@@ -1,0 +1,497 @@
+//! The states of a login. Each owns the facts that it needs; `steps.rs` moves from one to the next.
+//!
+//! ```text
+//! begin ─┬─ AskIdentifier ─ AskPassword ─┐            (login-id, login-password; login)
+//!        ├─ AskSignup ───────────────────┤            (signup)
+//!        └─ a session that will do ──────┴─► Deciding ◄───────────────────────────────┐
+//!                                              ├─ EnrolTotp ─────────────────────────┤
+//!                                              ├─ ChallengeFactor ◄► ChooseMethod ───┤
+//!                                              │        └ ChallengeRecovery ─ ShowNewRecoveryCode
+//!                                              ├─ ShowRecoveryCode (after enrolment) ┤
+//!                                              ├─ AskConsent ────────────────────────┘
+//!                                              ├─► LoggedIn
+//!                                              └─► Refused
+//! ```
+//!
+//! Every way to [`LoggedIn`] leads through [`Deciding`], which asks `demand.rs` anew with what is true at that moment. So
+//! going back, a second tab, or a policy that changed meanwhile never leads past it.
+//!
+//! A login is stored sealed, under a version, between two requests. Reading one back trusts our own storage: outside of
+//! that, a [`LoggedIn`], a [`FirstFactor`] and a [`Receipt`] come out of the transitions alone.
+
+use serde::{Deserialize, Serialize};
+
+use super::demand::{Asks, Decision, NotNeeded};
+use super::session::{Proven, WhyLogIn};
+use crate::assurance::Methods;
+use crate::factors::{self, Challenge, Draft, FactorError, FactorKind, Passed, Shown};
+use crate::ids::{AuthenticatorId, UserId};
+use crate::time::Timestamp;
+
+/// A login under way.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum Login {
+    /// Waits for the identifier (identifier-first).
+    AskIdentifier(AskIdentifier),
+    /// Waits for the password, and on the one-page form for the identifier too.
+    AskPassword(AskPassword),
+    /// Waits for a sign-up.
+    AskSignup(AskSignup),
+    /// The first factor stands; what follows is to be decided. Shows nothing: the flow loads the facts and goes on.
+    Deciding(Deciding),
+    /// Shows a seed and waits for its first code.
+    EnrolTotp(EnrolTotp),
+    /// Shows the recovery code and waits for the tick.
+    ShowRecoveryCode(ShowRecoveryCode),
+    /// Waits for the second factor.
+    ChallengeFactor(ChallengeFactor),
+    /// Waits for the choice of another method.
+    ChooseMethod(ChooseMethod),
+    /// Waits for the recovery code.
+    ChallengeRecovery(ChallengeRecovery),
+    /// Shows the recovery code that replaces the used one, and waits for the tick.
+    ShowNewRecoveryCode(ShowNewRecoveryCode),
+    /// Waits for consent.
+    AskConsent(AskConsent),
+    /// Over: a code may be issued.
+    LoggedIn(LoggedIn),
+    /// Over: an error goes to the client, or a message to the person.
+    Refused(Refused),
+}
+
+/// What the transaction was begun with. It never changes: not by another tab, nor by a changed URL.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Request {
+    /// What is asked for; `policy_always` is read anew at each decision.
+    pub asks: Asks,
+    /// `screen_hint=signup`.
+    pub signup_first: bool,
+    /// Whether the tenant asks for the identifier on a page of its own.
+    pub identifier_first: bool,
+    /// `login_hint`, or the identifier of the session that would not do: what the form is filled with.
+    pub login_hint: Option<String>,
+    /// Why the first factor has to be proven, for the decision record. Set by `begin`.
+    #[serde(default)]
+    pub(super) asked_because: Option<WhyLogIn>,
+}
+
+/// See [`Login::AskIdentifier`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AskIdentifier {
+    pub(super) request: Request,
+    pub(super) identifier: Option<String>,
+}
+
+/// See [`Login::AskPassword`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AskPassword {
+    pub(super) request: Request,
+    pub(super) identifier: Option<String>,
+}
+
+/// See [`Login::AskSignup`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AskSignup {
+    pub(super) request: Request,
+    pub(super) identifier: Option<String>,
+}
+
+/// Proof that the first factor stands: given in this transaction, or by a session that the request accepts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FirstFactor {
+    pub(super) here: bool,
+}
+
+impl FirstFactor {
+    /// Returns whether it was given in this transaction.
+    pub const fn here(self) -> bool {
+        self.here
+    }
+}
+
+/// What is left of a [`Passed`] once its spending is on its way to the store.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Receipt {
+    user: UserId,
+    authenticator: AuthenticatorId,
+    kind: FactorKind,
+    at: Timestamp,
+}
+
+impl Receipt {
+    pub(super) fn of(passed: &Passed) -> Self {
+        Self {
+            user: passed.user().clone(),
+            authenticator: passed.authenticator().clone(),
+            kind: passed.kind(),
+            at: passed.method().at,
+        }
+    }
+    /// Returns who passed.
+    pub const fn user(&self) -> &UserId {
+        &self.user
+    }
+    /// Returns with which authenticator.
+    pub const fn authenticator(&self) -> &AuthenticatorId {
+        &self.authenticator
+    }
+    /// Returns with which factor.
+    pub const fn kind(&self) -> FactorKind {
+        self.kind
+    }
+    /// Returns when.
+    pub const fn at(&self) -> Timestamp {
+        self.at
+    }
+}
+
+/// How far a person has come after the first factor. Part of all states behind it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    pub(super) request: Request,
+    pub(super) user: UserId,
+    pub(super) first: FirstFactor,
+    pub(super) second: Option<Receipt>,
+    pub(super) methods: Methods,
+    pub(super) auth_time: Timestamp,
+    pub(super) enrolled_here: bool,
+    pub(super) session_saved: bool,
+    pub(super) consented: bool,
+}
+
+impl Progress {
+    /// Returns what is proven so far.
+    pub fn proven(&self) -> Proven {
+        Proven {
+            methods: self.methods.clone(),
+            auth_time: self.auth_time,
+            first_here: self.first.here,
+            second_here: self.second.is_some(),
+        }
+    }
+}
+
+/// See [`Login::Deciding`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Deciding {
+    pub(super) progress: Progress,
+}
+
+/// See [`Login::EnrolTotp`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EnrolTotp {
+    pub(super) progress: Progress,
+    pub(super) draft: Draft,
+    pub(super) as_key: bool,
+}
+
+impl EnrolTotp {
+    /// Returns the seed as QR code and as key: the same however often the page is shown.
+    pub fn shown(&self) -> Result<Shown, FactorError> {
+        factors::shown(&self.draft)
+    }
+
+    /// Returns whether the key is shown instead of the QR code.
+    pub const fn as_key(&self) -> bool {
+        self.as_key
+    }
+}
+
+/// See [`Login::ShowRecoveryCode`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ShowRecoveryCode {
+    pub(super) progress: Progress,
+    pub(super) draft: Draft,
+}
+
+impl ShowRecoveryCode {
+    /// Returns the code.
+    pub fn shown(&self) -> Result<Shown, FactorError> {
+        factors::shown(&self.draft)
+    }
+}
+
+/// See [`Login::ChallengeFactor`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ChallengeFactor {
+    pub(super) progress: Progress,
+    pub(super) kind: FactorKind,
+    /// One for each authenticator of this kind: who has two apps may use either.
+    pub(super) challenges: Vec<Challenge>,
+    pub(super) others: Vec<FactorKind>,
+    pub(super) remember_offered: bool,
+}
+
+impl ChallengeFactor {
+    /// Returns which factor is asked for.
+    pub const fn kind(&self) -> FactorKind {
+        self.kind
+    }
+
+    /// Returns whether the page shows "Remember this device".
+    pub const fn remember_offered(&self) -> bool {
+        self.remember_offered
+    }
+
+    /// Returns whether the page shows "Try another method".
+    pub fn can_try_another(&self) -> bool {
+        !self.others.is_empty()
+    }
+}
+
+/// See [`Login::ChooseMethod`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ChooseMethod {
+    pub(super) progress: Progress,
+    pub(super) options: Vec<FactorKind>,
+    pub(super) remember_offered: bool,
+    /// Where Back leads: the challenge as it was, so that nothing is sent again.
+    pub(super) before: Box<Login>,
+}
+
+impl ChooseMethod {
+    /// Returns the methods to choose from.
+    pub fn options(&self) -> &[FactorKind] {
+        &self.options
+    }
+}
+
+/// See [`Login::ChallengeRecovery`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ChallengeRecovery {
+    pub(super) progress: Progress,
+    pub(super) challenge: Challenge,
+    pub(super) others: Vec<FactorKind>,
+    /// Not for this page, which never shows the box, but for the method that is picked after it.
+    pub(super) remember_offered: bool,
+}
+
+/// See [`Login::ShowNewRecoveryCode`].
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub struct ShowNewRecoveryCode {
+    pub(super) progress: Progress,
+    pub(super) code: String,
+}
+
+impl ShowNewRecoveryCode {
+    /// Returns the code. It is active already.
+    pub fn code(&self) -> &str {
+        &self.code
+    }
+}
+
+/// Without the code: debug output ends in logs.
+impl std::fmt::Debug for ShowNewRecoveryCode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ShowNewRecoveryCode").field("progress", &self.progress).finish_non_exhaustive()
+    }
+}
+
+/// See [`Login::AskConsent`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AskConsent {
+    pub(super) progress: Progress,
+}
+
+/// The end of a login that succeeded. Only `steps.rs` makes one, and only from a first factor and an [`MfaOutcome`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LoggedIn {
+    pub(super) user: UserId,
+    pub(super) first: FirstFactor,
+    pub(super) mfa: MfaOutcome,
+    pub(super) methods: Methods,
+    pub(super) auth_time: Timestamp,
+    pub(super) decision: Decision,
+}
+
+/// What became of MFA. "None" must say why.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MfaOutcome {
+    /// Passed in this transaction.
+    Passed(Receipt),
+    /// Not needed, for this reason.
+    NotNeeded(NotNeeded),
+}
+
+impl LoggedIn {
+    /// Returns who logged in.
+    pub const fn user(&self) -> &UserId {
+        &self.user
+    }
+    /// Returns the first factor.
+    pub const fn first(&self) -> FirstFactor {
+        self.first
+    }
+    /// Returns what became of MFA.
+    pub const fn mfa(&self) -> &MfaOutcome {
+        &self.mfa
+    }
+    /// Returns the evidence for the code: the copy that code and grant keep.
+    pub const fn methods(&self) -> &Methods {
+        &self.methods
+    }
+    /// Returns when the last interactive ceremony ended.
+    pub const fn auth_time(&self) -> Timestamp {
+        self.auth_time
+    }
+    /// Returns the last decision.
+    pub const fn decision(&self) -> &Decision {
+        &self.decision
+    }
+}
+
+/// The end of a login that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refused {
+    /// Why.
+    pub why: Refusal,
+}
+
+/// Why a login ends without a code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Refusal {
+    /// `login_required`, "Login required": prompt=none, and the person would have to log in.
+    LoginRequired,
+    /// `login_required`, "Multifactor authentication required": prompt=none, and MFA would be needed.
+    MfaRequired,
+    /// `consent_required`: prompt=none, and consent would be needed.
+    ConsentRequired,
+    /// `access_denied`: the person declined.
+    ConsentDeclined,
+    /// `unmet_authentication_requirements`: the request asks for MFA, and no factor is enabled.
+    UnmetAuthenticationRequirements,
+    /// The status screen with the text `mfa-required`: the policy asks for MFA, and no factor is enabled.
+    NoFactorAvailable,
+    /// What is stored cannot be read: a fault of ours.
+    Internal,
+}
+
+/// A screen by Auth0's names; its texts are keyed `prompt.screen.key`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Screen {
+    /// The prompt.
+    pub prompt: &'static str,
+    /// The screen.
+    pub name: &'static str,
+}
+
+/// Something that a page accepts: which forms and links it shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Accepts {
+    /// An identifier.
+    Identifier,
+    /// A password, with the identifier on the one-page form.
+    Password,
+    /// "Edit" beside a fixed identifier.
+    EditIdentifier,
+    /// The sign-up form.
+    Signup,
+    /// A link from login to sign-up.
+    GoToSignup,
+    /// A link from sign-up to login.
+    GoToLogin,
+    /// A code.
+    Code,
+    /// The box "Remember this device" beside it.
+    Remember,
+    /// The tick "I have saved it".
+    Saved,
+    /// "Trouble scanning?": show the key.
+    ShowKey,
+    /// Show the QR code.
+    ShowQr,
+    /// "Try another method".
+    TryAnother,
+    /// The choice of a method.
+    Pick,
+    /// "Back".
+    Back,
+    /// Accept or decline.
+    Consent,
+}
+
+impl Login {
+    /// Returns the screen that the state shows; `None` where it shows no page of the login.
+    pub fn screen(&self) -> Option<Screen> {
+        let (prompt, name) = match self {
+            Self::AskIdentifier(_) => ("login-id", "login-id"),
+            Self::AskPassword(s) if s.request.identifier_first => ("login-password", "login-password"),
+            Self::AskPassword(_) => ("login", "login"),
+            Self::AskSignup(_) => ("signup", "signup"),
+            Self::EnrolTotp(s) if s.as_key => ("mfa-otp", "mfa-otp-enrollment-code"),
+            Self::EnrolTotp(_) => ("mfa-otp", "mfa-otp-enrollment-qr"),
+            Self::ChallengeFactor(_) => ("mfa-otp", "mfa-otp-challenge"),
+            Self::ChooseMethod(_) => ("mfa", "mfa-login-options"),
+            Self::ShowRecoveryCode(_) => ("mfa-recovery-code", "mfa-recovery-code-enrollment"),
+            Self::ChallengeRecovery(_) => ("mfa-recovery-code", "mfa-recovery-code-challenge"),
+            Self::ShowNewRecoveryCode(_) => ("mfa-recovery-code", "mfa-recovery-code-challenge-new-code"),
+            Self::AskConsent(_) => ("consent", "consent"),
+            Self::Refused(Refused { why: Refusal::NoFactorAvailable }) => ("status", "status"),
+            Self::Deciding(_) | Self::LoggedIn(_) | Self::Refused(_) => return None,
+        };
+        Some(Screen { prompt, name })
+    }
+
+    /// Returns what the page accepts.
+    pub fn accepts(&self) -> Vec<Accepts> {
+        use Accepts as A;
+        match self {
+            Self::AskIdentifier(_) => vec![A::Identifier, A::GoToSignup],
+            Self::AskPassword(s) if s.request.identifier_first => {
+                vec![A::Password, A::EditIdentifier, A::GoToSignup]
+            }
+            Self::AskPassword(_) => vec![A::Password, A::GoToSignup],
+            Self::AskSignup(_) => vec![A::Signup, A::GoToLogin],
+            Self::EnrolTotp(s) => vec![A::Code, if s.as_key { A::ShowQr } else { A::ShowKey }],
+            Self::ShowRecoveryCode(_) | Self::ShowNewRecoveryCode(_) => vec![A::Saved],
+            Self::ChallengeFactor(s) => [
+                Some(A::Code),
+                s.remember_offered.then_some(A::Remember),
+                s.can_try_another().then_some(A::TryAnother),
+            ]
+            .into_iter()
+            .flatten()
+            .collect(),
+            Self::ChallengeRecovery(_) => vec![A::Code, A::TryAnother],
+            Self::ChooseMethod(_) => vec![A::Pick, A::Back],
+            Self::AskConsent(_) => vec![A::Consent],
+            Self::Deciding(_) | Self::LoggedIn(_) | Self::Refused(_) => vec![],
+        }
+    }
+
+    /// Returns what the identifier field shows.
+    pub fn identifier(&self) -> Option<&str> {
+        match self {
+            Self::AskIdentifier(AskIdentifier { identifier, .. })
+            | Self::AskPassword(AskPassword { identifier, .. })
+            | Self::AskSignup(AskSignup { identifier, .. }) => identifier.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// Returns the user, once the first factor stands: whose facts the flow has to load.
+    pub fn user(&self) -> Option<&UserId> {
+        match self {
+            Self::LoggedIn(s) => Some(&s.user),
+            other => other.progress().map(|p| &p.user),
+        }
+    }
+
+    /// Returns how far the person has come, in the states between first factor and end.
+    pub fn progress(&self) -> Option<&Progress> {
+        match self {
+            Self::Deciding(Deciding { progress })
+            | Self::EnrolTotp(EnrolTotp { progress, .. })
+            | Self::ShowRecoveryCode(ShowRecoveryCode { progress, .. })
+            | Self::ChallengeFactor(ChallengeFactor { progress, .. })
+            | Self::ChooseMethod(ChooseMethod { progress, .. })
+            | Self::ChallengeRecovery(ChallengeRecovery { progress, .. })
+            | Self::ShowNewRecoveryCode(ShowNewRecoveryCode { progress, .. })
+            | Self::AskConsent(AskConsent { progress }) => Some(progress),
+            _ => None,
+        }
+    }
+}
