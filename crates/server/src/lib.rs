@@ -4,5 +4,6 @@ pub mod cli;
 pub mod http;
 pub mod listen;
 pub mod tls;
+pub mod ui;
 
 mod files;

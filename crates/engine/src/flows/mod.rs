@@ -1,6 +1,51 @@
 //! What somebody does, one file a thing: load, decide, save.
 
+pub mod authorize;
+pub mod branding;
+pub mod client_auth;
+pub mod consent;
+pub mod cors;
+pub mod credentials;
 pub mod demo;
+pub mod enrollment_ticket;
 pub mod first_client;
 pub mod first_start;
+pub mod login;
+pub mod logout;
+pub mod par;
+pub mod password_reset;
+pub mod revoke;
+pub mod signup;
+pub mod token;
 pub mod twin;
+pub mod userinfo;
+
+use lockstep_core::codes::OAuthError;
+
+use crate::store::db::DbError;
+
+/// Why an OAuth endpoint does not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum OAuthFailure {
+    /// The client is unknown, or did not prove who it is. Each endpoint has its own words for it.
+    #[error("client authentication failed")]
+    ClientRefused {
+        /// Whether HTTP Basic was used.
+        by_basic: bool,
+    },
+    /// The request is refused.
+    #[error(transparent)]
+    Refused(Box<OAuthError>),
+    /// The database failed.
+    #[error(transparent)]
+    Db(#[from] DbError),
+    /// Something of ours failed.
+    #[error("{0}")]
+    Internal(String),
+}
+
+impl From<OAuthError> for OAuthFailure {
+    fn from(error: OAuthError) -> Self {
+        Self::Refused(Box::new(error))
+    }
+}

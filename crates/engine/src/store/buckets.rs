@@ -32,6 +32,13 @@ pub async fn take(conn: &mut Conn, name: &str, budget: Budget, now: Timestamp) -
     Ok(changed == 1)
 }
 
+/// Gives back a token that was taken for nothing.
+pub async fn give_back(conn: &mut Conn, name: &str, budget: Budget) -> Result<(), DbError> {
+    let sql = "update buckets set tokens = tokens - $2 where name = $1";
+    conn.execute(sql, values![name, budget.refill.as_millis()]).await?;
+    Ok(())
+}
+
 /// Returns whether a token is left, without taking it.
 pub async fn has(conn: &mut Conn, name: &str, budget: Budget, now: Timestamp) -> Result<bool, DbError> {
     let Some(row) = conn.fetch_optional("select tokens from buckets where name = $1", values![name]).await?

@@ -3,19 +3,25 @@
 //! The verbs are fixed: `find` may return none, `list` pages, `create`, `save`, `delete`, and `claim` for what may be spent
 //! once. Secret columns are sealed here and nowhere else, with `table:column:row` as associated data.
 
+pub mod assertion_ids;
 pub mod authenticators;
+pub mod authorization_codes;
 pub mod buckets;
 pub mod client_grants;
 pub mod clients;
 pub mod connections;
+pub mod consents;
 pub mod credentials;
 pub mod db;
 pub mod decisions;
+pub mod grants;
 pub mod keys;
 pub mod logs;
 pub mod meta;
 pub mod methods;
+pub mod opaque_tokens;
 pub mod outbox;
+pub mod pushed_requests;
 pub mod remembered_browsers;
 pub mod resource_servers;
 pub mod roles;

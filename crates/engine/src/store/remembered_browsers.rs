@@ -24,7 +24,7 @@ pub async fn create(
     Ok(())
 }
 
-/// Returns whether a handle with one of these hashes is remembered for the user at `now`, and notes the use. One that lay idle
+/// Returns whether the handle with this hash is remembered for the user at `now`, and notes the use. One that lay idle
 /// too long is as good as none.
 pub async fn claim_use(
     conn: &mut Conn,
@@ -47,6 +47,19 @@ pub async fn is_remembered(
 ) -> Result<bool, DbError> {
     let since = now - idle;
     Ok(conn.fetch_optional(IS_REMEMBERED, values![handle_hash, user, now, since]).await?.is_some())
+}
+
+/// Moves all users who are remembered under one handle to another: the handle changes whenever it gains weight, so one that was
+/// planted before is worth nothing after.
+pub async fn rotate(conn: &mut Conn, old_hash: &str, new_hash: &str) -> Result<u64, DbError> {
+    let sql = "update remembered_browsers set handle_hash = $2 where handle_hash = $1";
+    conn.execute(sql, values![old_hash, new_hash]).await
+}
+
+/// Forgets a user on one browser.
+pub async fn delete_of_browser(conn: &mut Conn, handle_hash: &str, user: &UserId) -> Result<u64, DbError> {
+    let sql = "delete from remembered_browsers where handle_hash = $1 and user_id = $2";
+    conn.execute(sql, values![handle_hash, user]).await
 }
 
 /// Forgets all browsers of a user; returns how many.

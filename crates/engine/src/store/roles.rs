@@ -276,7 +276,7 @@ mod tests {
             let all = Slice::Offset { start: 0, limit: 10 };
             let (users, total) = list_users(conn, &admin.id, &all).await.unwrap();
             assert_eq!((users[0].id.clone(), total), (ann.clone(), 1));
-            assert_eq!(list(conn, Some("ADM"), &all).await.unwrap().0, [admin.clone()]);
+            assert_eq!(list(conn, Some("ADM"), &all).await.unwrap().0, std::slice::from_ref(&admin));
             delete_undefined(conn, "https://api", vec!["write:x".to_owned()]).await.unwrap();
             assert_eq!(list_held(conn, &ann).await.unwrap().len(), 1);
             delete(conn, &admin.id).await.unwrap();

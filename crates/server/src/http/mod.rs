@@ -7,13 +7,20 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, FromRef};
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use http::header;
 use lockstep_engine::app::App;
+
+use crate::ui::{Pages, assets};
 
 pub mod cookies;
 pub mod dev;
 pub mod headers;
+pub mod login;
+pub mod oauth;
 pub mod origin;
+pub mod pages;
 
 /// The largest body that is read: 1 MB (contract/oidc.md 0.1, management-api.md 1.1).
 pub const MAX_BODY: usize = 1024 * 1024;
@@ -23,6 +30,7 @@ pub const MAX_BODY: usize = 1024 * 1024;
 pub struct Web {
     app: App,
     settings: Arc<WebSettings>,
+    pages: Arc<Pages>,
 }
 
 /// How we stand in the network.
@@ -35,12 +43,17 @@ pub struct WebSettings {
 impl Web {
     /// Returns the state of a router.
     pub fn new(app: App, settings: WebSettings) -> Self {
-        Self { app, settings: Arc::new(settings) }
+        Self { app, settings: Arc::new(settings), pages: Arc::new(Pages::new()) }
     }
 
     /// Returns the tenant.
     pub fn app(&self) -> &App {
         &self.app
+    }
+
+    /// Returns the pages.
+    pub fn pages(&self) -> &Pages {
+        &self.pages
     }
 
     /// Returns how we stand in the network.
@@ -58,10 +71,27 @@ impl FromRef<Web> for App {
 /// Returns the whole server as one service.
 pub fn router(web: Web) -> Router {
     Router::new()
+        .merge(login::routes())
+        .merge(oauth::routes(web.clone()))
+        .route("/assets/{name}", get(asset))
         .route("/health", get(health))
         .layer(axum::middleware::map_response(headers::security))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .with_state(web)
+}
+
+/// Answers a style sheet, script or icon. The address carries a hash of the content, so it may be kept for ever.
+async fn asset(axum::extract::Path(name): axum::extract::Path<String>) -> Response {
+    match assets::get(&name) {
+        Some((content_type, bytes)) => {
+            let headers = [
+                (header::CONTENT_TYPE, content_type),
+                (header::CACHE_CONTROL, "public, max-age=31536000, immutable"),
+            ];
+            (headers, bytes).into_response()
+        }
+        None => http::StatusCode::NOT_FOUND.into_response(),
+    }
 }
 
 /// Answers whether the database can be read: for a load balancer or an orchestrator.

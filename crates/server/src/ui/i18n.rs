@@ -143,7 +143,10 @@ mod tests {
                 let source = find(&texts.0[0].1, parts[0], parts[1], parts[2]).unwrap();
                 let words = find(language, parts[0], parts[1], parts[2]).unwrap();
                 assert_eq!(variables(source), variables(words), "{code}: {key}");
-                assert!(!words.ends_with('!') && !words.contains("! ") || *code != "en", "{code}: {key} shouts");
+                assert!(
+                    !words.ends_with('!') && !words.contains("! ") || *code != "en",
+                    "{code}: {key} shouts"
+                );
             }
         }
     }

@@ -1,5 +1,8 @@
 //! The one integration binary: the server driven through its router, as a client would.
 
+#![expect(clippy::unwrap_used, reason = "a test that meets an unexpected None or Err has failed")]
+
 mod architecture;
 mod cli;
+mod login;
 mod support;

@@ -90,6 +90,11 @@ impl TestApp {
         Self { app, clock, router }
     }
 
+    /// Returns what the clock says.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
     /// Sends a request.
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
         let response = self.router.clone().oneshot(request).await.unwrap();

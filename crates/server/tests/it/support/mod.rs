@@ -2,6 +2,10 @@
 
 mod app;
 mod browser;
+mod builders;
+mod story;
 
-pub(crate) use app::{Answer, TestApp};
+pub(crate) use app::TestApp;
 pub(crate) use browser::Browser;
+pub(crate) use builders::{ACR, API, PASSWORD, Person, authorize};
+pub(crate) use story::claims;

@@ -139,12 +139,13 @@ create index sessions_expiry on sessions (expires_at);
 
 create table remembered_browsers (
   id text primary key,
-  handle_hash text not null unique,
+  handle_hash text not null,
   user_id text not null references users (user_id) on delete cascade,
   user_agent text not null,
   created_at bigint not null,
   last_used_at bigint not null,
-  expires_at bigint not null
+  expires_at bigint not null,
+  unique (handle_hash, user_id)
 );
 create index remembered_browsers_user on remembered_browsers (user_id, created_at);
 

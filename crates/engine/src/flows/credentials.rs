@@ -1,0 +1,137 @@
+//! The password as a first factor: who is it, and is it right? One place for every way to log in with a password.
+//!
+//! An unknown user, a wrong password and a locked account look and last the same (ASVS 6.3.8).
+
+use lockstep_core::crypto::hasher::Verdict;
+use lockstep_core::env::Env;
+use lockstep_core::model::client::Client;
+use lockstep_core::model::connection::Connection;
+use lockstep_core::model::log_event::{LogEvent, Origin};
+use lockstep_core::model::user::{User, normal_email, normal_username};
+use lockstep_core::time::Span;
+
+use crate::app::App;
+use crate::passwords::PasswordError;
+use crate::store::buckets::Budget;
+use crate::store::db::{Conn, DbError};
+use crate::store::{buckets, users};
+
+/// Failed passwords of one user from one address before that pair is blocked (contract/attack-protection.md, oidc.md 13).
+const FAILURES: Budget = Budget::new(10, Span::days(30));
+
+/// The longest identifier that is looked up.
+const MAX_IDENTIFIER: usize = 320;
+
+/// Why somebody is not let in.
+#[derive(Debug, thiserror::Error)]
+pub enum CredentialsError {
+    /// No such user, or not the password.
+    #[error("wrong identifier or password")]
+    Wrong,
+    /// Too many failures from this address; the password was not looked at.
+    #[error("too many failed attempts")]
+    TooManyFailures,
+    /// The right password of a user who is blocked.
+    #[error("user is blocked")]
+    UserBlocked,
+    /// Too many passwords are being checked.
+    #[error(transparent)]
+    Password(#[from] PasswordError),
+    /// The database failed.
+    #[error(transparent)]
+    Db(#[from] DbError),
+}
+
+/// Checks an identifier (address or user name) and a password against a connection.
+pub async fn check(
+    app: &App,
+    env: &Env,
+    origin: &Origin,
+    client: &Client,
+    connection: &Connection,
+    identifier: &str,
+    password: &str,
+) -> Result<User, CredentialsError> {
+    let identifier = identifier.trim_matches(' ');
+    let mut tx = app.db().write().await?;
+    let user = find_user(&mut tx, connection, identifier).await?;
+    let bucket = bucket(connection, user.as_ref(), identifier, origin);
+    // The attempt is counted before it is judged, and on its own: parallel guesses cannot slip past, and no rollback forgives one.
+    let allowed = buckets::take(&mut tx, &bucket, FAILURES, env.now).await?;
+    let stored = match &user {
+        Some(user) => users::password_hash(&mut tx, &user.id).await?,
+        None => None,
+    };
+    tx.commit().await?;
+    let event = |code, text: &str| {
+        let mut event = LogEvent::new(code, text).client(&client.id, client.name()).from(origin);
+        event.connection = Some(connection.name.clone());
+        event.connection_id = Some(connection.id.to_string());
+        event.user_name = Some(identifier.to_owned());
+        event.user = user.as_ref().map(|u| u.id.clone());
+        event
+    };
+    if !allowed {
+        app.log(env, &event("limit_wc", "Blocked by brute-force protection"));
+        return Err(CredentialsError::TooManyFailures);
+    }
+    let verdict = app.passwords().verify(password.to_owned(), stored.clone()).await?;
+    let (Some(found), Verdict::Match { rehash }) = (&user, verdict) else {
+        let (code, text) = if user.is_some() { ("fp", "Wrong password") } else { ("fu", "Unknown user") };
+        app.log(env, &event(code, text));
+        return Err(CredentialsError::Wrong);
+    };
+    let mut tx = app.db().write().await?;
+    buckets::reset(&mut tx, &bucket).await?;
+    tx.commit().await?;
+    if found.blocked {
+        app.log(env, &event("f", "user is blocked"));
+        return Err(CredentialsError::UserBlocked);
+    }
+    if let (true, Some(old)) = (rehash, stored) {
+        let new = app.passwords().hash(password.to_owned()).await?;
+        let mut tx = app.db().write().await?;
+        users::rehash_password(&mut tx, &found.id, &old, &new).await?;
+        tx.commit().await?;
+    }
+    Ok(found.clone())
+}
+
+/// Returns the user of a connection whom an identifier names.
+pub async fn find_user(
+    conn: &mut Conn,
+    connection: &Connection,
+    identifier: &str,
+) -> Result<Option<User>, DbError> {
+    if identifier.len() > MAX_IDENTIFIER {
+        return Ok(None);
+    }
+    if let Ok(email) = normal_email(identifier)
+        && let Some(user) = users::find_by_email(conn, &connection.name, &email).await?
+    {
+        return Ok(Some(user));
+    }
+    if connection.requires_username() {
+        return users::find_by_username(conn, &connection.name, identifier).await;
+    }
+    Ok(None)
+}
+
+/// Lets a user try again from everywhere: after a password change, or by an administrator.
+pub async fn forgive(conn: &mut Conn, user: &User) -> Result<(), DbError> {
+    buckets::reset_all(conn, &format!("password:{}:", user.id)).await?;
+    Ok(())
+}
+
+/// Failures count for the user, however the name was spelled; for an unknown name, for its normal spelling.
+fn bucket(connection: &Connection, user: Option<&User>, identifier: &str, origin: &Origin) -> String {
+    let ip = origin.ip.as_deref().unwrap_or("unknown");
+    match user {
+        Some(user) => format!("password:{}:{ip}", user.id),
+        None => {
+            let name = normal_username(identifier);
+            let hash = lockstep_core::crypto::digest::sha256_b64url(format!("{}\n{name}", connection.name));
+            format!("password:?{hash}:{ip}")
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! Writing what a step of the login machine asks for, all in the commit that saves the next state.
+
+use lockstep_core::assurance::Methods;
+use lockstep_core::crypto::digest::sha256_b64url;
+use lockstep_core::env::Env;
+use lockstep_core::factors::{FactorKind, Spend};
+use lockstep_core::ids::{DecisionId, RememberedBrowserId, SessionId, TransactionId, UserId};
+use lockstep_core::login::effect::Effect;
+use lockstep_core::model::client::Client;
+use lockstep_core::model::log_event::{LogEvent, Origin};
+use lockstep_core::model::session::{Device, Session};
+use lockstep_core::model::settings::{RememberSettings, TenantSettings};
+use lockstep_core::time::{Span, Timestamp};
+use serde_json::json;
+
+use super::{Browser, NewCookie, Running};
+use crate::app::App;
+use crate::flows::consent;
+use crate::store::buckets::Budget;
+use crate::store::db::{Conn, DbError};
+use crate::store::decisions::Record;
+use crate::store::{authenticators, buckets, decisions, remembered_browsers, sessions, users};
+
+/// Wrong codes of one user: ten, then one each six minutes (contract/universal-login.md 12).
+const WRONG_CODES: Budget = Budget::new(10, Span::minutes(6));
+/// Wrong recovery codes of one user: ten an hour.
+const WRONG_RECOVERY_CODES: Budget = Budget::new(10, Span::minutes(6));
+
+/// What the effects of one step are written for.
+pub(super) struct Applying<'a> {
+    pub(super) app: &'a App,
+    pub(super) origin: &'a Origin,
+    pub(super) transaction: &'a TransactionId,
+    pub(super) client: &'a Client,
+    pub(super) tenant: &'a TenantSettings,
+    pub(super) remember: RememberSettings,
+    pub(super) browser: &'a Browser<'a>,
+}
+
+/// Why the effects were not written: the caller rolls back.
+#[derive(Debug)]
+pub(super) enum NotApplied {
+    /// Another request spent it first.
+    Spent,
+    /// The database failed.
+    Db(DbError),
+}
+
+impl From<DbError> for NotApplied {
+    fn from(error: DbError) -> Self {
+        Self::Db(error)
+    }
+}
+
+/// Returns the name of the bucket of wrong answers.
+pub(super) fn bucket(user: &UserId, kind: FactorKind) -> String {
+    format!("mfa:{user}:{kind}")
+}
+
+/// Returns the budget of wrong answers.
+pub(super) const fn budget(kind: FactorKind) -> Budget {
+    match kind {
+        FactorKind::RecoveryCode => WRONG_RECOVERY_CODES,
+        FactorKind::Totp => WRONG_CODES,
+    }
+}
+
+impl Applying<'_> {
+    /// Writes the effects. `running` learns of the session; the cookies to set are returned.
+    pub(super) async fn apply(
+        &self,
+        tx: &mut Conn,
+        env: &mut Env,
+        running: &mut Running,
+        user: Option<&UserId>,
+        effects: Vec<Effect>,
+    ) -> Result<Vec<NewCookie>, NotApplied> {
+        let mut cookies = Vec::new();
+        for effect in effects {
+            match effect {
+                Effect::Spend { authenticator, spend, at } => {
+                    let claimed = match spend {
+                        Some(Spend::Step(step)) => {
+                            authenticators::claim_step(tx, &authenticator, step, at).await?
+                        }
+                        Some(Spend::Once) => authenticators::claim_once(tx, &authenticator, at).await?,
+                        None => true,
+                    };
+                    if !claimed {
+                        return Err(NotApplied::Spent);
+                    }
+                }
+                Effect::SaveAuthenticator(new) => {
+                    authenticators::create(tx, &new).await?;
+                    users::note_mfa_change(tx, &new.user, env.now).await?;
+                }
+                Effect::ReplaceRecoveryCode { old, new } => {
+                    authenticators::delete_of_user(tx, &new.user, &old).await?;
+                    authenticators::create(tx, &new).await?;
+                }
+                Effect::SaveSession { user, methods, auth_time, new_login } => {
+                    cookies.push(self.save_session(tx, env, running, &user, methods, auth_time).await?);
+                    if new_login {
+                        users::note_login(tx, &user, self.origin.ip.as_deref(), env.now).await?;
+                    }
+                }
+                Effect::RememberBrowser(user) => cookies.push(self.remember(tx, env, &user).await?),
+                Effect::SaveConsent => {
+                    if let Some(user) = user {
+                        consent::save(tx, env, self.client, &running.request, user).await?;
+                    }
+                }
+                // Taken before the answer was looked at: see `step::answer`.
+                Effect::CountFailure(_) => {}
+                Effect::ClearFailures(kind) => {
+                    if let Some(user) = user {
+                        buckets::reset(tx, &bucket(user, kind)).await?;
+                    }
+                }
+                Effect::Decided(decision) => {
+                    let record = Record {
+                        transaction: self.transaction.clone(),
+                        user: user.cloned(),
+                        client: self.client.id.clone(),
+                        decision: serde_json::to_value(&decision).map_err(DbError::from)?,
+                        created_at: env.now,
+                    };
+                    let id = DecisionId::new(env.rng());
+                    decisions::create(tx, &id, &record).await?;
+                }
+                Effect::Log { code, kind, authenticator } => {
+                    let mut event =
+                        LogEvent::new(code, "").client(&self.client.id, self.client.name()).from(self.origin);
+                    event.user = user.cloned();
+                    event.details = Some(json!({
+                        "authenticator": kind.map(|k| json!({
+                            "id": authenticator.as_ref().map(|id| k.method_id(id)), "type": k.method_type()
+                        })),
+                        "request": {"auth": {"strategy": "universal_login"}},
+                    }));
+                    self.app.logs().insert(tx, env, &event).await?;
+                }
+            }
+        }
+        Ok(cookies)
+    }
+
+    /// Saves what was proven in the browser's session, under a new handle: every change of privilege changes the cookie. The session
+    /// stays the same for the same user; another user gets a new one.
+    async fn save_session(
+        &self,
+        tx: &mut Conn,
+        env: &mut Env,
+        running: &mut Running,
+        user: &UserId,
+        methods: Methods,
+        auth_time: Timestamp,
+    ) -> Result<NewCookie, DbError> {
+        let handle = env.rng().url_safe(43);
+        let hash = sha256_b64url(&handle);
+        let lifetimes = self.tenant.session_lifetimes();
+        let before = match &running.session {
+            Some(id) => sessions::find(tx, id).await?,
+            None => None,
+        };
+        let now = env.now;
+        let session = match before.filter(|s| s.user == *user && s.is_live(now)) {
+            Some(mut session) => {
+                session.methods = methods;
+                session.auth_time = auth_time;
+                session.device.last_ip.clone_from(&self.origin.ip);
+                session.device.last_user_agent.clone_from(&self.origin.user_agent);
+                session.touch(now, lifetimes);
+                note_client(&mut session, self.client);
+                sessions::save(tx, &session, Some(&hash)).await?;
+                session
+            }
+            None => {
+                if let Some(other) = running.session.take() {
+                    sessions::delete(tx, &other).await?;
+                }
+                let session = Session {
+                    id: SessionId::new(env.rng()),
+                    user: user.clone(),
+                    methods,
+                    auth_time,
+                    clients: vec![self.client.id.clone()],
+                    device: Device::first(self.origin.ip.as_deref(), self.origin.user_agent.as_deref()),
+                    created_at: now,
+                    last_used_at: now,
+                    idle_expires_at: now + lifetimes.idle.min(lifetimes.absolute),
+                    expires_at: now + lifetimes.absolute,
+                };
+                sessions::create(tx, &session, &hash).await?;
+                session
+            }
+        };
+        running.session = Some(session.id);
+        let lifetime = self.tenant.cookies_persist().then_some(lifetimes.absolute);
+        Ok(NewCookie::Session { handle, lifetime })
+    }
+
+    async fn remember(&self, tx: &mut Conn, env: &mut Env, user: &UserId) -> Result<NewCookie, DbError> {
+        let handle = env.rng().url_safe(43);
+        let hash = sha256_b64url(&handle);
+        if let Some(old) = self.browser.remembered {
+            let old = sha256_b64url(old);
+            remembered_browsers::delete_of_browser(tx, &old, user).await?;
+            remembered_browsers::rotate(tx, &old, &hash).await?;
+        }
+        let lifetime = Span::seconds(self.remember.mfa_session_overall_timeout);
+        let id = RememberedBrowserId::new(env.rng());
+        let agent: String = self.origin.user_agent.as_deref().unwrap_or_default().chars().take(256).collect();
+        remembered_browsers::create(tx, &id, &hash, user, &agent, env.now, env.now + lifetime).await?;
+        Ok(NewCookie::Remembered { handle, lifetime: self.tenant.cookies_persist().then_some(lifetime) })
+    }
+}
+
+/// Notes that an application used a session.
+pub(super) fn note_client(session: &mut Session, client: &Client) {
+    if !session.clients.contains(&client.id) {
+        session.clients.push(client.id.clone());
+    }
+}

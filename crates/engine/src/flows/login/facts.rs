@@ -1,0 +1,56 @@
+//! Loading what is true at a decision.
+
+use lockstep_core::assurance::Rules;
+use lockstep_core::crypto::digest::sha256_b64url;
+use lockstep_core::env::Env;
+use lockstep_core::factors::FactorKind;
+use lockstep_core::login::steps::Facts;
+use lockstep_core::model::log_event::Origin;
+use lockstep_core::model::settings::Guardian;
+use lockstep_core::model::user::User;
+use lockstep_core::time::Span;
+
+use super::{Here, Loaded};
+use crate::flows::consent;
+use crate::store::db::{Conn, DbError};
+use crate::store::{authenticators, connections, remembered_browsers};
+
+/// Returns what is true of a user now: the tenant's policy, the factors that are on and that the user holds, the remembered browser,
+/// the consent. Nothing of it is kept from an earlier page.
+pub(super) async fn load(
+    conn: &mut Conn,
+    here: Here<'_>,
+    env: &Env,
+    loaded: &Loaded,
+    guardian: &Guardian,
+    user: &User,
+) -> Result<Facts, DbError> {
+    let idle = Span::seconds(guardian.remember.mfa_session_inactivity_timeout);
+    let remembered = match here.browser.remembered {
+        Some(handle) => {
+            remembered_browsers::is_remembered(conn, &sha256_b64url(handle), &user.id, idle, env.now).await?
+        }
+        None => false,
+    };
+    let connection = connections::find_by_name(conn, &user.connection).await?;
+    let mfa_active = connection.is_none_or(|c| c.mfa_active());
+    Ok(Facts {
+        user: user.id.clone(),
+        rules: Rules { profile: here.app.config().profile, ..Rules::default() },
+        policy_always: guardian.always() && mfa_active,
+        enabled: guardian.factors.iter().filter_map(|name| FactorKind::from_guardian_name(name)).collect(),
+        held: authenticators::list_of_user(conn, &user.id).await?,
+        remembered,
+        remember_display: guardian.remember.display_remember_me_checkbox,
+        consent_needed: consent::is_needed(conn, &loaded.client, &loaded.stored.data.request, &user.id)
+            .await?,
+        key_first: is_phone(here.origin),
+        issuer: loaded.tenant.friendly_name().to_owned(),
+        account: user.display_name().to_owned(),
+    })
+}
+
+/// A phone cannot scan its own screen: it is shown the key first (contract/universal-login.md 6.2).
+fn is_phone(origin: &Origin) -> bool {
+    origin.user_agent.as_deref().is_some_and(|ua| ua.contains("Mobi") || ua.contains("iPhone"))
+}

@@ -1,0 +1,352 @@
+//! One answer: load, step, save.
+
+use lockstep_core::codes::{OAuthCode, OAuthError};
+use lockstep_core::crypto::digest::{same_secret, sha256_b64url};
+use lockstep_core::env::Env;
+use lockstep_core::ids::TransactionId;
+use lockstep_core::login::demand::NotNeeded;
+use lockstep_core::login::effect::{Effect, Problem, Step};
+use lockstep_core::login::state::{LoggedIn, Login, MfaOutcome, Refusal, Refused};
+use lockstep_core::login::steps::Answer;
+use lockstep_core::model::log_event::Origin;
+use lockstep_core::model::user::User;
+use lockstep_core::time::Span;
+
+use super::apply::{self, Applying, NotApplied};
+use super::{
+    Browser, Here, Loaded, LoginError, Lost, NewCookie, Next, Running, Showing, Trouble, Typed, facts,
+};
+use crate::app::App;
+use crate::flows::{authorize, consent};
+use crate::store::db::Conn;
+use crate::store::{
+    buckets, clients, connections, remembered_browsers, resource_servers, settings, transactions, users,
+};
+
+/// Returns what the page of a login shows now. Looking changes nothing, except that an enrolment somebody looks at stays open.
+pub async fn show(
+    app: &App,
+    env: &Env,
+    browser: &Browser<'_>,
+    id: &TransactionId,
+) -> Result<Showing, LoginError> {
+    let mut conn = app.db().read().await?;
+    let mut loaded = load(&mut conn, app, env, browser, id).await?;
+    let before = loaded.stored.data.login.clone();
+    loaded.stored.data.login.looked_at(env.now);
+    let showing = showing(&mut conn, id, &loaded, None).await?;
+    drop(conn);
+    if before != loaded.stored.data.login {
+        let mut tx = app.db().write().await?;
+        // If somebody answered meanwhile, that is newer than this look.
+        transactions::save(&mut tx, id, loaded.stored.version, None, &loaded.stored.data).await?;
+        tx.commit().await?;
+    }
+    Ok(showing)
+}
+
+/// Keeps the language that the person chose.
+pub async fn language(
+    app: &App,
+    env: &Env,
+    browser: &Browser<'_>,
+    id: &TransactionId,
+    language: &str,
+) -> Result<Showing, LoginError> {
+    let mut tx = app.db().write().await?;
+    let mut loaded = load(&mut tx, app, env, browser, id).await?;
+    loaded.stored.data.language = Some(language.to_owned());
+    transactions::save(&mut tx, id, loaded.stored.version, None, &loaded.stored.data).await?;
+    let showing = showing(&mut tx, id, &loaded, None).await?;
+    tx.commit().await?;
+    Ok(showing)
+}
+
+/// Takes an answer behind the first factor.
+pub async fn answer(
+    app: &App,
+    env: &mut Env,
+    origin: &Origin,
+    browser: &Browser<'_>,
+    id: &TransactionId,
+    answer: Answer,
+) -> Result<(Next, Vec<NewCookie>), LoginError> {
+    let here = Here { app, origin, browser };
+    let mut tx = app.db().write().await?;
+    let loaded = load(&mut tx, app, env, browser, id).await?;
+    let Some(user) = loaded.stored.data.user().cloned() else {
+        let showing = showing(&mut tx, id, &loaded, None).await?;
+        return Ok((Next::GoTo(Box::new(showing)), Vec::new()));
+    };
+    let Some(user) = users::find(&mut tx, &user).await? else { return Err(lost(&loaded)) };
+    let login = loaded.stored.data.login.clone();
+    let guessed = match (&answer, login.asked_kind()) {
+        (Answer::Code { code, .. }, Some(kind)) if !code.trim().is_empty() => Some(kind),
+        _ => None,
+    };
+    // Counted before it is judged: of guesses sent at once, no more are looked at than the budget has.
+    let allowed = match guessed {
+        Some(kind) => {
+            buckets::take(&mut tx, &apply::bucket(&user.id, kind), apply::budget(kind), env.now).await?
+        }
+        None => true,
+    };
+    let step = if allowed {
+        let guardian = settings::guardian(&mut tx).await?;
+        let facts = facts::load(&mut tx, here, env, &loaded, &guardian, &user).await?;
+        login.answer(answer, &facts, env)
+    } else {
+        login.too_many_failures()
+    };
+    let counts = step.effects.iter().any(|e| matches!(e, Effect::CountFailure(_) | Effect::ClearFailures(_)));
+    if let (Some(kind), true, false) = (guessed, allowed, counts) {
+        buckets::give_back(&mut tx, &apply::bucket(&user.id, kind), apply::budget(kind)).await?;
+    }
+    finish(here, env, tx, loaded, Some(user), step).await
+}
+
+/// Loads a login for the browser that began it.
+pub(super) async fn load(
+    conn: &mut Conn,
+    app: &App,
+    env: &Env,
+    browser: &Browser<'_>,
+    id: &TransactionId,
+) -> Result<Loaded, LoginError> {
+    let tenant = settings::tenant(conn).await?;
+    let Some(stored) = transactions::find::<Running>(conn, id).await? else {
+        let elsewhere = tenant.default_redirection_uri().map(|uri| start_again(app, uri));
+        return Err(LoginError::Lost(elsewhere.map_or(Lost::Nowhere, Lost::StartAgain)));
+    };
+    let Some(client) = clients::find(conn, &stored.client).await? else {
+        return Err(LoginError::Lost(Lost::Nowhere));
+    };
+    let loaded = Loaded { stored, client, tenant };
+    let ours = browser.transaction.is_some_and(|h| same_secret(sha256_b64url(h), &loaded.stored.cookie_hash));
+    if !ours || loaded.stored.expires_at <= env.now {
+        return Err(LoginError::Lost(where_to(app, &loaded)));
+    }
+    Ok(loaded)
+}
+
+fn where_to(app: &App, loaded: &Loaded) -> Lost {
+    let uri = loaded.client.initiate_login_uri().or_else(|| loaded.tenant.default_redirection_uri());
+    uri.map_or(Lost::Nowhere, |uri| Lost::StartAgain(start_again(app, uri)))
+}
+
+fn lost(loaded: &Loaded) -> LoginError {
+    LoginError::Lost(
+        loaded.client.initiate_login_uri().map_or(Lost::Nowhere, |uri| Lost::StartAgain(uri.to_owned())),
+    )
+}
+
+/// The application's Login URI with `iss` (OpenID Connect Core section 4).
+fn start_again(app: &App, uri: &str) -> String {
+    match url::Url::parse(uri) {
+        Ok(mut url) => {
+            url.query_pairs_mut().append_pair("iss", app.issuer().as_str());
+            url.into()
+        }
+        Err(_) => uri.to_owned(),
+    }
+}
+
+/// Decides if the first factor has just been given, writes all effects with the next state, and says what follows.
+pub(super) async fn finish(
+    here: Here<'_>,
+    env: &mut Env,
+    mut tx: Conn,
+    mut loaded: Loaded,
+    user: Option<User>,
+    step: Step,
+) -> Result<(Next, Vec<NewCookie>), LoginError> {
+    let Here { app, origin, browser } = here;
+    let Step { next, mut effects, problem } = step;
+    let guardian = settings::guardian(&mut tx).await?;
+    let (next, problem) = match next {
+        Login::Deciding(deciding) => {
+            let Some(user) = &user else { return Err(lost(&loaded)) };
+            let facts = facts::load(&mut tx, here, env, &loaded, &guardian, user).await?;
+            let decided = deciding.decide(&facts, env);
+            effects.extend(decided.effects);
+            (decided.next, decided.problem.or(problem))
+        }
+        other => (other, problem),
+    };
+    let id = loaded.stored.id.clone();
+    let applying = Applying {
+        app,
+        origin,
+        transaction: &id,
+        client: &loaded.client,
+        tenant: &loaded.tenant,
+        remember: guardian.remember,
+        browser,
+    };
+    let user_id = user.as_ref().map(|u| u.id.clone());
+    let mut running = loaded.stored.data.clone();
+    let cookies = match applying.apply(&mut tx, env, &mut running, user_id.as_ref(), effects).await {
+        Ok(cookies) => cookies,
+        Err(NotApplied::Spent) => {
+            drop(tx);
+            return spent_elsewhere(app, env, loaded, user).await;
+        }
+        Err(NotApplied::Db(error)) => return Err(error.into()),
+    };
+    running.login = next;
+    let over = matches!(running.login, Login::LoggedIn(_) | Login::Refused(_))
+        && !matches!(running.login, Login::Refused(Refused { why: Refusal::NoFactorAvailable }));
+    let version = loaded.stored.version;
+    let won = if over {
+        transactions::claim(&mut tx, &id, version).await?
+    } else {
+        transactions::save(&mut tx, &id, version, user_id.as_ref(), &running).await?
+    };
+    if !won {
+        // Another tab or a double click was faster: nothing of this step counts.
+        drop(tx);
+        let mut conn = app.db().read().await?;
+        let loaded = load(&mut conn, app, env, browser, &id).await?;
+        let showing = showing(&mut conn, &id, &loaded, None).await?;
+        return Ok((Next::GoTo(Box::new(showing)), Vec::new()));
+    }
+    if let (Login::LoggedIn(done), Some(handle), Some(user)) = (&running.login, browser.remembered, &user_id)
+        && *done.mfa() == MfaOutcome::NotNeeded(NotNeeded::RememberedBrowser)
+    {
+        let idle = Span::seconds(guardian.remember.mfa_session_inactivity_timeout);
+        remembered_browsers::claim_use(&mut tx, &sha256_b64url(handle), user, idle, env.now).await?;
+    }
+    loaded.stored.data = running;
+    let showing =
+        if over { None } else { Some(showing(&mut tx, &id, &loaded, problem.map(Trouble::Problem)).await?) };
+    tx.commit().await?;
+    let next = match showing {
+        Some(showing) if matches!(showing.running.login, Login::Refused(_)) => {
+            Next::Status(Box::new(showing))
+        }
+        Some(showing) if problem.is_some() => Next::Again(Box::new(showing)),
+        Some(showing) => Next::GoTo(Box::new(showing)),
+        None => Next::Answer(end(app, env, origin, &loaded, user.as_ref()).await?),
+    };
+    Ok((next, cookies))
+}
+
+/// What a success would have spent was spent by a faster request: it counts as a wrong code.
+async fn spent_elsewhere(
+    app: &App,
+    env: &Env,
+    loaded: Loaded,
+    user: Option<User>,
+) -> Result<(Next, Vec<NewCookie>), LoginError> {
+    let mut tx = app.db().write().await?;
+    if let (Some(user), Some(kind)) = (&user, loaded.stored.data.login.asked_kind()) {
+        buckets::take(&mut tx, &apply::bucket(&user.id, kind), apply::budget(kind), env.now).await?;
+    }
+    let id = loaded.stored.id.clone();
+    let showing = showing(&mut tx, &id, &loaded, Some(Trouble::Problem(Problem::InvalidCode))).await?;
+    tx.commit().await?;
+    Ok((Next::Again(Box::new(showing)), Vec::new()))
+}
+
+/// The login is over: builds what goes to the application.
+async fn end(
+    app: &App,
+    env: &mut Env,
+    origin: &Origin,
+    loaded: &Loaded,
+    user: Option<&User>,
+) -> Result<lockstep_core::oauth::response::AuthorizeResponse, LoginError> {
+    let running = &loaded.stored.data;
+    let request = &running.request;
+    match (&running.login, user) {
+        (Login::LoggedIn(_), Some(user)) if user.blocked => {
+            Ok(request.reply_to.error(&OAuthError::new(OAuthCode::Unauthorized, "user is blocked")))
+        }
+        (Login::LoggedIn(done), Some(user)) => complete(app, env, origin, loaded, done, user).await,
+        (Login::Refused(Refused { why }), _) => Ok(request.reply_to.error(&refusal(*why))),
+        _ => Ok(request
+            .reply_to
+            .error(&OAuthError::new(OAuthCode::ServerError, OAuthCode::ServerError.text()))),
+    }
+}
+
+async fn complete(
+    app: &App,
+    env: &mut Env,
+    origin: &Origin,
+    loaded: &Loaded,
+    done: &LoggedIn,
+    user: &User,
+) -> Result<lockstep_core::oauth::response::AuthorizeResponse, LoginError> {
+    let proof = authorize::Proof {
+        user: user.clone(),
+        session: loaded.stored.data.session.clone(),
+        methods: done.methods().clone(),
+        auth_time: done.auth_time(),
+        interactive: true,
+    };
+    authorize::complete(app, env, origin, &loaded.client, &loaded.stored.data.request, &proof)
+        .await
+        .map_err(|e| LoginError::Internal(e.to_string()))
+}
+
+/// Returns the error that a refusal is on the wire (contract/oidc.md 3.5).
+pub(super) fn refusal(why: Refusal) -> OAuthError {
+    match why {
+        Refusal::LoginRequired => OAuthError::new(OAuthCode::LoginRequired, OAuthCode::LoginRequired.text()),
+        Refusal::MfaRequired => {
+            OAuthError::new(OAuthCode::LoginRequired, "Multifactor authentication required")
+        }
+        Refusal::ConsentRequired => {
+            OAuthError::new(OAuthCode::ConsentRequired, OAuthCode::ConsentRequired.text())
+        }
+        Refusal::ConsentDeclined => {
+            OAuthError::new(OAuthCode::AccessDenied, "User did not authorize the request")
+        }
+        Refusal::UnmetAuthenticationRequirements => OAuthError::new(
+            OAuthCode::UnmetAuthenticationRequirements,
+            "Multi-factor authentication was asked for, and no factor is enabled",
+        ),
+        Refusal::NoFactorAvailable => OAuthError::new(OAuthCode::AccessDenied, "No factor is available"),
+        Refusal::Internal => OAuthError::new(OAuthCode::ServerError, OAuthCode::ServerError.text()),
+    }
+}
+
+/// Gathers what the page of the present state may need.
+pub(super) async fn showing(
+    conn: &mut Conn,
+    id: &TransactionId,
+    loaded: &Loaded,
+    trouble: Option<Trouble>,
+) -> Result<Showing, LoginError> {
+    let running = loaded.stored.data.clone();
+    let connection = match &running.connection {
+        Some(name) => connections::find_by_name(conn, name).await?,
+        None => None,
+    };
+    let user_name = match running.user() {
+        Some(user) => users::find(conn, user).await?.map(|u| u.display_name().to_owned()),
+        None => None,
+    };
+    let (mut scopes, mut api_name) = (Vec::new(), None);
+    if matches!(running.login, Login::AskConsent(_)) {
+        let api = match &running.request.audience {
+            Some(audience) => resource_servers::find_by_identifier(conn, audience).await?,
+            None => None,
+        };
+        scopes = consent::described(&running.request, api.as_ref());
+        api_name = api.map(|a| a.name().to_owned());
+    }
+    Ok(Showing {
+        transaction: id.clone(),
+        client: loaded.client.clone(),
+        tenant: loaded.tenant.clone(),
+        connection,
+        user_name,
+        scopes,
+        api_name,
+        trouble,
+        typed: Typed::default(),
+        running,
+    })
+}

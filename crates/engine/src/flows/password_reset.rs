@@ -1,0 +1,177 @@
+//! Somebody forgot the password: a link by mail, then a new password. It logs nobody in and removes no factor.
+
+use lockstep_core::crypto::digest::sha256_b64url;
+use lockstep_core::env::Env;
+use lockstep_core::ids::{ClientId, MessageId, UserId};
+use lockstep_core::model::client::Client;
+use lockstep_core::model::connection::{Connection, PasswordRule};
+use lockstep_core::model::log_event::{LogEvent, Origin};
+use lockstep_core::model::message::{Message, MessageKind};
+use lockstep_core::time::{Span, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::credentials;
+use crate::app::App;
+use crate::passwords::PasswordError;
+use crate::store::buckets::Budget;
+use crate::store::db::{Conn, DbError};
+use crate::store::tickets::{self, Ticket};
+use crate::store::{
+    buckets, clients, connections, outbox, remembered_browsers, sessions, transactions, users,
+};
+
+/// The kind of its tickets.
+const KIND: &str = "password_reset";
+/// How long a link works (contract/universal-login.md 12).
+const LIFETIME: Span = Span::days(5);
+/// How many mails one address gets (contract/oidc.md 13: 10 burst, then 1 a minute).
+const MAILS: Budget = Budget::new(10, Span::minutes(1));
+
+/// What a ticket allows.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Reset {
+    /// The application that the person came from.
+    pub client: ClientId,
+    /// The connection whose password it is.
+    pub connection: String,
+}
+
+/// What a mailer writes: subject, text, HTML, from the link.
+pub type Write<'a> = &'a (dyn Fn(&str) -> (String, String, Option<String>) + Sync);
+
+/// Why a new password was not set.
+#[derive(Debug, thiserror::Error)]
+pub enum ResetError {
+    /// No such ticket.
+    #[error("the link is not valid")]
+    Unknown,
+    /// It was used.
+    #[error("the link was used")]
+    Used,
+    /// Its time is over.
+    #[error("the link has expired")]
+    Expired,
+    /// The password does not meet the policy.
+    #[error("the password is too weak")]
+    WeakPassword(Vec<(PasswordRule, bool)>),
+    /// Hashing failed.
+    #[error(transparent)]
+    Password(#[from] PasswordError),
+    /// The database failed.
+    #[error(transparent)]
+    Db(#[from] DbError),
+}
+
+/// Sends a link to the user of this identifier, if there is one. The answer is the same if there is none.
+pub async fn request(
+    app: &App,
+    env: &mut Env,
+    origin: &Origin,
+    client: &Client,
+    connection: &Connection,
+    identifier: &str,
+    write: Write<'_>,
+) -> Result<(), DbError> {
+    let mut tx = app.db().write().await?;
+    let user = credentials::find_user(&mut tx, connection, identifier.trim_matches(' ')).await?;
+    let Some(user) = user else { return Ok(()) };
+    let Some(email) = user.email.clone() else { return Ok(()) };
+    if !buckets::take(&mut tx, &format!("reset_mail:{}", user.id), MAILS, env.now).await? {
+        tx.commit().await?;
+        return Ok(());
+    }
+    let ticket = env.rng().url_safe(43);
+    let (subject, text, html) = write(&env.issuer.url(&format!("u/reset-verify?ticket={ticket}")));
+    tickets::claim_all_of_user(&mut tx, &user.id, KIND, env.now).await?;
+    let data = Reset { client: client.id.clone(), connection: connection.name.clone() };
+    let stored = Ticket {
+        user: user.id.clone(),
+        data,
+        created_at: env.now,
+        expires_at: env.now + LIFETIME,
+        used_at: None,
+    };
+    tickets::create(&mut tx, &sha256_b64url(&ticket), KIND, &stored).await?;
+    let message = Message {
+        kind: MessageKind::ResetEmail,
+        user: Some(user.id.clone()),
+        recipient: email,
+        subject,
+        text,
+        html,
+        expires_at: stored.expires_at,
+    };
+    let id = MessageId::new(env.rng());
+    outbox::create(&mut tx, &id, &message, env.now).await?;
+    let event = LogEvent::new("scpr", "Successful change password request");
+    let event = event.client(&client.id, client.name()).user(&user.id, user.display_name()).from(origin);
+    app.logs().insert(&mut tx, env, &event).await?;
+    tx.commit().await
+}
+
+/// Looks at a ticket without spending it, and returns whose password of which connection it is about: the GET of a mail link
+/// changes nothing.
+pub async fn look(app: &App, env: &Env, ticket: &str) -> Result<(String, Connection), ResetError> {
+    let mut conn = app.db().read().await?;
+    let Ticket { user, data, .. } = open(&mut conn, ticket, env.now).await?;
+    let user = users::find(&mut conn, &user).await?.ok_or(ResetError::Unknown)?;
+    let connection =
+        connections::find_by_name(&mut conn, &data.connection).await?.ok_or(ResetError::Unknown)?;
+    Ok((user.email.unwrap_or_default(), connection))
+}
+
+/// Sets the new password, ends the user's sessions, refresh tokens, remembered browsers and running logins, and forgives failures.
+/// Returns the application that the person came from.
+pub async fn set_password(
+    app: &App,
+    env: &mut Env,
+    origin: &Origin,
+    ticket: &str,
+    password: &str,
+) -> Result<Option<Client>, ResetError> {
+    let (_, connection) = look(app, env, ticket).await?;
+    let rules = connection.password_policy().check(password);
+    if rules.iter().any(|(_, met)| !met) {
+        return Err(ResetError::WeakPassword(rules));
+    }
+    let hash = app.passwords().hash(password.to_owned()).await?;
+    let mut tx = app.db().write().await?;
+    let Ticket { user, data, .. } = open(&mut tx, ticket, env.now).await?;
+    if !tickets::claim(&mut tx, &sha256_b64url(ticket), KIND, env.now).await? {
+        return Err(ResetError::Used);
+    }
+    users::set_password(&mut tx, &user, &hash, env.now).await?;
+    end_everything(&mut tx, &user, env.now).await?;
+    if let Some(user) = users::find(&mut tx, &user).await? {
+        credentials::forgive(&mut tx, &user).await?;
+        let mut event =
+            LogEvent::new("scp", "Successful change password").user(&user.id, user.display_name());
+        event.client = Some(data.client.clone());
+        event.origin = origin.clone();
+        app.logs().insert(&mut tx, env, &event).await?;
+    }
+    let client = clients::find(&mut tx, &data.client).await?;
+    tx.commit().await?;
+    Ok(client)
+}
+
+/// Ends what a stolen password may have opened: sessions, refresh tokens, remembered browsers, running logins.
+pub async fn end_everything(tx: &mut Conn, user: &UserId, now: Timestamp) -> Result<(), DbError> {
+    sessions::delete_of_user(tx, user, None).await?;
+    remembered_browsers::delete_of_user(tx, user).await?;
+    transactions::delete_of_user(tx, user).await?;
+    crate::store::grants::revoke_of_user(tx, user, now).await?;
+    Ok(())
+}
+
+async fn open(conn: &mut Conn, ticket: &str, now: Timestamp) -> Result<Ticket<Reset>, ResetError> {
+    let found =
+        tickets::find::<Reset>(conn, &sha256_b64url(ticket), KIND).await?.ok_or(ResetError::Unknown)?;
+    if found.used_at.is_some() {
+        Err(ResetError::Used)
+    } else if found.expires_at <= now {
+        Err(ResetError::Expired)
+    } else {
+        Ok(found)
+    }
+}

@@ -1,0 +1,155 @@
+//! Somebody makes an account.
+
+use lockstep_core::env::Env;
+use lockstep_core::ids::UserId;
+use lockstep_core::model::client::Client;
+use lockstep_core::model::connection::{Connection, PasswordRule};
+use lockstep_core::model::log_event::{LogEvent, Origin};
+use lockstep_core::model::user::{Identity, Profile, User, normal_email};
+use serde_json::json;
+
+use crate::app::App;
+use crate::passwords::PasswordError;
+use crate::store::db::DbError;
+use crate::store::users;
+
+/// What somebody typed.
+#[derive(Clone, Default)]
+pub struct Signup {
+    /// The address.
+    pub email: String,
+    /// The user name, where the connection has them.
+    pub username: Option<String>,
+    /// The password.
+    pub password: String,
+}
+
+/// Why no account was made.
+#[derive(Debug, thiserror::Error)]
+pub enum SignupError {
+    /// The connection lets nobody sign up.
+    #[error("signing up is disabled")]
+    Disabled,
+    /// Not an address.
+    #[error("not a valid e-mail address")]
+    InvalidEmail,
+    /// Not a user name that the connection allows.
+    #[error("not a valid user name")]
+    InvalidUsername,
+    /// The password does not meet the policy.
+    #[error("the password is too weak")]
+    WeakPassword(Vec<(PasswordRule, bool)>),
+    /// Somebody has this address or name. What a stranger is told of it is up to the face.
+    #[error("the user already exists")]
+    Exists,
+    /// Hashing failed.
+    #[error(transparent)]
+    Password(#[from] PasswordError),
+    /// The database failed.
+    #[error(transparent)]
+    Db(#[from] DbError),
+}
+
+/// Makes an account in a connection.
+pub async fn sign_up(
+    app: &App,
+    env: &mut Env,
+    origin: &Origin,
+    client: &Client,
+    connection: &Connection,
+    given: Signup,
+) -> Result<User, SignupError> {
+    let result = try_sign_up(app, env, origin, client, connection, &given).await;
+    if let Err(error) = &result {
+        let mut event = LogEvent::new("fs", error.to_string()).client(&client.id, client.name()).from(origin);
+        event.user_name = Some(given.email.chars().take(254).collect());
+        event.connection = Some(connection.name.clone());
+        event.connection_id = Some(connection.id.to_string());
+        app.log(env, &event);
+    }
+    result
+}
+
+async fn try_sign_up(
+    app: &App,
+    env: &mut Env,
+    origin: &Origin,
+    client: &Client,
+    connection: &Connection,
+    given: &Signup,
+) -> Result<User, SignupError> {
+    if !connection.allows_signup() || !connection.is_active() {
+        return Err(SignupError::Disabled);
+    }
+    let email = normal_email(&given.email).map_err(|_| SignupError::InvalidEmail)?;
+    let username = valid_username(connection, given.username.as_deref())?;
+    let rules = connection.password_policy().check(&given.password);
+    if rules.iter().any(|(_, met)| !met) {
+        return Err(SignupError::WeakPassword(rules));
+    }
+    // Hashed before the look-up, so that it takes as long when the address is taken.
+    let hash = app.passwords().hash(given.password.clone()).await?;
+    let user = new_user(env, connection, email, username);
+    let mut tx = app.db().write().await?;
+    match users::create(&mut tx, &user, Some(&hash)).await {
+        Err(DbError::Conflict) => return Err(SignupError::Exists),
+        other => other?,
+    }
+    let mut event =
+        LogEvent::new("ss", "").client(&client.id, client.name()).user(&user.id, user.display_name());
+    event.connection = Some(connection.name.clone());
+    event.connection_id = Some(connection.id.to_string());
+    event.origin = origin.clone();
+    event.details =
+        Some(json!({"body": {"connection": connection.name, "email": user.email, "is_signup": true}}));
+    app.logs().insert(&mut tx, env, &event).await?;
+    tx.commit().await?;
+    Ok(user)
+}
+
+fn valid_username(connection: &Connection, given: Option<&str>) -> Result<Option<String>, SignupError> {
+    if !connection.requires_username() {
+        return Ok(None);
+    }
+    let name = given.unwrap_or_default().trim_matches(' ');
+    let (min, max) = connection.username_length();
+    let length = name.chars().count();
+    let plain = name.chars().all(|c| c.is_alphanumeric() || "_+-.!#$'^`~@".contains(c));
+    if length < min || length > max || !plain || name.contains('@') {
+        return Err(SignupError::InvalidUsername);
+    }
+    Ok(Some(name.to_owned()))
+}
+
+fn new_user(env: &mut Env, connection: &Connection, email: String, username: Option<String>) -> User {
+    let id = UserId::new(env.rng());
+    let identity = id.parts().1.to_owned();
+    let nickname = email.split('@').next().map(str::to_owned);
+    User {
+        connection: connection.name.clone(),
+        email_verified: false,
+        username,
+        phone_number: None,
+        phone_verified: false,
+        profile: Profile { name: Some(email.clone()), nickname, ..Profile::default() },
+        email: Some(email),
+        user_metadata: None,
+        app_metadata: None,
+        identities: vec![Identity {
+            connection: connection.name.clone(),
+            user_id: identity,
+            provider: "auth0".to_owned(),
+            is_social: false,
+            profile_data: None,
+        }],
+        blocked: false,
+        password_changed_at: None,
+        mfa_changed_at: None,
+        last_login: None,
+        last_ip: None,
+        logins_count: 0,
+        created_at: env.now,
+        updated_at: env.now,
+        id,
+    }
+}

@@ -1,0 +1,316 @@
+//! Making tokens.
+
+use lockstep_core::assurance::Assurance;
+use lockstep_core::codes::{OAuthCode, OAuthError};
+use lockstep_core::crypto::digest::sha256_b64url;
+use lockstep_core::crypto::jose::{Alg, sign_hs256};
+use lockstep_core::env::Env;
+use lockstep_core::ids::{GrantId, SessionId};
+use lockstep_core::model::client::Client;
+use lockstep_core::model::resource_server::ResourceServer;
+use lockstep_core::model::user::User;
+use lockstep_core::oauth::claims::{AccessToken, IdToken, Subject};
+use lockstep_core::oauth::response::ResponseTypes;
+use lockstep_core::oauth::scope::{Ask, Scopes, granted};
+use lockstep_core::time::Span;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::app::App;
+use crate::flows::OAuthFailure;
+use crate::store::db::Conn;
+use crate::store::opaque_tokens::{self, Opaque};
+use crate::store::{client_grants, resource_servers, roles};
+
+/// How long an opaque access token lives.
+const OPAQUE_LIFETIME: Span = Span::seconds(86_400);
+/// How long a token for the MFA API lives.
+const MFA_LIFETIME: Span = Span::seconds(600);
+
+/// The answer of the token endpoint.
+#[derive(Clone, Debug, Serialize)]
+pub struct TokenResponse {
+    /// The access token.
+    pub access_token: String,
+    /// The new refresh token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refresh_token: Option<String>,
+    /// The ID token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id_token: Option<String>,
+    /// The granted scopes.
+    pub scope: String,
+    /// Seconds until the access token ends.
+    pub expires_in: i64,
+    /// Always `Bearer`.
+    pub token_type: &'static str,
+}
+
+/// What tokens for a person are made of.
+#[derive(Clone, Debug)]
+pub struct UserGrant<'a> {
+    /// The person.
+    pub user: &'a User,
+    /// The session.
+    pub session: Option<&'a SessionId>,
+    /// The API.
+    pub audience: Option<&'a str>,
+    /// The asked scopes.
+    pub scope: &'a Scopes,
+    /// What was proven.
+    pub assurance: Assurance,
+    /// The nonce.
+    pub nonce: Option<&'a str>,
+    /// Auth0's `gty` claim.
+    pub gty: Option<&'static str>,
+}
+
+/// The scopes that a person's tokens get, and the API they are for.
+#[derive(Clone, Debug)]
+pub struct Granted {
+    /// The scopes.
+    pub scopes: Scopes,
+    /// The API.
+    pub api: Option<ResourceServer>,
+    /// What the person's roles allow on it, where it enforces them.
+    permissions: Option<Vec<String>>,
+}
+
+/// Works out what is granted: the API's scopes, the client's grant, the person's roles.
+pub async fn grant(
+    conn: &mut Conn,
+    client: &Client,
+    asked: &UserGrant<'_>,
+    can_refresh: bool,
+) -> Result<Granted, OAuthFailure> {
+    let api = match asked.audience {
+        Some(audience) => {
+            let found = resource_servers::find_by_identifier(conn, audience).await?;
+            Some(found.ok_or_else(|| OAuthError::service_not_found(audience))?)
+        }
+        None => None,
+    };
+    let mut client_grant = None;
+    let mut permissions = None;
+    if let Some(api) = &api {
+        let found = client_grants::find_for(conn, &client.id, &api.identifier, "user").await?;
+        client_grant = found
+            .filter(|g| !g.allows_all_scopes())
+            .map(|g| g.scopes().map(str::to_owned).collect::<Vec<_>>());
+        if api.data.flag("enforce_policies").unwrap_or(false) {
+            let held = roles::list_held(conn, &asked.user.id).await?;
+            let mine = held.into_iter().filter(|h| h.permission.audience == api.identifier);
+            let mut names: Vec<String> = mine.map(|h| h.permission.name).collect();
+            names.sort();
+            names.dedup();
+            permissions = Some(names);
+        }
+    }
+    let scopes = granted(
+        asked.scope,
+        &Ask {
+            client,
+            api: api.as_ref(),
+            client_grant: client_grant.as_deref(),
+            permissions: permissions.as_deref(),
+            can_refresh,
+        },
+    );
+    Ok(Granted { scopes, api, permissions })
+}
+
+/// Makes access and ID token for a person. The access token is opaque when no API is asked.
+pub async fn for_user(
+    app: &App,
+    env: &mut Env,
+    tx: &mut Conn,
+    client: &Client,
+    asked: &UserGrant<'_>,
+    granted: &Granted,
+    family: Option<&GrantId>,
+) -> Result<TokenResponse, OAuthFailure> {
+    let (access_token, expires_in) =
+        access_token(app, env, tx, client, asked, granted, family, false).await?;
+    let id_token = if granted.scopes.has("openid") {
+        Some(id_token(app, env, client, asked, &granted.scopes, None, None).await?)
+    } else {
+        None
+    };
+    Ok(TokenResponse {
+        access_token,
+        refresh_token: None,
+        id_token,
+        scope: granted.scopes.to_string(),
+        expires_in,
+        token_type: "Bearer",
+    })
+}
+
+/// Makes the tokens that go through the browser (implicit and hybrid flows).
+pub async fn for_browser(
+    app: &App,
+    env: &mut Env,
+    tx: &mut Conn,
+    client: &Client,
+    asked: &UserGrant<'_>,
+    types: ResponseTypes,
+    code: Option<&str>,
+) -> Result<Vec<(&'static str, String)>, OAuthFailure> {
+    let granted = grant(tx, client, asked, false).await?;
+    let mut params = Vec::new();
+    let mut access = None;
+    if types.token {
+        let (token, expires_in) = access_token(app, env, tx, client, asked, &granted, None, true).await?;
+        params.push(("access_token", token.clone()));
+        params.push(("token_type", "Bearer".to_owned()));
+        params.push(("expires_in", expires_in.to_string()));
+        params.push(("scope", granted.scopes.to_string()));
+        access = Some(token);
+    }
+    if types.id_token {
+        let token = id_token(app, env, client, asked, &granted.scopes, access.as_deref(), code).await?;
+        params.push(("id_token", token));
+    }
+    Ok(params)
+}
+
+#[expect(
+    clippy::too_many_arguments,
+    reason = "the parts of one token; a struct would be built in one place and taken apart in another"
+)]
+async fn access_token(
+    app: &App,
+    env: &mut Env,
+    tx: &mut Conn,
+    client: &Client,
+    asked: &UserGrant<'_>,
+    granted: &Granted,
+    family: Option<&GrantId>,
+    through_browser: bool,
+) -> Result<(String, i64), OAuthFailure> {
+    let Some(api) = &granted.api else {
+        let token = env.rng().url_safe(43);
+        let opaque = Opaque {
+            user: asked.user.id.clone(),
+            client: client.id.clone(),
+            scope: granted.scopes.to_string(),
+        };
+        let expires_at = env.now + OPAQUE_LIFETIME;
+        opaque_tokens::create(tx, &sha256_b64url(&token), &opaque, family, env.now, expires_at).await?;
+        return Ok((token, OPAQUE_LIFETIME.as_secs()));
+    };
+    let lifetime = if api.identifier == env.issuer.mfa_audience() {
+        MFA_LIFETIME
+    } else if through_browser {
+        api.token_lifetime_for_web().min(api.token_lifetime())
+    } else {
+        api.token_lifetime()
+    };
+    let jti = env.rng().url_safe(22);
+    let show = api.data.text("token_dialect").is_some_and(|d| d.ends_with("authz"));
+    let token = AccessToken {
+        issuer: &env.issuer,
+        client: &client.id,
+        subject: Subject::User(asked.user, &asked.assurance),
+        api,
+        scopes: &granted.scopes,
+        permissions: granted.permissions.as_deref().filter(|_| show),
+        gty: asked.gty,
+        jti: &jti,
+        now: env.now,
+        lifetime,
+    };
+    Ok((sign_for_api(app, api, &token).await?, lifetime.as_secs()))
+}
+
+/// Makes the token of a machine.
+pub async fn for_machine(
+    app: &App,
+    env: &mut Env,
+    client: &Client,
+    api: &ResourceServer,
+    scopes: &Scopes,
+) -> Result<TokenResponse, OAuthFailure> {
+    let jti = env.rng().url_safe(22);
+    let token = AccessToken {
+        issuer: &env.issuer,
+        client: &client.id,
+        subject: Subject::Machine,
+        api,
+        scopes,
+        permissions: None,
+        gty: Some("client-credentials"),
+        jti: &jti,
+        now: env.now,
+        lifetime: api.token_lifetime(),
+    };
+    Ok(TokenResponse {
+        access_token: sign_for_api(app, api, &token).await?,
+        refresh_token: None,
+        id_token: None,
+        scope: scopes.to_string(),
+        expires_in: api.token_lifetime().as_secs(),
+        token_type: "Bearer",
+    })
+}
+
+async fn sign_for_api(
+    app: &App,
+    api: &ResourceServer,
+    token: &AccessToken<'_>,
+) -> Result<String, OAuthFailure> {
+    let claims = token.claims();
+    match (api.signing_alg(), api.data.filled("signing_secret")) {
+        ("HS256", Some(secret)) => sign_shared(secret, token.typ(), &claims),
+        (alg, _) => sign(app, alg, token.typ(), &claims).await,
+    }
+}
+
+async fn id_token(
+    app: &App,
+    env: &Env,
+    client: &Client,
+    asked: &UserGrant<'_>,
+    scopes: &Scopes,
+    access_token: Option<&str>,
+    code: Option<&str>,
+) -> Result<String, OAuthFailure> {
+    let claims = IdToken {
+        issuer: &env.issuer,
+        client: &client.id,
+        user: asked.user,
+        scopes,
+        assurance: &asked.assurance,
+        session: asked.session,
+        nonce: asked.nonce,
+        access_token,
+        code,
+        now: env.now,
+        lifetime: client.id_token_lifetime(),
+    }
+    .claims();
+    match client.id_token_alg() {
+        "HS256" => sign_shared(&client.secret, "JWT", &claims),
+        alg => sign(app, alg, "JWT", &claims).await,
+    }
+}
+
+async fn sign(app: &App, alg: &str, typ: &str, claims: &Value) -> Result<String, OAuthFailure> {
+    // What the tenant cannot sign with falls back to the default that every library verifies.
+    let alg = Alg::parse(alg).filter(|a| crate::keyring::ALGORITHMS.contains(a)).unwrap_or(Alg::RS256);
+    app.keyring().sign(alg, typ, claims).await.map_err(|e| OAuthFailure::Internal(e.to_string()))
+}
+
+fn sign_shared(secret: &str, typ: &str, claims: &Value) -> Result<String, OAuthFailure> {
+    sign_hs256(secret.as_bytes(), typ, claims).map_err(|e| OAuthFailure::Internal(e.to_string()))
+}
+
+/// Refuses an application for an API that it may not ask.
+pub fn not_authorized(audience: &str) -> OAuthError {
+    OAuthError::new(
+        OAuthCode::AccessDenied,
+        format!(
+            "Client is not authorized to access \"{audience}\". You need to create a \"client-grant\" associated to this API."
+        ),
+    )
+}

@@ -1,0 +1,116 @@
+//! `/oauth/token`: one file a grant (contract/oidc.md 6).
+
+pub mod authorization_code;
+pub mod client_credentials;
+pub mod issue;
+pub mod refresh_token;
+
+use lockstep_core::codes::{OAuthCode, OAuthError};
+use lockstep_core::env::Env;
+use lockstep_core::model::log_event::{LogEvent, Origin};
+use lockstep_core::oauth::params::{Params, printable};
+
+pub use issue::TokenResponse;
+
+use super::OAuthFailure;
+use super::client_auth::{self, Authenticated, Credentials};
+use crate::app::App;
+
+/// The parameters that the token endpoint reads.
+const TEXTS: &[&str] = &[
+    "grant_type",
+    "client_id",
+    "client_secret",
+    "client_assertion",
+    "client_assertion_type",
+    "code",
+    "redirect_uri",
+    "code_verifier",
+    "refresh_token",
+    "scope",
+    "audience",
+    "acr_values",
+];
+
+/// Grants of the contract that are not built yet. They are refused as unknown ones are, never half answered.
+const NOT_BUILT: &[&str] = &[
+    "password",
+    "http://auth0.com/oauth/grant-type/password-realm",
+    "http://auth0.com/oauth/grant-type/mfa-otp",
+    "http://auth0.com/oauth/grant-type/mfa-oob",
+    "http://auth0.com/oauth/grant-type/mfa-recovery-code",
+    "http://auth0.com/oauth/grant-type/passwordless/otp",
+    "urn:ietf:params:oauth:grant-type:device_code",
+    "urn:okta:params:oauth:grant-type:webauthn",
+    "urn:ietf:params:oauth:grant-type:token-exchange",
+    "urn:openid:params:grant-type:ciba",
+];
+
+/// Answers a token request.
+pub async fn exchange(
+    app: &App,
+    env: &mut Env,
+    origin: &Origin,
+    params: &Params,
+    credentials: &Credentials,
+) -> Result<TokenResponse, OAuthFailure> {
+    params.refuse_ambiguous(TEXTS)?;
+    let grant_type = params.require("grant_type")?;
+    let authenticated = client_auth::authenticate(app, env, params, credentials).await?;
+    let client = &authenticated.client;
+    let failed = |code: &'static str, failure: &OAuthFailure| {
+        if let OAuthFailure::Refused(error) = failure {
+            let mut event =
+                LogEvent::new(code, error.description.clone()).client(&client.id, client.name()).from(origin);
+            event.audience = params.get("audience").map(str::to_owned);
+            event.scope = params.get("scope").map(str::to_owned);
+            app.log(env, &event);
+        }
+    };
+    let allowed = |grant: &str| {
+        if client.allows_grant(grant) {
+            Ok(())
+        } else {
+            Err(OAuthFailure::from(OAuthError::grant_not_allowed(grant)))
+        }
+    };
+    match grant_type {
+        "authorization_code" => {
+            allowed(grant_type)?;
+            let result =
+                authorization_code::exchange(app, &mut fresh(env), origin, &authenticated, params).await;
+            result.inspect_err(|failure| failed("feacft", failure))
+        }
+        "refresh_token" => {
+            allowed(grant_type)?;
+            let result = refresh_token::exchange(app, &mut fresh(env), origin, &authenticated, params).await;
+            result.inspect_err(|failure| failed("fertft", failure))
+        }
+        "client_credentials" => {
+            allowed(grant_type)?;
+            let result =
+                client_credentials::exchange(app, &mut fresh(env), origin, &authenticated, params).await;
+            result.inspect_err(|failure| failed("feccft", failure))
+        }
+        known if NOT_BUILT.contains(&known) => Err(OAuthError::new(
+            OAuthCode::UnsupportedGrantType,
+            format!("Grant type '{known}' is not supported by this server yet"),
+        )
+        .into()),
+        other => Err(OAuthError::new(
+            OAuthCode::UnsupportedGrantType,
+            format!("Unsupported grant type: {}", printable(other)),
+        )
+        .into()),
+    }
+}
+
+/// The same moment and issuer, with randomness of its own: what logs a failure still needs the first one.
+fn fresh(env: &Env) -> Env {
+    Env::new(env.now, env.issuer.clone())
+}
+
+/// Notes what kind of client it is in a refusal of the confidential-only endpoints.
+pub(super) fn is_confidential(authenticated: &Authenticated) -> bool {
+    !authenticated.client.is_public()
+}

@@ -1,0 +1,224 @@
+//! `refresh_token` (RFC 6749 section 6; rotation and reuse as in RFC 9700 section 4.14, contract/oidc.md 6.3).
+
+use lockstep_core::assurance::{Rules, claims as assurance};
+use lockstep_core::codes::{OAuthCode, OAuthError};
+use lockstep_core::crypto::digest::sha256_b64url;
+use lockstep_core::env::Env;
+use lockstep_core::factors::FactorKind;
+use lockstep_core::login::demand::{
+    Asks, Decision, Demand, Held, Means, RefreshMfa, RefreshSituation, decide_refresh,
+};
+use lockstep_core::login::session::Proven;
+use lockstep_core::model::client::Client;
+use lockstep_core::model::log_event::{LogEvent, Origin};
+use lockstep_core::model::user::User;
+use lockstep_core::oauth::params::Params;
+use lockstep_core::oauth::scope::Scopes;
+use lockstep_core::time::Span;
+use serde_json::{Value, json};
+
+use super::issue::{self, TokenResponse, UserGrant};
+use crate::app::App;
+use crate::flows::OAuthFailure;
+use crate::flows::client_auth::Authenticated;
+use crate::store::db::Conn;
+use crate::store::grants::{self, Found};
+use crate::store::tickets::{self, Ticket};
+use crate::store::{authenticators, connections, settings, users};
+
+/// How long an `mfa_token` lives (contract/mfa-api.md 2).
+const MFA_TOKEN_LIFETIME: Span = Span::minutes(10);
+
+/// Exchanges a refresh token.
+pub async fn exchange(
+    app: &App,
+    env: &mut Env,
+    origin: &Origin,
+    authenticated: &Authenticated,
+    params: &Params,
+) -> Result<TokenResponse, OAuthFailure> {
+    let client = &authenticated.client;
+    let hash = sha256_b64url(params.require("refresh_token")?);
+    let mut tx = app.db().write().await?;
+    let found = grants::find_token(&mut tx, &hash).await?;
+    let Some(found) = found.filter(|f| f.grant.client == client.id && f.grant.is_live(env.now)) else {
+        return Err(OAuthError::invalid_refresh_token().into());
+    };
+    if found.grant.rotating && is_reuse(env, client, &found) {
+        return Err(revoke_family(app, env, origin, client, tx, &found).await?);
+    }
+    let Some(user) = users::find(&mut tx, &found.grant.user).await? else {
+        return Err(OAuthError::invalid_grant(
+            "The refresh_token was generated for a user who doesn't exist anymore.",
+        )
+        .into());
+    };
+    if user.blocked {
+        return Err(OAuthError::user_blocked().into());
+    }
+    let decision = decide(&mut tx, app, env, params, &found, &user).await?;
+    if decision.not_needed().is_none() {
+        // Nothing is spent: after the MFA the same refresh token is presented again.
+        return Err(mfa_required(tx, env, client, &user, &found, &decision).await?);
+    }
+    let scope = narrowed(&found.grant.scope, params.get("scope"))?;
+    let rules = Rules { profile: app.config().profile, ..Rules::default() };
+    let asked = UserGrant {
+        user: &user,
+        session: found.grant.session.as_ref(),
+        audience: found.grant.audience.as_deref(),
+        scope: &scope,
+        assurance: assurance(&found.grant.methods, found.grant.auth_time, rules),
+        nonce: None,
+        gty: Some("refresh_token"),
+    };
+    let granted = issue::grant(&mut tx, client, &asked, true).await?;
+    let mut response =
+        issue::for_user(app, env, &mut tx, client, &asked, &granted, Some(&found.grant.id)).await?;
+    if found.grant.rotating {
+        response.refresh_token = match rotate(&mut tx, env, client, &hash, &found).await? {
+            Some(token) => Some(token),
+            None => return Err(revoke_family(app, env, origin, client, tx, &found).await?),
+        };
+    }
+    let mut grant = found.grant.clone();
+    grant.last_exchanged_at = Some(env.now);
+    grant.idle_expires_at = client.refresh_token().idle.map(|idle| env.now + idle);
+    grant.device.last_ip.clone_from(&origin.ip);
+    grant.device.last_user_agent.clone_from(&origin.user_agent);
+    if !grants::save_use(&mut tx, &grant).await? {
+        // Revoked since it was read.
+        return Err(OAuthError::invalid_refresh_token().into());
+    }
+    let mut event = LogEvent::new("sertft", "Refresh Token for Access Token")
+        .client(&client.id, client.name())
+        .user(&user.id, user.display_name())
+        .from(origin);
+    event.audience.clone_from(&grant.audience);
+    event.scope = Some(response.scope.clone());
+    app.logs().insert(&mut tx, env, &event).await?;
+    tx.commit().await?;
+    Ok(response)
+}
+
+/// Returns whether presenting this token is a reuse: it was spent before, and is not the one before the newest within the leeway.
+fn is_reuse(env: &Env, client: &Client, found: &Found) -> bool {
+    let Some(used_at) = found.used_at else { return false };
+    let leeway = client.refresh_token().leeway;
+    let in_time = leeway > Span::ZERO && env.now.since(used_at) <= leeway;
+    !(in_time && found.sequence + 1 == found.newest)
+}
+
+/// Spends the token and makes the next one; none if another request spent it first and the leeway does not cover that.
+async fn rotate(
+    tx: &mut Conn,
+    env: &mut Env,
+    client: &Client,
+    hash: &str,
+    found: &Found,
+) -> Result<Option<String>, OAuthFailure> {
+    let first = grants::claim_token(tx, hash, env.now).await?;
+    if !first && found.used_at.is_none() && client.refresh_token().leeway == Span::ZERO {
+        return Ok(None);
+    }
+    let token = format!("v1.{}", env.rng().url_safe(43));
+    grants::create_token(tx, &sha256_b64url(&token), &found.grant.id, found.sequence + 1, env.now).await?;
+    Ok(Some(token))
+}
+
+async fn revoke_family(
+    app: &App,
+    env: &Env,
+    origin: &Origin,
+    client: &Client,
+    mut tx: Conn,
+    found: &Found,
+) -> Result<OAuthFailure, OAuthFailure> {
+    grants::revoke(&mut tx, &found.grant.id, env.now).await?;
+    let mut event = LogEvent::new("ferrt", "Reuse of a refresh token: the whole family is revoked")
+        .client(&client.id, client.name())
+        .from(origin);
+    event.user = Some(found.grant.user.clone());
+    app.logs().insert(&mut tx, env, &event).await?;
+    tx.commit().await?;
+    Ok(OAuthError::invalid_refresh_token().into())
+}
+
+/// A refresh may ask for fewer scopes, never for more (RFC 6749 section 6): those are dropped.
+fn narrowed(granted: &str, asked: Option<&str>) -> Result<Scopes, OAuthError> {
+    let granted = Scopes::trusted(granted);
+    match asked {
+        None => Ok(granted),
+        Some(asked) => {
+            let asked = Scopes::parse(asked)?;
+            Ok(granted.filter(|scope| asked.has(scope)))
+        }
+    }
+}
+
+async fn decide(
+    tx: &mut Conn,
+    app: &App,
+    env: &Env,
+    params: &Params,
+    found: &Found,
+    user: &User,
+) -> Result<Decision, OAuthFailure> {
+    let guardian = settings::guardian(tx).await?;
+    let connection = connections::find_by_name(tx, &user.connection).await?;
+    let held = authenticators::list_of_user(tx, &user.id).await?;
+    let asks_mfa = params
+        .get("acr_values")
+        .is_some_and(|v| v.split_ascii_whitespace().any(|v| v == lockstep_core::assurance::PAPE));
+    Ok(decide_refresh(&RefreshSituation {
+        now: env.now,
+        rules: Rules { profile: app.config().profile, ..Rules::default() },
+        policy_means: RefreshMfa::Grant,
+        asks: Asks {
+            policy_always: guardian.always() && connection.is_none_or(|c| c.mfa_active()),
+            acr_mfa: asks_mfa,
+            mfa_audience: found.grant.audience.as_deref() == Some(env.issuer.mfa_audience().as_str()),
+            ..Asks::default()
+        },
+        proven: Proven::by_session(found.grant.methods.clone(), found.grant.auth_time),
+        means: Means {
+            held: held.iter().map(Held::from).collect(),
+            enabled: guardian.factors.iter().filter_map(|n| FactorKind::from_guardian_name(n)).collect(),
+        },
+    }))
+}
+
+/// Returns `mfa_required` with a token that the MFA grants will redeem, and what would do.
+async fn mfa_required(
+    mut tx: Conn,
+    env: &mut Env,
+    client: &Client,
+    user: &User,
+    found: &Found,
+    decision: &Decision,
+) -> Result<OAuthFailure, OAuthFailure> {
+    let token = format!("Fe26.2*{}", env.rng().url_safe(43));
+    let data = json!({"client": client.id, "grant": found.grant.id});
+    let ticket = Ticket::<Value> {
+        user: user.id.clone(),
+        data,
+        created_at: env.now,
+        expires_at: env.now + MFA_TOKEN_LIFETIME,
+        used_at: None,
+    };
+    tickets::create(&mut tx, &sha256_b64url(&token), "mfa_token", &ticket).await?;
+    tx.commit().await?;
+    let types = |kinds: &[FactorKind]| -> Vec<Value> {
+        let names = kinds.iter().filter(|k| k.independent()).map(|k| json!({"type": k.guardian_name()}));
+        names.collect()
+    };
+    let requirements = match &decision.demand {
+        Demand::Challenge { allowed } => json!({"challenge": types(allowed)}),
+        Demand::Enrol { allowed } => json!({"enroll": types(allowed)}),
+        _ => json!({}),
+    };
+    let error = OAuthError::new(OAuthCode::MfaRequired, OAuthCode::MfaRequired.text())
+        .with("mfa_token", token)
+        .with("mfa_requirements", requirements);
+    Ok(error.into())
+}

@@ -1,0 +1,205 @@
+//! From the state of a login to its page.
+
+use lockstep_core::factors::Shown;
+use lockstep_core::login::effect::Problem;
+use lockstep_core::login::state::{Login, Refusal, Refused};
+use lockstep_core::model::connection::{Connection, PasswordRule};
+use lockstep_engine::flows::login::{Showing, Trouble};
+
+use crate::ui::forms::{FormError, PasswordRules};
+use crate::ui::screens::{self, Identifier, MethodRow, Remember, ScopeRow};
+use crate::ui::{Ctx, Page, Pages};
+
+/// Returns the address of the page that a login shows.
+pub(super) fn path(login: &Login) -> String {
+    match login.screen().map(|s| s.name) {
+        Some("login") => "/u/login".to_owned(),
+        Some("login-id") => "/u/login/identifier".to_owned(),
+        Some("login-password") => "/u/login/password".to_owned(),
+        Some(name) => format!("/u/{name}"),
+        None => "/u/login".to_owned(),
+    }
+}
+
+/// Returns the page that a login shows.
+pub(super) fn page(pages: &Pages, ctx: &Ctx, showing: &Showing) -> Page {
+    let login = &showing.running.login;
+    let errors = errors(showing.trouble.as_ref());
+    let errors = errors.as_slice();
+    let links = Links::of(showing);
+    let typed = &showing.typed;
+    let identifier = typed.identifier.as_deref().or_else(|| login.identifier()).unwrap_or_default();
+    let identifier_kind = identifier_kind(showing.connection.as_ref());
+    match login {
+        Login::AskIdentifier(_) => pages.login_id(
+            ctx,
+            &screens::LoginId { identifier, identifier_kind, signup_url: links.signup.as_deref(), errors },
+        ),
+        Login::AskPassword(_) if login.screen().is_some_and(|s| s.name == "login-password") => pages
+            .login_password(
+                ctx,
+                &screens::LoginPassword {
+                    identifier,
+                    edit_url: Some(&links.edit),
+                    reset_url: links.reset.as_deref(),
+                    errors,
+                },
+            ),
+        Login::AskPassword(_) => pages.login(
+            ctx,
+            &screens::Login {
+                identifier,
+                identifier_kind,
+                signup_url: links.signup.as_deref(),
+                reset_url: links.reset.as_deref(),
+                errors,
+            },
+        ),
+        Login::AskSignup(_) => {
+            let with_names = showing.connection.as_ref().is_some_and(Connection::requires_username);
+            let page = screens::Signup {
+                email: identifier,
+                username: with_names.then_some(typed.username.as_deref().unwrap_or_default()),
+                rules: rules(showing.connection.as_ref()),
+                login_url: Some(&links.login),
+                errors,
+            };
+            pages.signup(ctx, &page)
+        }
+        Login::EnrolTotp(state) => {
+            let Ok(Shown::Totp { secret, uri, .. }) = state.shown() else { return broken(pages, ctx) };
+            if state.as_key() {
+                let account = showing.user_name.as_deref().unwrap_or_default();
+                let page = screens::MfaOtpEnrollmentCode {
+                    secret: &secret,
+                    uri: &uri,
+                    account,
+                    digits: 6,
+                    pick_authenticator: false,
+                    errors,
+                };
+                pages.mfa_otp_enrollment_code(ctx, &page)
+            } else {
+                let page =
+                    screens::MfaOtpEnrollmentQr { uri: &uri, digits: 6, pick_authenticator: false, errors };
+                pages.mfa_otp_enrollment_qr(ctx, &page)
+            }
+        }
+        Login::ShowRecoveryCode(state) => match state.shown() {
+            Ok(Shown::RecoveryCode(code)) => pages.mfa_recovery_code_enrollment(
+                ctx,
+                &screens::MfaRecoveryCodeEnrollment { code: &code, errors },
+            ),
+            _ => broken(pages, ctx),
+        },
+        Login::ChallengeFactor(state) => {
+            let remember = state.remember_offered().then_some(Remember { checked: false, days: 30 });
+            let page = screens::MfaOtpChallenge {
+                digits: 6,
+                remember,
+                pick_authenticator: state.can_try_another(),
+                errors,
+            };
+            pages.mfa_otp_challenge(ctx, &page)
+        }
+        Login::ChallengeRecovery(_) => pages.mfa_recovery_code_challenge(
+            ctx,
+            &screens::MfaRecoveryCodeChallenge { pick_authenticator: true, errors },
+        ),
+        Login::ShowNewRecoveryCode(state) => pages.mfa_recovery_code_challenge_new_code(
+            ctx,
+            &screens::MfaRecoveryCodeNewCode { code: state.code(), errors },
+        ),
+        Login::ChooseMethod(state) => {
+            let rows: Vec<MethodRow<'_>> = state
+                .options()
+                .iter()
+                .map(|kind| MethodRow { method: kind.guardian_name(), detail: "", last_used_days: None })
+                .collect();
+            pages.mfa_login_options(ctx, &screens::MfaLoginOptions { methods: &rows, back: true, errors })
+        }
+        Login::AskConsent(_) => {
+            let scopes: Vec<ScopeRow<'_>> =
+                showing.scopes.iter().map(|(name, description)| ScopeRow { name, description }).collect();
+            let page = screens::Consent {
+                user: showing.user_name.as_deref().unwrap_or_default(),
+                audience: showing.api_name.as_deref().unwrap_or_default(),
+                scopes: &scopes,
+                errors,
+            };
+            pages.consent(ctx, &page)
+        }
+        Login::Refused(Refused { why: Refusal::NoFactorAvailable }) => {
+            let page = screens::Status {
+                code: "mfa-required",
+                back_url: showing.client.initiate_login_uri(),
+                support_url: showing.tenant.0.filled("support_url"),
+            };
+            pages.status(ctx, &page)
+        }
+        Login::Deciding(_) | Login::LoggedIn(_) | Login::Refused(_) => broken(pages, ctx),
+    }
+}
+
+fn broken(pages: &Pages, ctx: &Ctx) -> Page {
+    pages.error(ctx, &screens::ErrorPage { kind: "server-error", ..screens::ErrorPage::default() })
+}
+
+/// The links of the pages before the first factor.
+struct Links {
+    login: String,
+    signup: Option<String>,
+    edit: String,
+    reset: Option<String>,
+}
+
+impl Links {
+    fn of(showing: &Showing) -> Self {
+        let state = &showing.transaction;
+        let connection = showing.connection.as_ref();
+        let name = connection
+            .map(|c| percent_encoding::utf8_percent_encode(&c.name, percent_encoding::NON_ALPHANUMERIC));
+        Self {
+            login: format!("/u/login?state={state}"),
+            signup: connection.filter(|c| c.allows_signup()).map(|_| format!("/u/signup?state={state}")),
+            edit: format!("/u/login/identifier?state={state}"),
+            reset: name.map(|name| format!("/u/reset-password/request/{name}?state={state}")),
+        }
+    }
+}
+
+fn identifier_kind(connection: Option<&Connection>) -> Identifier {
+    if connection.is_some_and(Connection::requires_username) { Identifier::Both } else { Identifier::Email }
+}
+
+/// Returns the rules of a connection's passwords, for the list under the field.
+pub(super) fn rules(connection: Option<&Connection>) -> PasswordRules {
+    let Some(connection) = connection else { return PasswordRules::default() };
+    let policy = connection.password_policy();
+    PasswordRules {
+        min_length: u32::try_from(policy.min_length).unwrap_or(u32::MAX),
+        kinds_needed: u8::try_from(policy.kinds).unwrap_or(u8::MAX),
+        lower: policy.kinds > 0,
+        upper: policy.kinds > 0,
+        digit: policy.kinds > 0,
+        special: policy.kinds > 0,
+        no_repeats: policy.max_run.is_some(),
+    }
+}
+
+fn errors(trouble: Option<&Trouble>) -> Vec<FormError> {
+    match trouble {
+        None => Vec::new(),
+        Some(Trouble::Problem(problem)) => vec![error(*problem)],
+        Some(Trouble::Form(key, field)) => vec![FormError::new(*key).on(field)],
+        Some(Trouble::WeakPassword(rules)) => vec![weak(rules)],
+    }
+}
+
+fn error(problem: Problem) -> FormError {
+    FormError::new(problem.key())
+}
+
+fn weak(_rules: &[(PasswordRule, bool)]) -> FormError {
+    FormError::new("password-too-weak")
+}

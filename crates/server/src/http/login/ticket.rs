@@ -1,0 +1,177 @@
+//! The pages of an enrolment ticket.
+
+use std::collections::HashMap;
+
+use axum::extract::{Query, RawForm, State};
+use axum::http::HeaderMap;
+use axum::response::Response;
+use http::StatusCode;
+use lockstep_core::env::Env;
+use lockstep_core::factors::Shown;
+use lockstep_core::ids::TransactionId;
+use lockstep_engine::flows::branding;
+use lockstep_engine::flows::enrollment_ticket::{self as flow, After, Given, Page, TicketError};
+use lockstep_engine::flows::login::NewCookie;
+use tracing::error;
+
+use super::{browser, see_other, with_cookies};
+use crate::http::origin::From;
+use crate::http::{Web, pages};
+use crate::ui::forms::FormError;
+use crate::ui::screens::{self, EnrollOutcome};
+
+type Fields = HashMap<String, String>;
+
+/// Shows what the link is for. Changes nothing: mail scanners open links too.
+pub(super) async fn welcome(
+    State(web): State<Web>,
+    headers: HeaderMap,
+    Query(query): Query<Fields>,
+) -> Response {
+    let mut env = web.app().env();
+    let ticket = query.get("ticket").map_or("", String::as_str);
+    match flow::look(web.app(), &env, ticket).await {
+        Ok(account) => {
+            let page = screens::MfaEnrollWelcome { ticket, account: &account };
+            draw(&web, &headers, &mut env, StatusCode::OK, "", |pages, ctx| {
+                pages.mfa_enroll_welcome(ctx, &page)
+            })
+            .await
+        }
+        Err(error) => outcome(&web, &headers, &mut env, &error).await,
+    }
+}
+
+/// Begins: the person pressed the button.
+pub(super) async fn open(
+    State(web): State<Web>,
+    From(origin): From,
+    headers: HeaderMap,
+    RawForm(body): RawForm,
+) -> Response {
+    let mut env = web.app().env();
+    let fields: Fields = url::form_urlencoded::parse(&body).into_owned().collect();
+    let ticket = fields.get("ticket").map_or("", String::as_str);
+    match flow::begin(web.app(), &mut env, &origin, &browser(&headers), ticket).await {
+        Ok((id, handle)) => {
+            let cookies: Vec<_> =
+                handle.into_iter().map(|handle| NewCookie::Transaction { handle }).collect();
+            with_cookies(see_other(&format!("/u/enroll?state={id}")), &cookies)
+        }
+        Err(error) => outcome(&web, &headers, &mut env, &error).await,
+    }
+}
+
+/// Shows the enrolment.
+pub(super) async fn show(
+    State(web): State<Web>,
+    headers: HeaderMap,
+    Query(query): Query<Fields>,
+) -> Response {
+    let mut env = web.app().env();
+    let Some(id) = query.get("state").and_then(|s| TransactionId::parse(s.as_str()).ok()) else {
+        return outcome(&web, &headers, &mut env, &TicketError::Lost).await;
+    };
+    match flow::show(web.app(), &env, &browser(&headers), &id).await {
+        Ok(page) => draw_page(&web, &headers, &mut env, StatusCode::OK, &page).await,
+        Err(error) => outcome(&web, &headers, &mut env, &error).await,
+    }
+}
+
+/// Takes an answer.
+pub(super) async fn answer(
+    State(web): State<Web>,
+    From(origin): From,
+    headers: HeaderMap,
+    Query(query): Query<Fields>,
+    RawForm(body): RawForm,
+) -> Response {
+    let mut env = web.app().env();
+    let fields: Fields = url::form_urlencoded::parse(&body).into_owned().collect();
+    let state = fields.get("state").or_else(|| query.get("state"));
+    let Some(id) = state.and_then(|s| TransactionId::parse(s.as_str()).ok()) else {
+        return outcome(&web, &headers, &mut env, &TicketError::Lost).await;
+    };
+    let given = match fields.get("action").map_or("default", String::as_str) {
+        "show-code" => Given::AsKey(true),
+        "show-qr" => Given::AsKey(false),
+        _ if fields.contains_key("code") => Given::Code(fields.get("code").cloned().unwrap_or_default()),
+        _ => Given::Saved(fields.contains_key("confirmation")),
+    };
+    match flow::answer(web.app(), &mut env, &origin, &browser(&headers), &id, given).await {
+        Ok(After::Page(page)) if page.trouble.is_some() => {
+            draw_page(&web, &headers, &mut env, StatusCode::BAD_REQUEST, &page).await
+        }
+        Ok(After::Page(page)) => see_other(&format!("/u/enroll?state={}", page.id)),
+        Ok(After::Done) => {
+            let page = screens::MfaEnrollResult { outcome: EnrollOutcome::Enrolled, continue_url: None };
+            draw(&web, &headers, &mut env, StatusCode::OK, "", |pages, ctx| {
+                pages.mfa_enroll_result(ctx, &page)
+            })
+            .await
+        }
+        Err(error) => outcome(&web, &headers, &mut env, &error).await,
+    }
+}
+
+async fn draw_page(
+    web: &Web,
+    headers: &HeaderMap,
+    env: &mut Env,
+    status: StatusCode,
+    page: &Page,
+) -> Response {
+    let errors: Vec<FormError> = page.trouble.map(FormError::new).into_iter().collect();
+    let errors = errors.as_slice();
+    draw(web, headers, env, status, page.id.as_str(), |pages, ctx| match &page.shown {
+        Shown::Totp { secret, uri, .. } if page.as_key => pages.mfa_otp_enrollment_code(
+            ctx,
+            &screens::MfaOtpEnrollmentCode {
+                secret,
+                uri,
+                account: &page.account,
+                digits: 6,
+                pick_authenticator: false,
+                errors,
+            },
+        ),
+        Shown::Totp { uri, .. } => pages.mfa_otp_enrollment_qr(
+            ctx,
+            &screens::MfaOtpEnrollmentQr { uri, digits: 6, pick_authenticator: false, errors },
+        ),
+        Shown::RecoveryCode(code) => {
+            pages.mfa_recovery_code_enrollment(ctx, &screens::MfaRecoveryCodeEnrollment { code, errors })
+        }
+    })
+    .await
+}
+
+async fn outcome(web: &Web, headers: &HeaderMap, env: &mut Env, error: &TicketError) -> Response {
+    let (status, outcome) = match error {
+        TicketError::Invalid | TicketError::Lost => (StatusCode::BAD_REQUEST, EnrollOutcome::InvalidTicket),
+        TicketError::Expired => (StatusCode::GONE, EnrollOutcome::ExpiredTicket),
+        TicketError::Used => (StatusCode::GONE, EnrollOutcome::AlreadyUsed),
+        TicketError::AlreadyEnrolled => (StatusCode::CONFLICT, EnrollOutcome::AlreadyEnrolled),
+        TicketError::NoFactor => (StatusCode::CONFLICT, EnrollOutcome::Generic),
+        TicketError::Db(_) | TicketError::Factor(_) => {
+            error!(cause = %error, "An enrolment by ticket failed: {error}");
+            (StatusCode::INTERNAL_SERVER_ERROR, EnrollOutcome::Generic)
+        }
+    };
+    let page = screens::MfaEnrollResult { outcome, continue_url: None };
+    draw(web, headers, env, status, "", |pages, ctx| pages.mfa_enroll_result(ctx, &page)).await
+}
+
+async fn draw(
+    web: &Web,
+    headers: &HeaderMap,
+    env: &mut Env,
+    status: StatusCode,
+    state: &str,
+    render: impl FnOnce(&crate::ui::Pages, &crate::ui::Ctx) -> crate::ui::Page,
+) -> Response {
+    let (branding, tenant) = branding::load(web.app()).await.unwrap_or_default();
+    let about = pages::About { state, ..pages::About::default() };
+    let ctx = pages::context(&branding, &tenant, headers, about, env);
+    pages::respond(status, render(web.pages(), &ctx))
+}

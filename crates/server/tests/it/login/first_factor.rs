@@ -1,0 +1,120 @@
+//! Identifier, password, sign-up.
+
+use lockstep_core::time::Span;
+
+use crate::support::{PASSWORD, TestApp};
+
+#[tokio::test]
+async fn an_unknown_user_and_a_wrong_password_look_the_same() {
+    let app = TestApp::new().await.with_apps().await;
+    app.user("ana@example.com").await;
+    let mut pages = Vec::new();
+    for email in ["ana@example.com", "bob@example.com"] {
+        let mut browser = app.browser();
+        browser.authorize(&[]).await;
+        browser.submit(&[("username", email), ("password", "wrong")]).await;
+        assert_eq!(browser.error_shown().as_deref(), Some("wrong-credentials"));
+        let body = browser.page.body.replace(email, "E").replace(&browser.query("state").unwrap(), "S");
+        let nonce = browser
+            .attribute("style[nonce]", "nonce")
+            .or_else(|| browser.attribute("script[nonce]", "nonce"));
+        pages.push((browser.page.status, body.replace(&nonce.unwrap_or_default(), "N")));
+    }
+    assert_eq!(pages[0], pages[1]);
+}
+
+#[tokio::test]
+async fn spelling_the_name_differently_buys_no_new_attempts() {
+    let app = TestApp::new().await.with_apps().await;
+    let ana = app.user("ana@example.com").await;
+    let mut browser = app.browser();
+    browser.authorize(&[]).await;
+    for spelling in
+        ["ana@example.com", "ANA@example.com", " ana@example.com", "ana@EXAMPLE.com", "Ana@example.com "]
+    {
+        for _ in 0..2 {
+            browser.submit(&[("username", spelling), ("password", "wrong")]).await;
+            assert_eq!(browser.error_shown().as_deref(), Some("wrong-credentials"));
+        }
+    }
+    for spelling in ["ana@example.com", "ANA@EXAMPLE.COM"] {
+        browser.submit(&[("username", spelling), ("password", PASSWORD)]).await;
+        assert_eq!(browser.error_shown().as_deref(), Some("user-blocked"));
+    }
+    assert_eq!(ana.email, "ana@example.com");
+    app.clock.advance(Span::days(31));
+    browser.authorize(&[]).await;
+    browser.submit(&[("username", "ana@example.com"), ("password", PASSWORD)]).await;
+    browser.back_with_code();
+}
+
+#[tokio::test]
+async fn a_blocked_user_gets_no_code_whatever_stage_she_is_at() {
+    let app = TestApp::new().await.with_apps().await;
+    app.mfa(&["otp"], &["all-applications"]).await;
+    let ana = app.user_with_totp("ana@example.com").await;
+    let mut browser = app.browser();
+    app.log_in(&mut browser, &ana, &[]).await;
+    app.clock.advance(Span::minutes(1));
+    let mut half = app.browser();
+    half.authorize(&[]).await.password(&ana).await;
+    app.block(&ana, true).await;
+    let blocked = ("unauthorized".to_owned(), "user is blocked".to_owned());
+    half.code(&app.code(&ana)).await;
+    assert_eq!(half.back_with_error(), blocked);
+    browser.authorize(&[]).await;
+    assert_eq!(browser.back_with_error(), blocked);
+    let mut fresh = app.browser();
+    fresh.authorize(&[]).await.password(&ana).await;
+    assert_eq!(fresh.back_with_error(), blocked);
+}
+
+#[tokio::test]
+async fn somebody_signs_up_and_is_logged_in() {
+    let app = TestApp::new().await.with_apps().await;
+    let mut browser = app.browser();
+    browser.authorize(&[("screen_hint", "signup")]).await;
+    assert_eq!(browser.screen(), "signup");
+    browser.submit(&[("email", "new@example.com"), ("password", "short")]).await;
+    assert_eq!(browser.error_shown().as_deref(), Some("password-too-weak"));
+    assert_eq!(
+        browser.attribute("input#email", "value").as_deref(),
+        Some("new@example.com"),
+        "what was typed stays"
+    );
+    assert!(!browser.page.body.contains("short\""), "but not the password");
+    browser.submit(&[("email", "New@Example.com"), ("password", PASSWORD)]).await;
+    let tokens = app.redeem(&browser.back_with_code()).await;
+    assert_eq!(tokens.id["email"], "new@example.com");
+    let mut again = app.browser();
+    again.authorize(&[("screen_hint", "signup")]).await;
+    again.submit(&[("email", "new@example.com"), ("password", PASSWORD)]).await;
+    assert_eq!(again.error_shown().as_deref(), Some("email-in-use"));
+}
+
+#[tokio::test]
+async fn sign_up_goes_through_the_same_mfa_decision() {
+    let app = TestApp::new().await.with_apps().await;
+    app.mfa(&["otp"], &["all-applications"]).await;
+    let mut browser = app.browser();
+    browser.authorize(&[("screen_hint", "signup")]).await;
+    browser.submit(&[("email", "new@example.com"), ("password", PASSWORD)]).await;
+    assert_eq!(browser.screen(), "mfa-otp-enrollment-qr");
+}
+
+#[tokio::test]
+async fn another_user_under_prompt_login_replaces_the_session() {
+    let app = TestApp::new().await.with_apps().await;
+    let ana = app.user("ana@example.com").await;
+    let ben = app.user("ben@example.com").await;
+    let mut browser = app.browser();
+    let first = app.log_in(&mut browser, &ana, &[]).await;
+    let handle = browser.cookie("__Host-auth0").unwrap().to_owned();
+    let second = app.log_in(&mut browser, &ben, &[("prompt", "login")]).await;
+    assert_ne!(first.id["sid"], second.id["sid"]);
+    assert_eq!(second.id["sub"], "auth0|ben");
+    let mut old = app.browser();
+    old.plant_cookie("__Host-auth0", &handle);
+    old.authorize(&[("prompt", "none")]).await;
+    assert_eq!(old.back_with_error().0, "login_required");
+}

@@ -1,0 +1,11 @@
+//! Universal Login, driven by a browser without a screen.
+
+mod enrolment;
+mod first_factor;
+mod recovery;
+mod remember;
+mod reset;
+mod step_up;
+mod ticket;
+mod totp;
+mod transactions;

@@ -1,0 +1,109 @@
+//! Recovery codes at the pages.
+
+use lockstep_core::factors::totp::device::AuthenticatorApp;
+use lockstep_core::time::Span;
+use serde_json::json;
+
+use crate::support::{Browser, Person, TestApp};
+
+/// A tenant with policy Always, a user who has just enrolled, her app, and her recovery code.
+async fn enrolled() -> (TestApp, Person, AuthenticatorApp, String) {
+    let app = TestApp::new().await.with_apps().await;
+    app.mfa(&["otp", "recovery-code"], &["all-applications"]).await;
+    let ana = app.user("ana@example.com").await;
+    let mut browser = app.browser();
+    browser.authorize(&[]).await.password(&ana).await;
+    let uri = browser.attribute("a[href^='otpauth:']", "href").unwrap();
+    let phone = AuthenticatorApp::scan(&uri).unwrap();
+    browser.code(&phone.code_at(app.now())).await;
+    let code = browser.save_recovery_code().await;
+    browser.back_with_code();
+    app.clock.advance(Span::minutes(1));
+    drop(browser);
+    (app, ana, phone, code)
+}
+
+async fn to_recovery(browser: &mut Browser<'_>, person: &Person) {
+    browser.authorize(&[]).await.password(person).await;
+    assert_eq!(browser.screen(), "mfa-otp-challenge", "recovery is never asked first");
+    browser.submit(&[("action", "pick-authenticator")]).await;
+    assert_eq!(browser.screen(), "mfa-login-options");
+    browser.submit(&[("action", "recovery-code::0")]).await;
+    assert_eq!(browser.screen(), "mfa-recovery-code-challenge");
+    assert!(browser.attribute("input[name=rememberBrowser]", "name").is_none());
+}
+
+#[tokio::test]
+async fn a_recovery_code_logs_in_once_and_its_replacement_the_next_time() {
+    let (app, ana, _, code) = enrolled().await;
+    let mut browser = app.browser();
+    to_recovery(&mut browser, &ana).await;
+    browser.code(&code).await;
+    assert_eq!(browser.screen(), "mfa-recovery-code-challenge-new-code");
+    let fresh = browser.save_recovery_code().await;
+    assert_ne!(fresh, code);
+    let tokens = app.redeem(&browser.back_with_code()).await;
+    assert_eq!(tokens.id["amr"], json!(["pwd", "mfa"]));
+    let mut again = app.browser();
+    to_recovery(&mut again, &ana).await;
+    again.code(&code).await;
+    assert_eq!(again.error_shown().as_deref(), Some("invalid-code"));
+    again.code(&fresh).await;
+    assert_eq!(again.screen(), "mfa-recovery-code-challenge-new-code");
+}
+
+#[tokio::test]
+async fn the_old_code_is_dead_even_if_the_person_leaves_before_saving_the_new_one() {
+    let (app, ana, phone, code) = enrolled().await;
+    let mut browser = app.browser();
+    to_recovery(&mut browser, &ana).await;
+    browser.code(&code).await;
+    let mut again = app.browser();
+    to_recovery(&mut again, &ana).await;
+    again.code(&code).await;
+    assert_eq!(again.error_shown().as_deref(), Some("invalid-code"));
+    // Back, and the app still works.
+    again.submit(&[("action", "pick-authenticator")]).await.submit(&[("action", "otp::0")]).await;
+    again.code(&phone.code_at(app.now())).await;
+    again.back_with_code();
+}
+
+#[tokio::test]
+async fn dashes_blanks_and_small_letters_are_the_same_code() {
+    let (app, ana, _, code) = enrolled().await;
+    let mut browser = app.browser();
+    to_recovery(&mut browser, &ana).await;
+    let spelled: Vec<String> =
+        code.to_lowercase().as_bytes().chunks(4).map(|c| String::from_utf8_lossy(c).into_owned()).collect();
+    browser.code(&format!(" {} ", spelled.join("-"))).await;
+    assert_eq!(browser.screen(), "mfa-recovery-code-challenge-new-code");
+}
+
+#[tokio::test]
+async fn recovery_guesses_have_a_limit_of_their_own_and_the_app_stays_usable() {
+    let (app, ana, phone, code) = enrolled().await;
+    let mut browser = app.browser();
+    to_recovery(&mut browser, &ana).await;
+    for _ in 0..10 {
+        browser.code(&"A".repeat(24)).await;
+        assert_eq!(browser.error_shown().as_deref(), Some("invalid-code"));
+    }
+    browser.code(&code).await;
+    assert_eq!(browser.error_shown().as_deref(), Some("too-many-failures"));
+    browser.submit(&[("action", "pick-authenticator")]).await.submit(&[("action", "otp::0")]).await;
+    browser.code(&phone.code_at(app.now())).await;
+    browser.back_with_code();
+}
+
+#[tokio::test]
+async fn looking_at_a_page_never_rotates_a_recovery_code() {
+    let (app, ana, _, code) = enrolled().await;
+    let mut browser = app.browser();
+    to_recovery(&mut browser, &ana).await;
+    let url = browser.url.clone();
+    for _ in 0..3 {
+        browser.goto(&url).await;
+    }
+    browser.code(&code).await;
+    assert_eq!(browser.screen(), "mfa-recovery-code-challenge-new-code");
+}

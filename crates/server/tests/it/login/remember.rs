@@ -1,0 +1,100 @@
+//! Remember this browser (contract/step-up-and-claims.md 10).
+
+use lockstep_core::time::Span;
+use serde_json::json;
+
+use crate::support::{ACR, Browser, Person, TestApp};
+
+const COOKIE: &str = "__Host-auth0-mf";
+const SESSION: &str = "__Host-auth0";
+
+async fn app() -> TestApp {
+    let app = TestApp::new().await.with_apps().await;
+    app.mfa(&["otp"], &["all-applications"]).await;
+    app
+}
+
+/// Logs in and ticks the box.
+async fn remembered<'a>(app: &'a TestApp, person: &Person) -> Browser<'a> {
+    let mut browser = app.browser();
+    browser.authorize(&[]).await.password(person).await;
+    let code = app.code(person);
+    browser.submit(&[("code", &code), ("rememberBrowser", "true")]).await;
+    browser.back_with_code();
+    assert!(browser.cookie(COOKIE).is_some());
+    browser.drop_cookie(SESSION);
+    browser
+}
+
+#[tokio::test]
+async fn a_remembered_browser_is_not_challenged_and_claims_no_mfa() {
+    let app = app().await;
+    let ana = app.user_with_totp("ana@example.com").await;
+    let mut browser = remembered(&app, &ana).await;
+    app.clock.advance(Span::days(1));
+    browser.authorize(&[]).await.password(&ana).await;
+    let tokens = app.redeem(&browser.back_with_code()).await;
+    assert_eq!(tokens.id["amr"], json!(["pwd"]));
+    assert!(tokens.id.get("acr").is_none());
+    browser.authorize(&[ACR]).await;
+    assert_eq!(browser.screen(), "mfa-otp-challenge", "acr_values never takes a remembered browser");
+}
+
+#[tokio::test]
+async fn it_ends_after_seven_idle_days_and_after_thirty_in_any_case() {
+    let app = app().await;
+    let ana = app.user_with_totp("ana@example.com").await;
+    let mut browser = remembered(&app, &ana).await;
+    app.clock.advance(Span::days(8));
+    browser.authorize(&[]).await.password(&ana).await;
+    assert_eq!(browser.screen(), "mfa-otp-challenge");
+    let mut browser = remembered(&app, &ana).await;
+    for _ in 0..5 {
+        app.clock.advance(Span::days(5));
+        browser.drop_cookie(SESSION);
+        browser.authorize(&[]).await.password(&ana).await;
+        browser.back_with_code();
+    }
+    app.clock.advance(Span::days(6));
+    browser.drop_cookie(SESSION);
+    browser.authorize(&[]).await.password(&ana).await;
+    assert_eq!(browser.screen(), "mfa-otp-challenge");
+}
+
+#[tokio::test]
+async fn a_browser_is_remembered_for_its_user_alone_and_for_several() {
+    let app = app().await;
+    let ana = app.user_with_totp("ana@example.com").await;
+    let ben = app.user_with_totp("ben@example.com").await;
+    let mut browser = remembered(&app, &ana).await;
+    browser.authorize(&[]).await.password(&ben).await;
+    assert_eq!(browser.screen(), "mfa-otp-challenge");
+    let code = app.code(&ben);
+    let before = browser.cookie(COOKIE).map(str::to_owned);
+    browser.submit(&[("code", &code), ("rememberBrowser", "true")]).await;
+    browser.back_with_code();
+    assert_ne!(browser.cookie(COOKIE).map(str::to_owned), before, "the handle changes when it gains weight");
+    for person in [&ana, &ben] {
+        browser.drop_cookie(SESSION);
+        browser.authorize(&[]).await.password(person).await;
+        browser.back_with_code();
+    }
+    let mut thief = app.browser();
+    thief.plant_cookie(COOKIE, &before.unwrap());
+    thief.authorize(&[]).await.password(&ana).await;
+    assert_eq!(thief.screen(), "mfa-otp-challenge");
+}
+
+#[tokio::test]
+async fn a_broken_remember_cookie_is_none() {
+    let app = app().await;
+    let ana = app.user_with_totp("ana@example.com").await;
+    let good = remembered(&app, &ana).await.cookie(COOKIE).unwrap().to_owned();
+    let flipped = format!("{}x", &good[..good.len() - 1]);
+    for broken in [flipped.as_str(), "", "null", "undefined", &"a".repeat(8192), &good[..4]] {
+        let mut browser = app.browser();
+        browser.plant_cookie(COOKIE, broken);
+        browser.authorize(&[]).await.password(&ana).await;
+        assert_eq!(browser.screen(), "mfa-otp-challenge", "{broken}");
+    }
+}

@@ -1,0 +1,125 @@
+//! Codes of an authenticator app, at the pages.
+
+use lockstep_core::time::{Span, Timestamp};
+
+use crate::support::{Browser, Person, TestApp};
+
+async fn app() -> TestApp {
+    let app = TestApp::new().await.with_apps().await;
+    app.mfa(&["otp", "recovery-code"], &["all-applications"]).await;
+    app
+}
+
+/// Logs in up to the code and answers it.
+async fn answer(app: &TestApp, person: &Person, code: &str) -> bool {
+    let mut browser: Browser<'_> = app.browser();
+    browser.authorize(&[]).await.password(person).await.code(code).await;
+    if browser.url.starts_with("https://app.example") {
+        browser.back_with_code();
+        return true;
+    }
+    assert_eq!(browser.screen(), "mfa-otp-challenge");
+    assert!(browser.page.status.is_client_error());
+    false
+}
+
+#[tokio::test]
+async fn a_server_clock_that_jumps_back_reopens_no_code() {
+    let app = app().await;
+    let ana = app.user_with_totp("ana@example.com").await;
+    app.clock.set(Timestamp::from_secs(1_234_567_920));
+    assert!(answer(&app, &ana, "590587").await);
+    app.clock.set(Timestamp::from_secs(1_234_567_890));
+    assert!(!answer(&app, &ana, "005924").await);
+    assert!(!answer(&app, &ana, "590587").await);
+    app.clock.set(Timestamp::from_secs(1_234_567_950));
+    assert!(answer(&app, &ana, "240500").await);
+}
+
+#[tokio::test]
+async fn leading_zeros_are_part_of_the_code() {
+    let app = app().await;
+    for (at, right, short) in [(1_234_567_890, "005924", "5924"), (1_111_111_109, "081804", "81804")] {
+        let name = format!("u{at}@example.com");
+        let ana = app.user_with_totp(&name).await;
+        app.clock.set(Timestamp::from_secs(at));
+        assert!(!answer(&app, &ana, short).await);
+        assert!(answer(&app, &ana, right).await);
+    }
+    let mut browser = app.browser();
+    let eve = app.user_with_totp("eve@example.com").await;
+    browser.authorize(&[]).await.password(&eve).await;
+    assert_eq!(browser.attribute("input#code", "type").as_deref(), Some("text"));
+    assert_eq!(browser.attribute("input#code", "inputmode").as_deref(), Some("numeric"));
+    assert_eq!(browser.attribute("input#code", "autocomplete").as_deref(), Some("one-time-code"));
+}
+
+#[tokio::test]
+async fn digits_of_other_scripts_are_refused_and_blanks_are_ignored() {
+    let app = app().await;
+    app.clock.set(Timestamp::from_secs(1_234_567_890));
+    let ana = app.user_with_totp("ana@example.com").await;
+    for odd in ["００５９２４", "٠٠٥٩٢٤", "۰۰۵۹۲۴", "00592④", "005924\u{200f}", "\u{200e}005924"]
+    {
+        assert!(!answer(&app, &ana, odd).await, "{odd}");
+    }
+    assert!(answer(&app, &ana, " 005-924 ").await);
+}
+
+#[tokio::test]
+async fn the_eleventh_wrong_code_is_refused_across_logins_and_even_a_right_one_is_not_looked_at() {
+    let app = app().await;
+    let ana = app.user_with_totp("ana@example.com").await;
+    let ben = app.user_with_totp("ben@example.com").await;
+    for _ in 0..10 {
+        assert!(!answer(&app, &ana, "000000").await);
+    }
+    let mut browser = app.browser();
+    browser.authorize(&[]).await.password(&ana).await.code(&app.code(&ana)).await;
+    assert_eq!(browser.error_shown().as_deref(), Some("too-many-failures"));
+    assert!(answer(&app, &ben, &app.code(&ben)).await, "somebody else is not locked out");
+    app.clock.advance(Span::minutes(7));
+    assert!(answer(&app, &ana, &app.code(&ana)).await);
+}
+
+#[tokio::test]
+async fn parallel_submissions_of_one_code_give_one_success() {
+    let app = std::sync::Arc::new(app().await);
+    let ana = std::sync::Arc::new(app.user_with_totp("ana@example.com").await);
+    let mut browsers = Vec::new();
+    for _ in 0..8 {
+        let mut browser = app.browser();
+        browser.authorize(&[]).await.password(&ana).await;
+        browsers.push(browser);
+    }
+    let code = app.code(&ana);
+    let answers = browsers.iter_mut().map(|b| b.code(&code));
+    let mut won = 0;
+    for browser in futures_join(answers).await {
+        assert!(browser.page.status.as_u16() < 500);
+        won += u32::from(browser.url.starts_with("https://app.example"));
+    }
+    assert_eq!(won, 1);
+}
+
+/// Runs futures at the same time on this task.
+async fn futures_join<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
+    let mut running: Vec<_> = futures.map(|f| Some(Box::pin(f))).collect();
+    let mut done: Vec<Option<F::Output>> = running.iter().map(|_| None).collect();
+    std::future::poll_fn(move |context| {
+        for (slot, result) in running.iter_mut().zip(done.iter_mut()) {
+            if let Some(future) = slot
+                && let std::task::Poll::Ready(output) = future.as_mut().poll(context)
+            {
+                *result = Some(output);
+                *slot = None;
+            }
+        }
+        if running.iter().all(Option::is_none) {
+            std::task::Poll::Ready(done.iter_mut().filter_map(Option::take).collect())
+        } else {
+            std::task::Poll::Pending
+        }
+    })
+    .await
+}

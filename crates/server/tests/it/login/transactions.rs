@@ -1,0 +1,106 @@
+//! Running logins: bound to their browser, their version and their hour.
+
+use lockstep_core::time::Span;
+
+use crate::support::{TestApp, authorize};
+
+async fn app() -> TestApp {
+    let app = TestApp::new().await.with_apps().await;
+    app.mfa(&["otp"], &["all-applications"]).await;
+    app
+}
+
+#[tokio::test]
+async fn a_login_belongs_to_the_browser_that_began_it() {
+    let app = app().await;
+    let ana = app.user_with_totp("ana@example.com").await;
+    let mut browser = app.browser();
+    browser.authorize(&[]).await.password(&ana).await;
+    let mut thief = app.browser();
+    thief.goto(&browser.url.clone()).await;
+    assert_eq!(thief.page.status, 400);
+    assert!(thief.cookie("__Host-auth0").is_none());
+}
+
+#[tokio::test]
+async fn a_login_ends_after_an_hour_and_leads_back_to_the_application() {
+    let app = app().await;
+    let ana = app.user_with_totp("ana@example.com").await;
+    let mut browser = app.browser();
+    browser.authorize(&[]).await.password(&ana).await;
+    app.clock.advance(Span::minutes(61));
+    browser.code(&app.code(&ana)).await;
+    assert_eq!(browser.page.status, 400);
+    assert!(browser.page.body.contains("data-screen"));
+}
+
+#[tokio::test]
+async fn after_the_password_and_before_the_factor_nothing_is_open() {
+    let app = app().await;
+    let ana = app.user_with_totp("ana@example.com").await;
+    let mut browser = app.browser();
+    browser.authorize(&[]).await.password(&ana).await;
+    let state = browser.query("state").unwrap();
+    assert!(browser.cookie("__Host-auth0").is_none(), "a transaction, not a session");
+    for more in [
+        &[("prompt", "none")][..],
+        &[("prompt", "none"), ("response_mode", "web_message")],
+        &[("prompt", "none"), ("max_age", "9999")],
+    ] {
+        browser.goto(&authorize(more)).await;
+        assert!(!browser.page.body.contains("\"code\"") && browser.query("code").is_none());
+    }
+    for path in ["/userinfo", "/api/v2/users"] {
+        let answer = app.json("GET", path, Some(&state), None).await;
+        assert!(answer.status.is_client_error(), "{path}: {}", answer.status);
+    }
+    for page in ["consent", "mfa-recovery-code-enrollment", "mfa-otp-enrollment-qr", "login"] {
+        browser.goto(&format!("/u/{page}?state={state}")).await;
+        assert_eq!(browser.screen(), "mfa-otp-challenge", "{page} leads back to the code");
+    }
+    browser.submit(&[("action", "accept")]).await;
+    assert_eq!(browser.screen(), "mfa-otp-challenge");
+}
+
+#[tokio::test]
+async fn a_finished_login_cannot_be_finished_again() {
+    let app = app().await;
+    let ana = app.user_with_totp("ana@example.com").await;
+    let mut browser = app.browser();
+    browser.authorize(&[]).await.password(&ana).await;
+    let url = browser.url.clone();
+    browser.code(&app.code(&ana)).await;
+    browser.back_with_code();
+    browser.goto(&url).await;
+    assert_eq!(browser.page.status, 400);
+}
+
+#[tokio::test]
+async fn cookies_cannot_be_planted_and_a_pre_login_value_does_not_survive() {
+    let app = app().await;
+    let ana = app.user_with_totp("ana@example.com").await;
+    let mut browser = app.browser();
+    browser.plant_cookie("__Host-auth0", "attacker");
+    browser.authorize(&[]).await.password(&ana).await;
+    browser.code(&app.code(&ana)).await;
+    browser.back_with_code();
+    assert_ne!(browser.cookie("__Host-auth0"), Some("attacker"));
+    let mut attacker = app.browser();
+    attacker.plant_cookie("__Host-auth0", "attacker");
+    attacker.authorize(&[("prompt", "none")]).await;
+    assert_eq!(attacker.back_with_error().0, "login_required");
+}
+
+#[tokio::test]
+async fn pages_are_not_framed_not_kept_and_run_no_script_of_others() {
+    let app = app().await;
+    let mut browser = app.browser();
+    browser.authorize(&[]).await;
+    let headers = &browser.page.headers;
+    assert_eq!(headers["x-frame-options"], "DENY");
+    assert_eq!(headers["cache-control"], "no-store");
+    assert_eq!(headers["referrer-policy"], "no-referrer");
+    assert_eq!(headers["x-content-type-options"], "nosniff");
+    let policy = headers["content-security-policy"].to_str().unwrap();
+    assert!(policy.contains("frame-ancestors 'none'") && !policy.contains("unsafe-inline"));
+}

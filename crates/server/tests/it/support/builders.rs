@@ -1,0 +1,182 @@
+//! Tenants, applications and people, as a test wants them.
+
+use lockstep_core::assurance::PAPE;
+use lockstep_core::crypto::hasher::{self, HashParams};
+use lockstep_core::factors::totp::device::AuthenticatorApp;
+use lockstep_core::factors::totp::{self, Parameters, Seed};
+use lockstep_core::ids::{AuthenticatorId, ClientId, ResourceServerId, UserId};
+use lockstep_core::model::client::{Client, with_defaults};
+use lockstep_core::model::resource_server::{self, ResourceServer};
+use lockstep_core::model::settings::Guardian;
+use lockstep_core::model::user::{Identity, Profile, User};
+use lockstep_core::random::{Rng, SystemRng};
+use lockstep_engine::store::{authenticators, clients, connections, resource_servers, settings, users};
+use serde_json::{Value, json};
+
+use super::app::TestApp;
+
+/// The password of everybody.
+pub(crate) const PASSWORD: &str = "Pw-ana-1!";
+/// Where the web application gets its answers.
+pub(crate) const CALLBACK: &str = "https://app.example/cb";
+/// The API of all tests.
+pub(crate) const API: &str = "https://api.example/";
+
+/// A person with what is in her pocket.
+pub(crate) struct Person {
+    pub(crate) id: UserId,
+    pub(crate) email: String,
+    pub(crate) phone: Option<AuthenticatorApp>,
+}
+
+impl TestApp {
+    /// Makes the applications `web` (confidential) and `spa` (public, rotating refresh tokens), and the API.
+    pub(crate) async fn with_apps(self) -> Self {
+        let common = json!({
+            "callbacks": [CALLBACK], "allowed_logout_urls": ["https://app.example/out"],
+            "web_origins": ["https://app.example"], "oidc_conformant": true,
+        });
+        self.client("web", json!({"name": "Web", "app_type": "regular_web"}), &common).await;
+        let rotating = json!({
+            "name": "Spa", "app_type": "spa",
+            "refresh_token": {"rotation_type": "rotating", "expiration_type": "expiring", "leeway": 0,
+                              "infinite_token_lifetime": false, "infinite_idle_token_lifetime": false}
+        });
+        self.client("spa", rotating, &common).await;
+        let data = json!({"name": "Example API", "allow_offline_access": true,
+            "skip_consent_for_verifiable_first_party_clients": true,
+            "scopes": [{"value": "read:a", "description": "Read a"}, {"value": "transfer:b", "description": "Transfer b"}]});
+        let api = ResourceServer {
+            id: ResourceServerId::new(&mut SystemRng as &mut dyn Rng),
+            identifier: API.to_owned(),
+            data: resource_server::with_defaults(data.as_object().unwrap().clone()),
+            created_at: self.now(),
+            updated_at: self.now(),
+        };
+        let mut tx = self.app.db().write().await.unwrap();
+        resource_servers::create(&mut tx, &api).await.unwrap();
+        tx.commit().await.unwrap();
+        self
+    }
+
+    /// Makes an application whose id is its short name, and whose secret is `<id>-secret`.
+    pub(crate) async fn client(&self, id: &str, own: Value, common: &Value) {
+        let mut data = common.as_object().unwrap().clone();
+        data.extend(own.as_object().unwrap().clone());
+        let client = Client {
+            id: ClientId::parse(id).unwrap(),
+            data: with_defaults(data),
+            secret: format!("{id}-secret").into(),
+            created_at: self.now(),
+            updated_at: self.now(),
+        };
+        let mut tx = self.app.db().write().await.unwrap();
+        clients::create(&mut tx, &client).await.unwrap();
+        let connection =
+            connections::find_by_name(&mut tx, "Username-Password-Authentication").await.unwrap().unwrap();
+        connections::enable_client(&mut tx, &connection.id, &client.id).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+
+    /// Switches factors on and sets the policy.
+    pub(crate) async fn mfa(&self, factors: &[&str], policies: &[&str]) {
+        let mut tx = self.app.db().write().await.unwrap();
+        let mut guardian: Guardian = settings::guardian(&mut tx).await.unwrap();
+        guardian.factors = factors.iter().map(|f| (*f).to_owned()).collect();
+        guardian.policies = policies.iter().map(|p| (*p).to_owned()).collect();
+        settings::save_guardian(&mut tx, &guardian, self.now()).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+
+    /// Makes a user with a password.
+    pub(crate) async fn user(&self, email: &str) -> Person {
+        let name = email.split('@').next().unwrap();
+        let id = UserId::parse(format!("auth0|{name}")).unwrap();
+        let user = User {
+            id: id.clone(),
+            connection: "Username-Password-Authentication".to_owned(),
+            email: Some(email.to_owned()),
+            email_verified: true,
+            username: None,
+            phone_number: None,
+            phone_verified: false,
+            profile: Profile {
+                name: Some(email.to_owned()),
+                nickname: Some(name.to_owned()),
+                ..Profile::default()
+            },
+            user_metadata: None,
+            app_metadata: None,
+            identities: vec![Identity {
+                connection: "Username-Password-Authentication".to_owned(),
+                user_id: name.to_owned(),
+                provider: "auth0".to_owned(),
+                is_social: false,
+                profile_data: None,
+            }],
+            blocked: false,
+            password_changed_at: None,
+            mfa_changed_at: None,
+            last_login: None,
+            last_ip: None,
+            logins_count: 0,
+            created_at: self.now(),
+            updated_at: self.now(),
+        };
+        let hash = hasher::hash(PASSWORD, HashParams::WEAKEST, &mut SystemRng).unwrap();
+        let mut tx = self.app.db().write().await.unwrap();
+        users::create(&mut tx, &user, Some(hash.as_str())).await.unwrap();
+        tx.commit().await.unwrap();
+        Person { id, email: email.to_owned(), phone: None }
+    }
+
+    /// Makes a user with a password and an authenticator app.
+    pub(crate) async fn user_with_totp(&self, email: &str) -> Person {
+        let person = self.user(email).await;
+        let seed = Seed::parse("GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ").unwrap();
+        let phone = AuthenticatorApp::scan("GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ").unwrap();
+        let id = AuthenticatorId::new(&mut SystemRng as &mut dyn Rng);
+        let held = totp::imported(id, person.id.clone(), &Parameters::usual(seed), None, self.now()).unwrap();
+        let mut tx = self.app.db().write().await.unwrap();
+        authenticators::create(&mut tx, &held).await.unwrap();
+        tx.commit().await.unwrap();
+        Person { phone: Some(phone), ..person }
+    }
+
+    /// Blocks or unblocks a user, as an administrator would.
+    pub(crate) async fn block(&self, person: &Person, blocked: bool) {
+        let mut tx = self.app.db().write().await.unwrap();
+        let mut user = users::find(&mut tx, &person.id).await.unwrap().unwrap();
+        user.blocked = blocked;
+        users::save(&mut tx, &user).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+
+    /// Returns the code that a person's phone shows now.
+    pub(crate) fn code(&self, person: &Person) -> String {
+        person.phone.as_ref().expect("this person has an authenticator app").code_at(self.now())
+    }
+}
+
+/// Returns the address of an authorization request of `web`, with further parameters.
+pub(crate) fn authorize(more: &[(&str, &str)]) -> String {
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    for (name, value) in [
+        ("client_id", "web"),
+        ("response_type", "code"),
+        ("redirect_uri", CALLBACK),
+        ("scope", "openid profile email"),
+        ("state", "st4te"),
+    ] {
+        if !more.iter().any(|(n, _)| *n == name) {
+            query.append_pair(name, value);
+        }
+    }
+    for (name, value) in more {
+        query.append_pair(name, value);
+    }
+    format!("/authorize?{}", query.finish())
+}
+
+/// The `acr_values` that asks for a second factor.
+pub(crate) const ACR: (&str, &str) = ("acr_values", PAPE);
