@@ -151,7 +151,8 @@ describe("code, PKCE and PAR", () => {
       "not-the-secret",
       oidc.ClientSecretPost("not-the-secret"),
     );
-    await assert.rejects(visit.finish(wrong), { error: "invalid_client" });
+    // The token endpoint says it as Auth0's does, not as RFC 6749 does.
+    await assert.rejects(visit.finish(wrong), { status: 401, error: "access_denied" });
   });
 
   test("userinfo answers for the subject of the ID token", async () => {

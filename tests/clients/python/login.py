@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import hmac
+import html
 import re
 import secrets
 import struct
@@ -124,7 +125,7 @@ class Person:
         if screen == "login":
             return self.submit(response, page, username=self.email, password=self.password)
         if screen in ("mfa-otp-enrollment-qr", "mfa-otp-enrollment-code"):
-            uri = re.search(r"otpauth://totp/[^\s\"'<>]*[?&;]secret=([A-Z2-7]+)", response.text)
+            uri = re.search(r"otpauth://totp/[^\s\"'<>]*[?&;]secret=([A-Z2-7]+)", html.unescape(response.text))
             secret = uri[1] if uri else re.search(r"\b(?:[A-Z2-7]{4} ){3,}[A-Z2-7]{1,4}\b", page.text)[0]
             self.authenticator = Authenticator(secret)
             return self.submit(response, page, code=self.authenticator.code())

@@ -12,6 +12,7 @@ pub mod first_client;
 pub mod first_start;
 pub mod login;
 pub mod logout;
+pub mod management;
 pub mod par;
 pub mod password_reset;
 pub mod revoke;

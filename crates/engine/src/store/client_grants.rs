@@ -4,6 +4,7 @@ use lockstep_core::ids::{ClientGrantId, ClientId};
 use lockstep_core::model::resource_server::ClientGrant;
 
 use super::db::{Conn, DbError, Row};
+use super::search::{self, Filter, Order, Slice};
 use crate::values;
 
 /// Returns the grant with this id.
@@ -23,6 +24,18 @@ pub async fn find_for(
         .as_ref()
         .map(read)
         .transpose()
+}
+
+/// Returns a part of the grants that pass a filter, oldest first, and how many do.
+pub async fn list(
+    conn: &mut Conn,
+    filter: &Filter,
+    slice: &Slice,
+) -> Result<(Vec<ClientGrant>, i64), DbError> {
+    let select = "select id, client_id, audience, subject_type, data, created_at from client_grants";
+    let rows = search::rows(conn, select, filter, Order::by("created_at", "id"), slice).await?;
+    let total = search::count(conn, "client_grants", filter).await?;
+    Ok((rows.iter().map(read).collect::<Result<_, _>>()?, total))
 }
 
 /// Adds a grant; a second one for the same client, audience and subject is [`DbError::Conflict`].

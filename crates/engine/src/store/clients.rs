@@ -5,6 +5,7 @@ use lockstep_core::model::client::Client;
 use zeroize::Zeroizing;
 
 use super::db::{Conn, DbError, Row};
+use super::search::{self, Filter, Order, Slice};
 use crate::values;
 
 /// Returns the client with this id.
@@ -17,6 +18,14 @@ pub async fn find(conn: &mut Conn, id: &ClientId) -> Result<Option<Client>, DbEr
 pub async fn list_all(conn: &mut Conn) -> Result<Vec<Client>, DbError> {
     let rows = conn.fetch_all(LIST_ALL, values![]).await?;
     rows.iter().map(|row| read(conn, row)).collect()
+}
+
+/// Returns a part of the clients that pass a filter, oldest first, and how many do.
+pub async fn list(conn: &mut Conn, filter: &Filter, slice: &Slice) -> Result<(Vec<Client>, i64), DbError> {
+    let select = "select client_id, data, secret, created_at, updated_at from clients";
+    let rows = search::rows(conn, select, filter, Order::by("created_at", "client_id"), slice).await?;
+    let total = search::count(conn, "clients", filter).await?;
+    Ok((rows.iter().map(|row| read(conn, row)).collect::<Result<_, _>>()?, total))
 }
 
 /// Adds a client.

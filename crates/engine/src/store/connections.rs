@@ -4,6 +4,7 @@ use lockstep_core::ids::{ClientId, ConnectionId};
 use lockstep_core::model::connection::Connection;
 
 use super::db::{Conn, DbError, Row};
+use super::search::{self, Filter, Order, Slice};
 use crate::values;
 
 /// Returns the connection with this id.
@@ -25,6 +26,18 @@ pub async fn list_for_client(conn: &mut Conn, client: &ClientId) -> Result<Vec<C
 pub async fn list_clients(conn: &mut Conn, id: &ConnectionId) -> Result<Vec<ClientId>, DbError> {
     let rows = conn.fetch_all(LIST_CLIENTS, values![id]).await?;
     rows.iter().map(|row| Ok(ClientId::trusted(row.get::<String>("client_id")?))).collect()
+}
+
+/// Returns a part of the connections that pass a filter, oldest first, and how many do.
+pub async fn list(
+    conn: &mut Conn,
+    filter: &Filter,
+    slice: &Slice,
+) -> Result<(Vec<Connection>, i64), DbError> {
+    let select = "select id, name, data, created_at, updated_at from connections";
+    let rows = search::rows(conn, select, filter, Order::by("created_at", "id"), slice).await?;
+    let total = search::count(conn, "connections", filter).await?;
+    Ok((rows.iter().map(read).collect::<Result<_, _>>()?, total))
 }
 
 /// Adds a connection; a name that is taken is [`DbError::Conflict`].

@@ -5,6 +5,7 @@ use lockstep_core::time::Timestamp;
 use serde_json::Value;
 
 use super::db::{Conn, DbError};
+use super::search::{self, Filter, Order, Slice};
 use crate::values;
 
 /// A record as it is stored: the wire document and the columns that searches look at.
@@ -56,6 +57,19 @@ pub async fn find(conn: &mut Conn, id: &LogId) -> Result<Option<Value>, DbError>
 pub async fn list_after(conn: &mut Conn, from: &str, take: u32) -> Result<Vec<Value>, DbError> {
     let rows = conn.fetch_all(LIST_AFTER, values![from, take]).await?;
     rows.iter().map(|row| row.json("data")).collect()
+}
+
+/// Returns a part of the records that pass a filter, and how many do.
+pub async fn list(
+    conn: &mut Conn,
+    filter: &Filter,
+    descending: bool,
+    slice: &Slice,
+) -> Result<(Vec<Value>, i64), DbError> {
+    let order = Order::by("date", "log_id").descending(descending);
+    let rows = search::rows(conn, "select data from logs", filter, order, slice).await?;
+    let total = search::count(conn, "logs", filter).await?;
+    Ok((rows.iter().map(|row| row.json("data")).collect::<Result<_, _>>()?, total))
 }
 
 /// Removes records older than `before`.

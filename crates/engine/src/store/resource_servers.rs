@@ -4,6 +4,7 @@ use lockstep_core::ids::ResourceServerId;
 use lockstep_core::model::resource_server::ResourceServer;
 
 use super::db::{Conn, DbError, Row};
+use super::search::{self, Filter, Order, Slice};
 use crate::values;
 
 /// Returns the API with this id.
@@ -17,6 +18,18 @@ pub async fn find_by_identifier(
     identifier: &str,
 ) -> Result<Option<ResourceServer>, DbError> {
     conn.fetch_optional(FIND_BY_IDENTIFIER, values![identifier]).await?.as_ref().map(read).transpose()
+}
+
+/// Returns a part of the APIs that pass a filter, oldest first, and how many do.
+pub async fn list(
+    conn: &mut Conn,
+    filter: &Filter,
+    slice: &Slice,
+) -> Result<(Vec<ResourceServer>, i64), DbError> {
+    let select = "select id, identifier, data, created_at, updated_at from resource_servers";
+    let rows = search::rows(conn, select, filter, Order::by("created_at", "id"), slice).await?;
+    let total = search::count(conn, "resource_servers", filter).await?;
+    Ok((rows.iter().map(read).collect::<Result<_, _>>()?, total))
 }
 
 /// Adds an API.

@@ -6,6 +6,7 @@ use lockstep_core::time::Timestamp;
 use serde_json::{Map, Value};
 
 use super::db::{Conn, DbError, Row};
+use super::search::{self, Filter, Order, Slice};
 use crate::values;
 
 /// The columns of a user, in front of a condition: `concat_columns!("where user_id = $1")`.
@@ -56,6 +57,18 @@ pub async fn find_by_username(
 pub async fn list_by_email(conn: &mut Conn, email: &str) -> Result<Vec<User>, DbError> {
     let sql = concat_columns!("where email_normal = $1 order by created_at, user_id");
     conn.fetch_all(sql, values![email]).await?.iter().map(read).collect()
+}
+
+/// Returns a part of the users who pass a filter, and how many do.
+pub async fn list(
+    conn: &mut Conn,
+    filter: &Filter,
+    order: Order,
+    slice: &Slice,
+) -> Result<(Vec<User>, i64), DbError> {
+    let rows = search::rows(conn, SELECT, filter, order, slice).await?;
+    let total = search::count(conn, "users", filter).await?;
+    Ok((rows.iter().map(read).collect::<Result<_, _>>()?, total))
 }
 
 /// Adds a user; an id, address, user name or number that is taken is [`DbError::Conflict`].

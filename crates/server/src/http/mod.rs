@@ -18,6 +18,7 @@ pub mod cookies;
 pub mod dev;
 pub mod headers;
 pub mod login;
+pub mod management;
 pub mod oauth;
 pub mod origin;
 pub mod pages;
@@ -73,6 +74,7 @@ pub fn router(web: Web) -> Router {
     Router::new()
         .merge(login::routes())
         .merge(oauth::routes(web.clone()))
+        .merge(management::routes())
         .route("/assets/{name}", get(asset))
         .route("/health", get(health))
         .layer(axum::middleware::map_response(headers::security))

@@ -7,6 +7,8 @@ use lockstep_core::search::{self, Node};
 use lockstep_core::time::{Span, Timestamp};
 use serde_json::{Map, Value, json};
 
+use crate::store::search::Slice;
+
 /// The parameters of a query string, in order. Empty values count as absent, unknown names are nobody's business.
 #[derive(Clone, Debug, Default)]
 pub struct Query(Vec<(String, String)>);
@@ -15,7 +17,12 @@ impl Query {
     /// Returns the parameters of a raw query string.
     pub fn parse(raw: Option<&str>) -> Self {
         let pairs = url::form_urlencoded::parse(raw.unwrap_or_default().as_bytes());
-        Self(pairs.filter(|(_, value)| !value.is_empty()).map(|(k, v)| (k.into_owned(), v.into_owned())).collect())
+        Self(
+            pairs
+                .filter(|(_, value)| !value.is_empty())
+                .map(|(k, v)| (k.into_owned(), v.into_owned()))
+                .collect(),
+        )
     }
 
     /// Returns a parameter.
@@ -58,12 +65,23 @@ impl Query {
     pub fn paging(&self, checkpoints: bool, now: Timestamp) -> Result<Paging, ManagementError> {
         if checkpoints && (self.text("from").is_some() || self.text("take").is_some()) {
             let take = self.int("take", 1, 100)?.unwrap_or(50);
-            return Ok(Paging::Checkpoint { after: self.text("from").map(|f| Cursor::open(f, now)).transpose()?, take });
+            return Ok(Paging::Checkpoint {
+                after: self.text("from").map(|f| Cursor::open(f, now)).transpose()?,
+                take,
+            });
         }
         let (page, per_page) = (self.int("page", 0, i64::from(u32::MAX))?, self.int("per_page", 1, 100)?);
         let per_page = per_page.unwrap_or(50);
         let start = page.unwrap_or(0) * per_page;
         Ok(Paging::Offset { start, limit: per_page, totals: self.flag("include_totals")?.unwrap_or(false) })
+    }
+
+    /// Returns the part of a list that only knows checkpoints.
+    pub fn checkpoints(&self, now: Timestamp) -> Result<Paging, ManagementError> {
+        match self.paging(true, now)? {
+            Paging::Offset { .. } => Ok(Paging::Checkpoint { after: None, take: 50 }),
+            checkpoint => Ok(checkpoint),
+        }
     }
 
     /// Returns which properties of each object are asked for.
@@ -82,7 +100,10 @@ impl Query {
 
 /// Returns the error of a `q` that does not parse, or asks for what is not supported.
 pub fn not_searchable(why: &str) -> ManagementError {
-    ManagementError::new(ManagementCode::InvalidQueryString, format!("Query validation error: '{why}' on property q."))
+    ManagementError::new(
+        ManagementCode::InvalidQueryString,
+        format!("Query validation error: '{why}' on property q."),
+    )
 }
 
 /// Returns the error of a query parameter.
@@ -112,6 +133,31 @@ pub enum Paging {
     },
 }
 
+impl Paging {
+    /// Returns the part of the list to read. For a checkpoint it is one more than asked for, which tells whether more follow.
+    pub fn slice(&self) -> Slice {
+        match self {
+            Self::Offset { start, limit, .. } => Slice::Offset { start: *start, limit: *limit },
+            Self::Checkpoint { after, take } => Slice::After {
+                key: after.as_ref().map(|cursor| (cursor.at, cursor.id.clone())),
+                take: *take + 1,
+            },
+        }
+    }
+
+    /// Takes the row too many off again, and returns where the next page begins if there was one.
+    pub fn next<T>(&self, found: &mut Vec<T>, key: impl Fn(&T) -> (Timestamp, String)) -> Option<Cursor> {
+        let Self::Checkpoint { take, .. } = self else { return None };
+        let take = usize::try_from(*take).unwrap_or(usize::MAX);
+        if found.len() <= take {
+            return None;
+        }
+        found.truncate(take);
+        let (at, id) = key(found.last()?);
+        Some(Cursor { at: at.as_millis(), id })
+    }
+}
+
 /// A place in a list: the sort key of the last row that was returned.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cursor {
@@ -130,9 +176,14 @@ impl Cursor {
     }
 
     fn open(text: &str, now: Timestamp) -> Result<Self, ManagementError> {
-        let parts = URL_SAFE_NO_PAD.decode(text).ok().and_then(|b| serde_json::from_slice::<(i64, i64, String)>(&b).ok());
+        let parts = URL_SAFE_NO_PAD
+            .decode(text)
+            .ok()
+            .and_then(|b| serde_json::from_slice::<(i64, i64, String)>(&b).ok());
         match parts {
-            Some((made, at, id)) if now.since(Timestamp::from_millis(made)) <= CURSOR_LIFE => Ok(Self { at, id }),
+            Some((made, at, id)) if now.since(Timestamp::from_millis(made)) <= CURSOR_LIFE => {
+                Ok(Self { at, id })
+            }
             _ => Err(invalid("The checkpoint is unknown or has expired", "from")),
         }
     }
@@ -158,7 +209,8 @@ impl Page {
             Paging::Checkpoint { after, take } => (after.as_ref().map_or(0, |cursor| cursor.at), *take),
         };
         let skip = usize::try_from(start).unwrap_or(usize::MAX);
-        let items: Vec<Value> = all.into_iter().skip(skip).take(usize::try_from(limit).unwrap_or(50)).collect();
+        let items: Vec<Value> =
+            all.into_iter().skip(skip).take(usize::try_from(limit).unwrap_or(50)).collect();
         let end = start + items.len() as i64;
         let next = (matches!(paging, Paging::Checkpoint { .. }) && end < total)
             .then(|| Cursor { at: end, id: String::new() });

@@ -73,18 +73,29 @@ pub const fn nullable(name: &'static str, kind: Kind) -> Field {
 #[derive(Clone, Copy, Debug)]
 pub struct Schema {
     fields: &'static [Field],
+    more: &'static [Field],
     closed: bool,
 }
 
 impl Schema {
     /// Returns a shape that refuses unknown properties.
     pub const fn closed(fields: &'static [Field]) -> Self {
-        Self { fields, closed: true }
+        Self { fields, more: &[], closed: true }
     }
 
     /// Returns a shape that lets unknown properties through.
     pub const fn open(fields: &'static [Field]) -> Self {
-        Self { fields, closed: false }
+        Self { fields, more: &[], closed: false }
+    }
+
+    /// Returns the shape with further properties, which others share.
+    #[must_use]
+    pub const fn and(self, more: &'static [Field]) -> Self {
+        Self { more, ..self }
+    }
+
+    fn fields(&self) -> impl Iterator<Item = &Field> {
+        self.fields.iter().chain(self.more)
     }
 
     /// Checks a body and returns it as an object.
@@ -101,17 +112,20 @@ impl Schema {
     fn object(&self, map: &Map<String, Value>, path: &str) -> Result<(), Broken> {
         for (name, value) in map {
             let here = join(path, name);
-            match self.fields.iter().find(|f| f.name == name) {
+            match self.fields().find(|f| f.name == name) {
                 Some(field) if value.is_null() && field.nullable => {}
                 Some(field) => field.kind.value(value, &here)?,
                 None if self.closed => {
-                    return Err(Broken::new(path, format!("Additional properties not allowed: {}", shown(name))));
+                    return Err(Broken::new(
+                        path,
+                        format!("Additional properties not allowed: {}", shown(name)),
+                    ));
                 }
                 // What is kept unseen still has to be storable.
                 None => Kind::Any.value(value, &here)?,
             }
         }
-        for field in self.fields.iter().filter(|f| f.required) {
+        for field in self.fields().filter(|f| f.required) {
             if !map.contains_key(field.name) {
                 return Err(Broken::new(path, format!("Missing required property: {}", field.name)));
             }
@@ -139,12 +153,15 @@ impl Kind {
             Self::Bool => typed(value.is_boolean(), "boolean", value, path),
             Self::Int(min, max) => {
                 // 30.0 is an integer in JSON Schema.
-                let int = value.as_i64().or_else(|| value.as_f64().filter(|f| f.fract() == 0.0).map(|f| f as i64));
+                let int =
+                    value.as_i64().or_else(|| value.as_f64().filter(|f| f.fract() == 0.0).map(|f| f as i64));
                 let Some(int) = int else { return Err(Broken::wrong_type(path, "integer", value)) };
                 between(int < *min, int > *max, value, &min.to_string(), &max.to_string(), path)
             }
             Self::Number(min, max) => {
-                let Some(number) = value.as_f64() else { return Err(Broken::wrong_type(path, "number", value)) };
+                let Some(number) = value.as_f64() else {
+                    return Err(Broken::wrong_type(path, "number", value));
+                };
                 between(number < *min, number > *max, value, &min.to_string(), &max.to_string(), path)
             }
             Self::Text(min, max) => {
@@ -233,9 +250,8 @@ pub fn malformed_path(format: &str, value: &str, name: &str, description: &str) 
 
 /// Returns whether a text is a number in E.164.
 pub fn is_e164(text: &str) -> bool {
-    text.strip_prefix('+').is_some_and(|rest| {
-        (1..=15).contains(&rest.len()) && rest.bytes().all(|b| b.is_ascii_digit())
-    })
+    text.strip_prefix('+')
+        .is_some_and(|rest| (1..=15).contains(&rest.len()) && rest.bytes().all(|b| b.is_ascii_digit()))
 }
 
 fn is_https_or_empty(text: &str) -> bool {
@@ -372,7 +388,10 @@ mod tests {
             message(json!({"user_id": "123456789"})),
             "Payload validation error: 'String is too long (9 chars), maximum 8' on property user_id."
         );
-        assert_eq!(message(json!([])), "Payload validation error: 'Expected type object but found type array'.");
+        assert_eq!(
+            message(json!([])),
+            "Payload validation error: 'Expected type object but found type array'."
+        );
         assert_eq!(
             message(json!({"user_id": "a", "inner": {"x": 1}})),
             "Payload validation error: 'Additional properties not allowed: x' on property inner."

@@ -1,0 +1,111 @@
+//! Tenant settings (contract/management-api.md 11).
+
+use serde_json::{Map, Value, json};
+
+use super::query::Query;
+use super::validate::{Kind, Schema, nullable, optional, refused};
+use super::{Call, Outcome};
+use crate::store::settings;
+
+const HOURS: Kind = Kind::Number(0.0, 8760.0);
+const MINUTES: Kind = Kind::Number(1.0, 525_600.0);
+
+const UPDATE: Schema = Schema::open(&[
+    nullable("session_lifetime", HOURS),
+    nullable("idle_session_lifetime", HOURS),
+    nullable("ephemeral_session_lifetime", HOURS),
+    nullable("idle_ephemeral_session_lifetime", HOURS),
+    nullable("session_lifetime_in_minutes", MINUTES),
+    nullable("idle_session_lifetime_in_minutes", MINUTES),
+    nullable("ephemeral_session_lifetime_in_minutes", MINUTES),
+    nullable("idle_ephemeral_session_lifetime_in_minutes", MINUTES),
+    nullable("sandbox_version", Kind::Text(0, 8)),
+    optional("enabled_locales", Kind::Set(&Kind::Text(2, 16), 1, 200)),
+    nullable("default_redirection_uri", Kind::HttpsOrEmpty),
+    nullable("default_audience", Kind::Text(0, 600)),
+    nullable("default_directory", Kind::Text(0, 128)),
+    nullable("friendly_name", Kind::Text(0, 256)),
+    nullable("picture_url", Kind::Text(0, 2048)),
+    nullable("support_email", Kind::Text(0, 254)),
+    nullable("support_url", Kind::Text(0, 2048)),
+    nullable("allowed_logout_urls", Kind::List(&Kind::Text(0, 2048), 0, 500)),
+    nullable("session_cookie", Kind::Object),
+    nullable("sessions", Kind::Object),
+    nullable("oidc_logout", Kind::Object),
+    nullable("mtls", Kind::Object),
+    nullable("device_flow", Kind::Object),
+    nullable("change_password", Kind::Object),
+    nullable("guardian_mfa_page", Kind::Object),
+    nullable("error_page", Kind::Object),
+    nullable("default_token_quota", Kind::Object),
+    nullable("country_codes", Kind::Object),
+    optional("flags", Kind::Object),
+    nullable("customize_mfa_in_postlogin_action", Kind::Bool),
+    nullable("acr_values_supported", Kind::Set(&Kind::Text(1, 1024), 0, 100)),
+    nullable("pushed_authorization_requests_supported", Kind::Bool),
+    nullable("allow_organization_name_in_authentication_api", Kind::Bool),
+    nullable("phone_consolidated_experience", Kind::Bool),
+    nullable("resource_parameter_profile", Kind::OneOf(&["audience", "compatibility"])),
+]);
+
+/// Returns the settings.
+pub async fn read(call: &mut Call, query: &Query) -> Outcome {
+    let fields = query.fields()?;
+    let tenant = settings::tenant(&mut call.app.db().read().await?).await?;
+    Ok(fields.keep(Value::Object(tenant.0.0)))
+}
+
+/// Changes settings, and returns all of them. Null unsets.
+pub async fn update(call: &mut Call, body: Option<Value>) -> Outcome {
+    let mut body = UPDATE.check(body)?;
+    if body.is_empty() {
+        return Err(refused("Payload validation error: 'Too few properties defined (0), minimum 1'."));
+    }
+    minutes_to_hours(&mut body);
+    if body.get("phone_consolidated_experience") == Some(&Value::Bool(true)) {
+        // The flag says that the phone factor is configured elsewhere; there is no elsewhere.
+        return Err(refused("phone_consolidated_experience cannot be enabled."));
+    }
+    body.remove("sandbox_versions_available");
+    let mut tx = call.app.db().write().await?;
+    let mut tenant = settings::tenant(&mut tx).await?;
+    if let Some(Value::Object(flags)) = body.remove("flags") {
+        let mut all = tenant.0.0.get("flags").and_then(Value::as_object).cloned().unwrap_or_default();
+        all.extend(flags);
+        tenant.0.set("flags", Value::Object(all));
+    }
+    tenant.0.patch(&body);
+    settings::save_tenant(&mut tx, &tenant, call.env.now).await?;
+    tx.commit().await?;
+    Ok(Value::Object(tenant.0.0))
+}
+
+/// Some tools send minutes where the settings have hours.
+fn minutes_to_hours(body: &mut Map<String, Value>) {
+    for name in [
+        "session_lifetime",
+        "idle_session_lifetime",
+        "ephemeral_session_lifetime",
+        "idle_ephemeral_session_lifetime",
+    ] {
+        let Some(minutes) = body.remove(&format!("{name}_in_minutes")).and_then(|v| v.as_f64()) else {
+            continue;
+        };
+        let hours = minutes / 60.0;
+        let whole = hours.fract() == 0.0;
+        body.insert(name.to_owned(), if whole { json!(hours as i64) } else { json!(hours) });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn minutes_become_hours() {
+        let mut body = json!({"session_lifetime_in_minutes": 90, "idle_session_lifetime_in_minutes": 120});
+        let map = body.as_object_mut().unwrap();
+        minutes_to_hours(map);
+        assert_eq!(body, json!({"session_lifetime": 1.5, "idle_session_lifetime": 2}));
+    }
+}

@@ -1,0 +1,431 @@
+//! Users: create, read, change, delete (contract/management-api.md 3).
+
+use lockstep_core::codes::{ManagementCode, ManagementError};
+use lockstep_core::ids::UserId;
+use lockstep_core::model::connection::Connection;
+use lockstep_core::model::document::merge_metadata;
+use lockstep_core::model::log_event::LogEvent;
+use lockstep_core::model::user::{Identity, Profile, User, normal_email};
+use serde_json::{Map, Value, json};
+
+use super::authentication_methods::INDEPENDENT;
+use super::query::{Fields, Page};
+use super::validate::{Kind, Schema, nullable, optional, refused, required};
+use super::{Call, Outcome, load_user, taken};
+use crate::store::db::{Conn, DbError};
+use crate::store::{connections, grants, methods, remembered_browsers, sessions, users};
+
+const NAME: Kind = Kind::Text(1, 300);
+const PART: Kind = Kind::Text(1, 150);
+/// Longer ones cost the hash more than they protect (cases.md C063).
+const PASSWORD: Kind = Kind::Text(1, 1024);
+const USERNAME: Kind = Kind::Text(1, 128);
+
+const CREATE: Schema = Schema::closed(&[
+    required("connection", Kind::Text(1, 128)),
+    optional("email", Kind::Email),
+    optional("password", PASSWORD),
+    optional("username", USERNAME),
+    optional("phone_number", Kind::Phone),
+    optional("user_id", Kind::Format("user-id-part", is_id_part)),
+    optional("user_metadata", Kind::Object),
+    optional("app_metadata", Kind::Object),
+    optional("blocked", Kind::Bool),
+    optional("email_verified", Kind::Bool),
+    optional("phone_verified", Kind::Bool),
+    optional("verify_email", Kind::Bool),
+    optional("given_name", PART),
+    optional("family_name", PART),
+    optional("name", NAME),
+    optional("nickname", NAME),
+    optional("picture", Kind::Uri),
+]);
+
+const UPDATE: Schema = Schema::closed(&[
+    optional("connection", Kind::Text(1, 128)),
+    optional("client_id", Kind::Text(1, 64)),
+    nullable("email", Kind::Email),
+    nullable("password", PASSWORD),
+    nullable("username", USERNAME),
+    nullable("phone_number", Kind::Phone),
+    optional("user_metadata", Kind::Object),
+    optional("app_metadata", Kind::Object),
+    optional("blocked", Kind::Bool),
+    optional("email_verified", Kind::Bool),
+    optional("phone_verified", Kind::Bool),
+    optional("verify_email", Kind::Bool),
+    optional("verify_phone_number", Kind::Bool),
+    optional("verify_password", Kind::Bool),
+    nullable("given_name", PART),
+    nullable("family_name", PART),
+    nullable("name", NAME),
+    nullable("nickname", NAME),
+    nullable("picture", Kind::Uri),
+]);
+
+/// Creates a user in a database connection.
+pub async fn create(call: &mut Call, body: Option<Value>) -> Outcome {
+    let body = CREATE.check(body)?;
+    let text = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
+    let flag = |name: &str| body.get(name).and_then(Value::as_bool).unwrap_or(false);
+    let name = text("connection").unwrap_or_default();
+    let connection = connections::find_by_name(&mut call.app.db().read().await?, &name).await?;
+    let connection = connection.ok_or_else(|| refused("The connection does not exist."))?;
+    if !connection.is_active() {
+        return Err(refused("Connection is disabled."));
+    }
+    if connection.data.text("strategy").is_some_and(|s| s != "auth0") {
+        return Err(refused(
+            "Connection does not support user creation through the API. It must either be a database or passwordless \
+             connection.",
+        ));
+    }
+    let email = text("email").map(|e| normal_email(&e)).transpose().map_err(|e| refused(e.to_string()))?;
+    let username = text("username");
+    check_username(&connection, username.as_deref())?;
+    let phone_number = text("phone_number");
+    if email.is_none() && username.is_none() && phone_number.is_none() {
+        return Err(missing("email"));
+    }
+    if connection.requires_username() && username.is_none() {
+        return Err(missing("username"));
+    }
+    let password = text("password").ok_or_else(|| missing("password"))?;
+    let hash = hash_password(call, &connection, password).await?;
+    let drawn = UserId::new(call.env.rng());
+    let identity = text("user_id").unwrap_or_else(|| drawn.parts().1.to_owned());
+    let id = UserId::database(&identity).map_err(|e| refused(e.to_string()))?;
+    let main = email.clone().or_else(|| username.clone()).or_else(|| phone_number.clone());
+    let short =
+        email.as_deref().and_then(|e| e.split('@').next()).map(str::to_owned).or_else(|| main.clone());
+    let initials: String =
+        main.iter().flat_map(|m| m.chars()).filter(char::is_ascii_alphanumeric).take(2).collect();
+    let user = User {
+        id,
+        connection: name.clone(),
+        email,
+        email_verified: flag("email_verified"),
+        username,
+        phone_number,
+        phone_verified: flag("phone_verified"),
+        profile: Profile {
+            name: text("name").or(main),
+            nickname: text("nickname").or(short),
+            given_name: text("given_name"),
+            family_name: text("family_name"),
+            picture: text("picture")
+                .or_else(|| Some(call.env.issuer.url(&format!("avatars/{}.png", initials.to_lowercase())))),
+        },
+        user_metadata: object(&body, "user_metadata"),
+        app_metadata: object(&body, "app_metadata"),
+        identities: vec![Identity {
+            connection: name,
+            user_id: identity,
+            provider: "auth0".to_owned(),
+            is_social: false,
+            profile_data: None,
+        }],
+        blocked: flag("blocked"),
+        password_changed_at: None,
+        mfa_changed_at: None,
+        last_login: None,
+        last_ip: None,
+        logins_count: 0,
+        created_at: call.env.now,
+        updated_at: call.env.now,
+    };
+    let mut tx = call.app.db().write().await?;
+    users::create(&mut tx, &user, Some(&hash)).await.map_err(taken(ManagementCode::UserExists))?;
+    call.log(&mut tx, signed_up(&user, &connection)).await?;
+    tx.commit().await?;
+    let mut answer = render(&user, false);
+    if body.contains_key("blocked")
+        && let Value::Object(map) = &mut answer
+    {
+        map.insert("blocked".to_owned(), user.blocked.into());
+    }
+    Ok(answer)
+}
+
+/// Returns a user.
+pub async fn read(call: &mut Call, id: &UserId, fields: &Fields) -> Outcome {
+    let mut conn = call.app.db().read().await?;
+    let user = load_user(&mut conn, id).await?;
+    Ok(fields.keep(rendered(&mut conn, vec![user]).await?.remove(0)))
+}
+
+/// Returns the users of an address.
+pub async fn by_email(call: &mut Call, email: &str, fields: &Fields) -> Outcome {
+    let mut conn = call.app.db().read().await?;
+    let found = match normal_email(email) {
+        Ok(email) => users::list_by_email(&mut conn, &email).await?,
+        Err(_) => Vec::new(),
+    };
+    let items = rendered(&mut conn, found).await?;
+    Ok(Value::Array(fields.keep_page(Page { items, ..Page::default() }).items))
+}
+
+/// Changes a user.
+pub async fn update(call: &mut Call, id: &UserId, body: Option<Value>) -> Outcome {
+    let body = UPDATE.check(body)?;
+    check_writable(call, &body)?;
+    check_combination(&body)?;
+    let mut conn = call.app.db().read().await?;
+    let user = load_user(&mut conn, id).await?;
+    let connection = match body.get("connection").and_then(Value::as_str) {
+        Some(name) if name != user.connection => return Err(refused("Connection does not exist.")),
+        _ => connections::find_by_name(&mut conn, &user.connection).await?,
+    };
+    drop(conn);
+    let connection = connection.ok_or_else(|| refused("Connection does not exist."))?;
+    let changes_login = body.contains_key("email") || body.contains_key("password");
+    if changes_login && !connection.is_active() {
+        return Err(refused("Cannot change email or password for users in a disabled connection."));
+    }
+    let hash = match body.get("password").and_then(Value::as_str) {
+        Some(password) => Some(hash_password(call, &connection, password.to_owned()).await?),
+        None => None,
+    };
+    let mut tx = call.app.db().write().await?;
+    // Loaded again: what another request changed meanwhile must not be undone.
+    let mut user = load_user(&mut tx, id).await?;
+    apply(&mut user, &body, &connection)?;
+    user.updated_at = call.env.now;
+    users::save(&mut tx, &user).await.map_err(taken(ManagementCode::UserExists))?;
+    if let Some(hash) = hash {
+        users::set_password(&mut tx, id, &hash, call.env.now).await?;
+        sessions::delete_of_user(&mut tx, id, None).await?;
+        grants::revoke_of_user(&mut tx, id, call.env.now).await?;
+        remembered_browsers::delete_of_user(&mut tx, id).await?;
+        let event = LogEvent::new("scp", "Successful change password").user(id, user.display_name());
+        call.log(&mut tx, event).await?;
+        user.password_changed_at = Some(call.env.now);
+    }
+    let answer = rendered(&mut tx, vec![user]).await?.remove(0);
+    tx.commit().await?;
+    Ok(answer)
+}
+
+/// Deletes a user with everything that hangs on them. No such user is no error.
+pub async fn delete(call: &mut Call, id: &UserId) -> Outcome<()> {
+    let mut tx = call.app.db().write().await?;
+    let Some(user) = users::find(&mut tx, id).await? else { return Ok(()) };
+    users::delete(&mut tx, id).await?;
+    let mut event = LogEvent::new("sdu", "User successfully deleted").user(id, user.display_name());
+    event.connection = Some(user.connection.clone());
+    call.log(&mut tx, event).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// Returns the objects of the wire of these users.
+pub(super) async fn rendered(conn: &mut Conn, found: Vec<User>) -> Result<Vec<Value>, DbError> {
+    let ids: Vec<String> = found.iter().map(|user| user.id.to_string()).collect();
+    let enrolled = methods::list_enrolled(conn, ids, INDEPENDENT).await?;
+    Ok(found.iter().map(|user| render(user, enrolled.iter().any(|id| id == user.id.as_str()))).collect())
+}
+
+/// Returns the object of the wire. What is not set is left out.
+fn render(user: &User, enrolled: bool) -> Value {
+    let mut out = Map::new();
+    let mut put = |name: &str, value: Value| {
+        if !value.is_null() {
+            out.insert(name.to_owned(), value);
+        }
+    };
+    put("user_id", json!(user.id));
+    put("email", json!(user.email));
+    if user.email.is_some() {
+        put("email_verified", json!(user.email_verified));
+    }
+    put("username", json!(user.username));
+    put("phone_number", json!(user.phone_number));
+    if user.phone_number.is_some() {
+        put("phone_verified", json!(user.phone_verified));
+    }
+    put("name", json!(user.profile.name));
+    put("nickname", json!(user.profile.nickname));
+    put("given_name", json!(user.profile.given_name));
+    put("family_name", json!(user.profile.family_name));
+    put("picture", json!(user.profile.picture));
+    put("created_at", json!(user.created_at.to_iso()));
+    put("updated_at", json!(user.updated_at.to_iso()));
+    put("identities", json!(user.identities));
+    put("user_metadata", json!(user.user_metadata));
+    put("app_metadata", json!(user.app_metadata));
+    put("last_ip", json!(user.last_ip));
+    put("last_login", json!(user.last_login.map(|t| t.to_iso())));
+    if user.logins_count > 0 {
+        put("logins_count", json!(user.logins_count));
+    }
+    put("last_password_reset", json!(user.password_changed_at.map(|t| t.to_iso())));
+    if user.blocked {
+        put("blocked", json!(true));
+    }
+    if enrolled {
+        put("multifactor", json!(["guardian"]));
+    }
+    put("multifactor_last_modified", json!(user.mfa_changed_at.map(|t| t.to_iso())));
+    Value::Object(out)
+}
+
+/// What narrower scopes may change.
+fn check_writable(call: &Call, body: &Map<String, Value>) -> Outcome<()> {
+    let only: &[&str] = if call.caller.has("update:users") {
+        return Ok(());
+    } else if call.caller.has("update:users_app_metadata") {
+        &["app_metadata"]
+    } else {
+        &["user_metadata"]
+    };
+    let others: Vec<&str> = body.keys().map(String::as_str).filter(|name| !only.contains(name)).collect();
+    if others.is_empty() {
+        return Ok(());
+    }
+    let message =
+        format!("Insufficient scope, expected any of: update:users (to change {})", others.join(", "));
+    Err(ManagementError::new(ManagementCode::InsufficientScope, message))
+}
+
+fn check_combination(body: &Map<String, Value>) -> Outcome<()> {
+    const PAIRS: [(&str, &str); 5] = [
+        ("password", "email"),
+        ("password", "email_verified"),
+        ("username", "email"),
+        ("username", "email_verified"),
+        ("username", "password"),
+    ];
+    match PAIRS.iter().find(|(a, b)| body.contains_key(*a) && body.contains_key(*b)) {
+        Some((a, b)) => Err(refused(format!("Cannot update {a} and {b} simultaneously."))),
+        None => Ok(()),
+    }
+}
+
+fn apply(user: &mut User, body: &Map<String, Value>, connection: &Connection) -> Outcome<()> {
+    let text = |name: &str| body.get(name).map(|value| value.as_str().map(str::to_owned));
+    let flag = |name: &str| body.get(name).and_then(Value::as_bool);
+    if let Some(email) = text("email") {
+        let email = email.map(|e| normal_email(&e)).transpose().map_err(|e| refused(e.to_string()))?;
+        if email != user.email {
+            user.email_verified = false;
+        }
+        user.email = email;
+    }
+    if let Some(number) = text("phone_number") {
+        if number != user.phone_number {
+            user.phone_verified = false;
+        }
+        user.phone_number = number;
+    }
+    if let Some(username) = text("username") {
+        check_username(connection, username.as_deref())?;
+        user.username = username;
+    }
+    if user.email.is_none() && user.username.is_none() && user.phone_number.is_none() {
+        return Err(refused("A user needs an email, a username or a phone_number."));
+    }
+    user.email_verified = flag("email_verified").unwrap_or(user.email_verified);
+    user.phone_verified = flag("phone_verified").unwrap_or(user.phone_verified);
+    user.blocked = flag("blocked").unwrap_or(user.blocked);
+    let profile = &mut user.profile;
+    for (name, part) in [
+        ("name", &mut profile.name),
+        ("nickname", &mut profile.nickname),
+        ("given_name", &mut profile.given_name),
+        ("family_name", &mut profile.family_name),
+        ("picture", &mut profile.picture),
+    ] {
+        if let Some(new) = text(name) {
+            *part = new;
+        }
+    }
+    for (name, stored) in
+        [("user_metadata", &mut user.user_metadata), ("app_metadata", &mut user.app_metadata)]
+    {
+        if let Some(change) = body.get(name) {
+            *stored = merge_metadata(stored.take(), change);
+        }
+    }
+    Ok(())
+}
+
+fn check_username(connection: &Connection, username: Option<&str>) -> Outcome<()> {
+    let Some(username) = username else { return Ok(()) };
+    if !connection.requires_username() {
+        return Err(refused("Cannot set username for connection without requires_username."));
+    }
+    let (min, max) = connection.username_length();
+    let count = username.chars().count();
+    if count < min || count > max {
+        return Err(refused(format!("Username must be between {min} and {max} characters long.")));
+    }
+    Ok(())
+}
+
+async fn hash_password(call: &Call, connection: &Connection, password: String) -> Outcome<String> {
+    if !connection.password_policy().accepts(&password) {
+        return Err(refused("PasswordStrengthError: Password is too weak"));
+    }
+    Ok(call.app.passwords().hash(password).await?)
+}
+
+fn signed_up(user: &User, connection: &Connection) -> LogEvent {
+    let mut event = LogEvent::new("ss", "").user(&user.id, user.display_name()).details(json!({
+        "body": {
+            "connection": user.connection, "email": user.email, "username": user.username, "tenant": "lockstep",
+            "is_signup": false, "password": "*****"
+        }
+    }));
+    event.connection = Some(connection.name.clone());
+    event.connection_id = Some(connection.id.to_string());
+    event
+}
+
+fn object(body: &Map<String, Value>, name: &str) -> Option<Map<String, Value>> {
+    body.get(name).and_then(Value::as_object).cloned()
+}
+
+fn missing(name: &str) -> ManagementError {
+    refused(format!("Payload validation error: 'Missing required property: {name}'."))
+}
+
+fn is_id_part(text: &str) -> bool {
+    (1..=255).contains(&text.chars().count()) && !text.chars().any(|c| c.is_whitespace() || c.is_control())
+}
+
+/// The properties that PATCH knows; a test holds them against what must never be writable.
+#[cfg(test)]
+const NEVER_WRITABLE: [&str; 7] = [
+    "user_id",
+    "identities",
+    "last_login",
+    "multifactor",
+    "logins_count",
+    "created_at",
+    "authentication_methods",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn privileged_fields_are_no_fields() {
+        for name in NEVER_WRITABLE {
+            let refused = UPDATE.check(Some(json!({name: "x"}))).unwrap_err();
+            assert_eq!(
+                refused.message,
+                format!("Payload validation error: 'Additional properties not allowed: {name}'.")
+            );
+        }
+    }
+
+    #[test]
+    fn two_changes_that_do_not_go_together_are_named() {
+        let body = json!({"password": "x", "email": "a@b.example"}).as_object().cloned().unwrap();
+        assert_eq!(
+            check_combination(&body).unwrap_err().message,
+            "Cannot update password and email simultaneously."
+        );
+    }
+}

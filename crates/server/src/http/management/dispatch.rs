@@ -1,0 +1,147 @@
+//! What is the same for every route: who calls, may they, the query, the body, the audit trail.
+
+use axum::extract::{OriginalUri, RawPathParams, State};
+use axum::response::Response;
+use http::header::AUTHORIZATION;
+use http::{HeaderName, HeaderValue};
+use lockstep_core::codes::{ManagementCode, ManagementError};
+use lockstep_core::ids::UserId;
+use lockstep_core::model::log_event::Origin;
+use lockstep_engine::flows::management::audit::{self, Exchange};
+use lockstep_engine::flows::management::query::Query;
+use lockstep_engine::flows::management::{Call, Outcome, access, user_id};
+use percent_encoding::percent_decode_str;
+use serde_json::Value;
+
+use super::answer::{Answer, unknown_route};
+use super::body;
+use super::table::Route;
+use crate::http::{Web, origin};
+
+/// A request whose caller may make it.
+pub(super) struct Request {
+    /// What flows need.
+    pub(super) call: Call,
+    /// The query.
+    pub(super) query: Query,
+    /// The body.
+    pub(super) body: Option<Value>,
+    path: Vec<(String, String)>,
+}
+
+impl Request {
+    /// Returns a parameter of the path, decoded once.
+    pub(super) fn param(&self, name: &str) -> String {
+        self.path.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone()).unwrap_or_default()
+    }
+
+    /// Returns the user in the path.
+    pub(super) fn user(&self) -> Outcome<UserId> {
+        user_id(&self.param("id"))
+    }
+
+    /// Takes the body.
+    pub(super) fn body(&mut self) -> Option<Value> {
+        self.body.take()
+    }
+}
+
+/// Runs a route.
+pub(super) async fn run(
+    route: &'static Route,
+    State(web): State<Web>,
+    origin::From(from): origin::From,
+    path: RawPathParams,
+    OriginalUri(uri): OriginalUri,
+    request: axum::extract::Request,
+) -> Response {
+    match try_run(route, &web, from, &path, &uri, request).await {
+        Ok(answer) => answer.into_response(),
+        Err(error) => Answer::error(&error).into_response(),
+    }
+}
+
+async fn try_run(
+    route: &'static Route,
+    web: &Web,
+    origin: Origin,
+    path: &RawPathParams,
+    uri: &http::Uri,
+    request: axum::extract::Request,
+) -> Outcome<Answer> {
+    let app = web.app().clone();
+    let env = app.env();
+    let header = request.headers().get(AUTHORIZATION).map(|v| v.to_str().unwrap_or_default());
+    let caller = access::authenticate(&app, &env, header).await?;
+    let mut request_path = Vec::new();
+    for (name, raw) in path.iter() {
+        request_path.push((name.to_owned(), decode(name, raw)?));
+    }
+    let (parts, raw_body) = request.into_parts();
+    let mut request = Request {
+        call: Call { app, env, origin, caller },
+        query: Query::parse(uri.query()),
+        body: None,
+        path: request_path,
+    };
+    let target = route.path.starts_with("/users/{id}").then(|| request.param("id"));
+    let reads_body = route.method != "GET";
+    let result = match access::allow(&request.call.caller, &route.scopes, target.as_deref()) {
+        Err(refused) => Err(refused),
+        Ok(()) if reads_body => body::read(&parts.headers, raw_body).await,
+        Ok(()) => Ok(None),
+    };
+    let mut sent = None;
+    let result = match result {
+        Ok(body) => {
+            sent.clone_from(&body);
+            request.body = body;
+            (route.handler)(&mut request).await
+        }
+        Err(error) => Err(error),
+    };
+    let answer = result.unwrap_or_else(|error| Answer::error(&error));
+    audit::record(
+        &request.call,
+        &Exchange {
+            title: route.title,
+            method: route.method,
+            path: uri.path(),
+            query: uri.query(),
+            body: sent.as_ref(),
+            status: answer.status.as_u16(),
+            answer: answer.body.as_ref(),
+            secrets: answer.secrets,
+        },
+    );
+    Ok(answer)
+}
+
+/// Decodes a path segment once: an encoded slash is data, not a separator.
+fn decode(name: &str, raw: &str) -> Outcome<String> {
+    match percent_decode_str(raw).decode_utf8() {
+        Ok(text) if !text.contains('\0') => Ok(text.into_owned()),
+        _ => Err(ManagementError::new(
+            ManagementCode::InvalidUri,
+            format!("Path validation error: 'The value is not valid UTF-8' on property {name}."),
+        )),
+    }
+}
+
+/// Answers what is no route.
+pub(super) async fn unknown() -> Response {
+    unknown_route().into_response()
+}
+
+/// Adds the headers by which tools pace themselves. Nothing is limited here, so a whole budget is always left.
+pub(super) async fn add_headers(State(()): State<()>, mut response: Response) -> Response {
+    let reset = lockstep_core::time::Clock::now(&lockstep_core::time::SystemClock).as_secs() + 1;
+    for (name, value) in [
+        ("x-ratelimit-limit", HeaderValue::from_static("50")),
+        ("x-ratelimit-remaining", HeaderValue::from_static("49")),
+        ("x-ratelimit-reset", HeaderValue::from(reset)),
+    ] {
+        response.headers_mut().insert(HeaderName::from_static(name), value);
+    }
+    response
+}

@@ -1,0 +1,183 @@
+//! Every route of the Management API, with its scopes: the one place to look up what is served, and who may call it.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use http::Method;
+use lockstep_engine::flows::management::Outcome;
+use lockstep_engine::flows::management::access::Scopes;
+use lockstep_engine::flows::management::guardian_settings::Group;
+
+use super::answer::Answer;
+use super::dispatch::Request;
+use super::{clients, connections, guardian, logs, methods, resource_servers, roles, stubs, tenants, users};
+
+/// What answers a route.
+pub(super) type Handler =
+    for<'r> fn(&'r mut Request) -> Pin<Box<dyn Future<Output = Outcome<Answer>> + Send + 'r>>;
+
+/// A row of the table.
+pub struct Route {
+    /// The method.
+    pub method: &'static str,
+    /// The path below `/api/v2`.
+    pub path: &'static str,
+    /// What a token must have been granted.
+    pub scopes: Scopes,
+    /// What the audit trail calls it.
+    pub title: &'static str,
+    pub(super) handler: Handler,
+}
+
+impl Route {
+    /// Returns the method.
+    pub(super) fn method(&self) -> Method {
+        Method::from_bytes(self.method.as_bytes()).unwrap_or(Method::GET)
+    }
+}
+
+macro_rules! table {
+    ($($method:ident $path:literal, $kind:ident($($scopes:expr),*), $title:literal, |$r:ident| $handler:expr;)*) => {
+        &[$(Route {
+            method: stringify!($method),
+            path: $path,
+            scopes: Scopes::$kind($($scopes),*),
+            title: $title,
+            handler: |$r| Box::pin($handler),
+        }),*]
+    };
+}
+
+/// The table.
+pub static TABLE: &[Route] = table! {
+    GET "/guardian/factors", Any(&["read:guardian_factors"]), "Get factors and their status", |r| guardian::list_factors(r);
+    PUT "/guardian/factors/{name}", Any(&["update:guardian_factors"]), "Set a factor on or off", |r| guardian::switch_factor(r);
+    GET "/guardian/policies", Any(&["read:mfa_policies"]), "Get the MFA policies", |r| guardian::list_policies(r);
+    PUT "/guardian/policies", Any(&["update:mfa_policies"]), "Set the MFA policies", |r| guardian::replace_policies(r);
+    PATCH "/guardian/policies", Any(&["update:mfa_policies"]), "Set the MFA policies", |r| guardian::replace_policies(r);
+    GET "/guardian/factors/phone/message-types", Any(&["read:guardian_factors"]), "Get the message types of the phone factor", |r| guardian::read(r, Group::PhoneMessageTypes);
+    PUT "/guardian/factors/phone/message-types", Any(&["update:guardian_factors"]), "Set the message types of the phone factor", |r| guardian::put(r, Group::PhoneMessageTypes);
+    GET "/guardian/factors/phone/selected-provider", Any(&["read:guardian_factors"]), "Get the phone provider", |r| guardian::read(r, Group::PhoneProvider);
+    PUT "/guardian/factors/phone/selected-provider", Any(&["update:guardian_factors"]), "Set the phone provider", |r| guardian::put(r, Group::PhoneProvider);
+    GET "/guardian/factors/sms/selected-provider", Any(&["read:guardian_factors"]), "Get the phone provider", |r| guardian::read(r, Group::PhoneProvider);
+    PUT "/guardian/factors/sms/selected-provider", Any(&["update:guardian_factors"]), "Set the phone provider", |r| guardian::put(r, Group::PhoneProvider);
+    GET "/guardian/factors/phone/templates", Any(&["read:guardian_factors"]), "Get the phone templates", |r| guardian::read(r, Group::PhoneTemplates);
+    PUT "/guardian/factors/phone/templates", Any(&["update:guardian_factors"]), "Set the phone templates", |r| guardian::put(r, Group::PhoneTemplates);
+    GET "/guardian/factors/sms/templates", Any(&["read:guardian_factors"]), "Get the phone templates", |r| guardian::read(r, Group::PhoneTemplates);
+    PUT "/guardian/factors/sms/templates", Any(&["update:guardian_factors"]), "Set the phone templates", |r| guardian::put(r, Group::PhoneTemplates);
+    GET "/guardian/factors/phone/providers/twilio", Any(&["read:guardian_factors"]), "Get the Twilio account", |r| guardian::read(r, Group::Twilio);
+    PUT "/guardian/factors/phone/providers/twilio", Any(&["update:guardian_factors"]), "Set the Twilio account", |r| guardian::put(r, Group::Twilio);
+    GET "/guardian/factors/sms/providers/twilio", Any(&["read:guardian_factors"]), "Get the Twilio account", |r| guardian::read(r, Group::Twilio);
+    PUT "/guardian/factors/sms/providers/twilio", Any(&["update:guardian_factors"]), "Set the Twilio account", |r| guardian::put(r, Group::Twilio);
+    GET "/guardian/factors/push-notification/selected-provider", Any(&["read:guardian_factors"]), "Get the push provider", |r| guardian::read(r, Group::PushProvider);
+    PUT "/guardian/factors/push-notification/selected-provider", Any(&["update:guardian_factors"]), "Set the push provider", |r| guardian::put(r, Group::PushProvider);
+    GET "/guardian/factors/push-notification/providers/apns", Any(&["read:guardian_factors"]), "Get the APNS configuration", |r| guardian::read(r, Group::Apns);
+    PUT "/guardian/factors/push-notification/providers/apns", Any(&["update:guardian_factors"]), "Set the APNS configuration", |r| guardian::put(r, Group::Apns);
+    PATCH "/guardian/factors/push-notification/providers/apns", Any(&["update:guardian_factors"]), "Update the APNS configuration", |r| guardian::patch(r, Group::Apns);
+    PUT "/guardian/factors/push-notification/providers/fcm", Any(&["update:guardian_factors"]), "Set the FCM configuration", |r| guardian::put(r, Group::Fcm);
+    PATCH "/guardian/factors/push-notification/providers/fcm", Any(&["update:guardian_factors"]), "Update the FCM configuration", |r| guardian::patch(r, Group::Fcm);
+    PUT "/guardian/factors/push-notification/providers/fcmv1", Any(&["update:guardian_factors"]), "Set the FCM v1 configuration", |r| guardian::put(r, Group::FcmV1);
+    PATCH "/guardian/factors/push-notification/providers/fcmv1", Any(&["update:guardian_factors"]), "Update the FCM v1 configuration", |r| guardian::patch(r, Group::FcmV1);
+    GET "/guardian/factors/push-notification/providers/sns", Any(&["read:guardian_factors"]), "Get the SNS configuration", |r| guardian::read(r, Group::Sns);
+    PUT "/guardian/factors/push-notification/providers/sns", Any(&["update:guardian_factors"]), "Set the SNS configuration", |r| guardian::put(r, Group::Sns);
+    PATCH "/guardian/factors/push-notification/providers/sns", Any(&["update:guardian_factors"]), "Update the SNS configuration", |r| guardian::patch(r, Group::Sns);
+    GET "/guardian/factors/duo/settings", Any(&["read:guardian_factors"]), "Get the Duo settings", |r| guardian::read(r, Group::Duo);
+    PUT "/guardian/factors/duo/settings", Any(&["update:guardian_factors"]), "Set the Duo settings", |r| guardian::put(r, Group::Duo);
+    PATCH "/guardian/factors/duo/settings", Any(&["update:guardian_factors"]), "Update the Duo settings", |r| guardian::patch(r, Group::Duo);
+    GET "/guardian/factors/webauthn-roaming/settings", Any(&["read:guardian_factors"]), "Get the WebAuthn roaming settings", |r| guardian::read(r, Group::WebauthnRoaming);
+    PUT "/guardian/factors/webauthn-roaming/settings", Any(&["update:guardian_factors"]), "Set the WebAuthn roaming settings", |r| guardian::put(r, Group::WebauthnRoaming);
+    GET "/guardian/factors/webauthn-platform/settings", Any(&["read:guardian_factors"]), "Get the WebAuthn platform settings", |r| guardian::read(r, Group::WebauthnPlatform);
+    PUT "/guardian/factors/webauthn-platform/settings", Any(&["update:guardian_factors"]), "Set the WebAuthn platform settings", |r| guardian::put(r, Group::WebauthnPlatform);
+    GET "/guardian/settings", Any(&["read:guardian_factors"]), "Get the settings of remembered browsers", |r| guardian::read(r, Group::Remember);
+    PUT "/guardian/settings", Any(&["update:guardian_factors"]), "Set the settings of remembered browsers", |r| guardian::put(r, Group::Remember);
+    POST "/guardian/enrollments/ticket", Any(&["create:guardian_enrollment_tickets"]), "Create an enrollment ticket", |r| guardian::create_ticket(r);
+    GET "/guardian/enrollments/{id}", Any(&["read:guardian_enrollments"]), "Get an enrollment", |r| guardian::read_enrollment(r);
+    DELETE "/guardian/enrollments/{id}", Any(&["delete:guardian_enrollments"]), "Delete an enrollment", |r| guardian::delete_enrollment(r);
+    GET "/users", Any(&["read:users"]), "List or search users", |r| users::list(r);
+    POST "/users", Any(&["create:users"]), "Create a User", |r| users::create(r);
+    GET "/users-by-email", Any(&["read:users"]), "Search users by email", |r| users::by_email(r);
+    GET "/users/{id}", Any(&["read:users", "read:current_user"]), "Get a user", |r| users::read(r);
+    PATCH "/users/{id}", Any(&["update:users", "update:users_app_metadata", "update:current_user_metadata"]), "Update a User", |r| users::update(r);
+    DELETE "/users/{id}", Any(&["delete:users", "delete:current_user"]), "Delete a User", |r| users::delete(r);
+    GET "/users/{id}/logs", Any(&["read:logs", "read:logs_users"]), "Get a user's log events", |r| users::list_logs(r);
+    GET "/users/{id}/sessions", Any(&["read:sessions"]), "Get the sessions of a user", |r| users::list_sessions(r);
+    DELETE "/users/{id}/sessions", Any(&["delete:sessions"]), "Delete the sessions of a user", |r| users::delete_sessions(r);
+    GET "/sessions/{id}", Any(&["read:sessions"]), "Get a session", |r| users::read_session(r);
+    DELETE "/sessions/{id}", Any(&["delete:sessions"]), "Delete a session", |r| users::delete_session(r);
+    GET "/users/{id}/authentication-methods", Any(&["read:authentication_methods"]), "Get a user's authentication methods", |r| methods::list(r);
+    POST "/users/{id}/authentication-methods", Any(&["create:authentication_methods"]), "Create an authentication method", |r| methods::create(r);
+    PUT "/users/{id}/authentication-methods", Any(&["update:authentication_methods"]), "Replace a user's authentication methods", |r| methods::replace(r);
+    DELETE "/users/{id}/authentication-methods", Any(&["delete:authentication_methods"]), "Delete a user's authentication methods", |r| methods::delete_all(r);
+    GET "/users/{id}/authentication-methods/{method}", Any(&["read:authentication_methods"]), "Get an authentication method", |r| methods::read(r);
+    PATCH "/users/{id}/authentication-methods/{method}", Any(&["update:authentication_methods"]), "Update an authentication method", |r| methods::update(r);
+    DELETE "/users/{id}/authentication-methods/{method}", Any(&["delete:authentication_methods"]), "Delete an authentication method", |r| methods::delete(r);
+    GET "/users/{id}/authenticators", Any(&["read:authentication_methods", "read:guardian_enrollments", "read:users"]), "Get a user's authenticators", |r| methods::list_authenticators(r);
+    DELETE "/users/{id}/authenticators", Any(&["delete:guardian_enrollments"]), "Delete a user's authenticators", |r| methods::delete_authenticators(r);
+    DELETE "/users/{id}/authenticators/{method}", Any(&["delete:authentication_methods", "delete:guardian_enrollments"]), "Delete an authenticator", |r| methods::delete_authenticator(r);
+    GET "/users/{id}/enrollments", Any(&["read:users", "read:current_user"]), "Get a user's enrollments", |r| methods::list_enrollments(r);
+    DELETE "/users/{id}/multifactor/{provider}", Any(&["update:users"]), "Delete a user's multifactor provider", |r| methods::delete_provider(r);
+    POST "/users/{id}/multifactor/actions/invalidate-remember-browser", Any(&["update:users"]), "Invalidate remembered browsers", |r| methods::forget_browsers(r);
+    POST "/users/{id}/recovery-code-regeneration", Any(&["update:users"]), "Generate a new recovery code", |r| methods::regenerate_recovery_code(r);
+    POST "/users/{id}/risk-assessments/clear", Any(&["update:users"]), "Clear risk assessment assessors", |r| methods::clear_risk_assessments(r);
+    GET "/users/{id}/organizations", Any(&["read:organizations"]), "List a user's organizations", |r| stubs::empty_of_user(r, "organizations");
+    GET "/users/{id}/connected-accounts", Any(&["read:users"]), "List a user's connected accounts", |r| stubs::empty_of_user(r, "connected_accounts");
+    GET "/users/{id}/groups", Any(&["read:groups"]), "List a user's groups", |r| stubs::empty_of_user(r, "groups");
+    GET "/users/{id}/roles", AllOr(&["read:users", "read:roles"], &["read:role_members"]), "Get a user's roles", |r| roles::list_of_user(r);
+    POST "/users/{id}/roles", Any(&["update:users", "create:role_members"]), "Assign roles to a user", |r| roles::add_to_user(r);
+    DELETE "/users/{id}/roles", Any(&["update:users", "delete:role_members"]), "Remove roles from a user", |r| roles::remove_from_user(r);
+    GET "/users/{id}/permissions", Any(&["read:users"]), "Get a user's permissions", |r| roles::list_held(r);
+    POST "/users/{id}/permissions", Any(&["update:users"]), "Assign permissions to a user", |r| roles::add_user_permissions(r);
+    DELETE "/users/{id}/permissions", Any(&["update:users"]), "Remove permissions from a user", |r| roles::remove_user_permissions(r);
+    GET "/roles", Any(&["read:roles"]), "Get roles", |r| roles::list(r);
+    POST "/roles", Any(&["create:roles"]), "Create a role", |r| roles::create(r);
+    GET "/roles/{id}", Any(&["read:roles"]), "Get a role", |r| roles::read(r);
+    PATCH "/roles/{id}", Any(&["update:roles"]), "Update a role", |r| roles::update(r);
+    DELETE "/roles/{id}", Any(&["delete:roles"]), "Delete a role", |r| roles::delete(r);
+    GET "/roles/{id}/permissions", Any(&["read:roles"]), "Get a role's permissions", |r| roles::list_permissions(r);
+    POST "/roles/{id}/permissions", Any(&["update:roles"]), "Associate permissions with a role", |r| roles::add_permissions(r);
+    DELETE "/roles/{id}/permissions", Any(&["update:roles"]), "Remove permissions from a role", |r| roles::remove_permissions(r);
+    GET "/roles/{id}/users", AllOr(&["read:users", "read:roles"], &["read:role_members"]), "Get a role's users", |r| roles::list_users(r);
+    POST "/roles/{id}/users", Any(&["update:roles", "create:role_members"]), "Assign users to a role", |r| roles::add_users(r);
+    GET "/clients", Any(&["read:clients", "read:client_keys", "read:client_credentials", "read:client_summary"]), "Get clients", |r| clients::list(r);
+    POST "/clients", Any(&["create:clients"]), "Create a client", |r| clients::create(r);
+    GET "/clients/{id}", Any(&["read:clients", "read:client_keys", "read:client_credentials", "read:client_summary"]), "Get a client", |r| clients::read(r);
+    PATCH "/clients/{id}", Any(&["update:clients", "update:client_keys", "update:client_credentials"]), "Update a client", |r| clients::update(r);
+    DELETE "/clients/{id}", Any(&["delete:clients"]), "Delete a client", |r| clients::delete(r);
+    POST "/clients/{id}/rotate-secret", Any(&["update:client_keys"]), "Rotate a client secret", |r| clients::rotate_secret(r);
+    GET "/clients/{id}/connections", Any(&["read:connections"]), "Get a client's connections", |r| clients::list_connections(r);
+    GET "/clients/{id}/credentials", Any(&["read:client_credentials"]), "Get client credentials", |r| clients::list_credentials(r);
+    POST "/clients/{id}/credentials", Any(&["create:client_credentials"]), "Create a client credential", |r| clients::create_credential(r);
+    GET "/clients/{id}/credentials/{credential}", Any(&["read:client_credentials"]), "Get a client credential", |r| clients::read_credential(r);
+    PATCH "/clients/{id}/credentials/{credential}", Any(&["update:client_credentials"]), "Update a client credential", |r| clients::update_credential(r);
+    DELETE "/clients/{id}/credentials/{credential}", Any(&["delete:client_credentials"]), "Delete a client credential", |r| clients::delete_credential(r);
+    GET "/client-grants", Any(&["read:client_grants"]), "Get client grants", |r| clients::list_grants(r);
+    POST "/client-grants", Any(&["create:client_grants"]), "Create a client grant", |r| clients::create_grant(r);
+    GET "/client-grants/{id}", Any(&["read:client_grants"]), "Get a client grant", |r| clients::read_grant(r);
+    PATCH "/client-grants/{id}", Any(&["update:client_grants"]), "Update a client grant", |r| clients::update_grant(r);
+    DELETE "/client-grants/{id}", Any(&["delete:client_grants"]), "Delete a client grant", |r| clients::delete_grant(r);
+    GET "/client-grants/{id}/organizations", Any(&["read:organization_client_grants"]), "Get a client grant's organizations", |r| clients::grant_organizations(r);
+    GET "/resource-servers", Any(&["read:resource_servers"]), "Get resource servers", |r| resource_servers::list(r);
+    POST "/resource-servers", Any(&["create:resource_servers"]), "Create a resource server", |r| resource_servers::create(r);
+    GET "/resource-servers/{id}", Any(&["read:resource_servers"]), "Get a resource server", |r| resource_servers::read(r);
+    PATCH "/resource-servers/{id}", Any(&["update:resource_servers"]), "Update a resource server", |r| resource_servers::update(r);
+    DELETE "/resource-servers/{id}", Any(&["delete:resource_servers"]), "Delete a resource server", |r| resource_servers::delete(r);
+    GET "/connections", Any(&["read:connections"]), "Get connections", |r| connections::list(r);
+    POST "/connections", Any(&["create:connections"]), "Create a connection", |r| connections::create(r);
+    GET "/connections/{id}", Any(&["read:connections"]), "Get a connection", |r| connections::read(r);
+    PATCH "/connections/{id}", Any(&["update:connections"]), "Update a connection", |r| connections::update(r);
+    DELETE "/connections/{id}", Any(&["delete:connections"]), "Delete a connection", |r| connections::delete(r);
+    GET "/connections/{id}/clients", Any(&["read:connections"]), "Get a connection's clients", |r| connections::list_clients(r);
+    PATCH "/connections/{id}/clients", Any(&["update:connections"]), "Update a connection's clients", |r| connections::switch_clients(r);
+    GET "/connections/{id}/status", Any(&["read:connections"]), "Get a connection's status", |r| connections::status(r);
+    GET "/connections/{id}/keys", Any(&["read:connections_keys"]), "Get a connection's keys", |r| connections::keys(r);
+    GET "/connections/{id}/scim-configuration", Any(&["read:scim_config"]), "Get a connection's SCIM configuration", |r| connections::without(r);
+    GET "/connections/{id}/directory-provisioning", Any(&["read:directory_provisionings"]), "Get a connection's directory provisioning", |r| connections::without(r);
+    DELETE "/connections/{id}/users", Any(&["delete:users"]), "Delete a connection's user", |r| connections::delete_user(r);
+    GET "/tenants/settings", Any(&["read:tenant_settings"]), "Get tenant settings", |r| tenants::read(r);
+    PATCH "/tenants/settings", Any(&["update:tenant_settings"]), "Update tenant settings", |r| tenants::update(r);
+    GET "/logs", Any(&["read:logs", "read:logs_users"]), "Search log events", |r| logs::list(r);
+    GET "/logs/{id}", Any(&["read:logs", "read:logs_users"]), "Get a log event", |r| logs::read(r);
+    GET "/organizations", Any(&["read:organizations"]), "Get organizations", |r| stubs::empty(r, "organizations");
+    GET "/prompts/mfa-push", Any(&["read:prompts"]), "Get the push app", |r| guardian::read(r, Group::PushApp);
+    PATCH "/prompts/mfa-push", Any(&["update:prompts"]), "Update the push app", |r| guardian::patch(r, Group::PushApp);
+};

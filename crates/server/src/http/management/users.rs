@@ -1,0 +1,63 @@
+//! `users`, `users-by-email`, and what hangs on a user: sessions, logs.
+
+use lockstep_engine::flows::management::query::invalid;
+use lockstep_engine::flows::management::{Outcome, logs, sessions, user_search, users};
+use serde_json::json;
+
+use super::answer::Answer;
+use super::dispatch::Request;
+
+pub(super) async fn list(r: &mut Request) -> Outcome<Answer> {
+    user_search::list(&mut r.call, &r.query).await.map(Answer::ok)
+}
+
+pub(super) async fn by_email(r: &mut Request) -> Outcome<Answer> {
+    let fields = r.query.fields()?;
+    let email = r.query.text("email").ok_or_else(|| invalid("Missing required property: email", "email"))?;
+    users::by_email(&mut r.call, email, &fields).await.map(Answer::ok)
+}
+
+pub(super) async fn create(r: &mut Request) -> Outcome<Answer> {
+    let body = r.body();
+    users::create(&mut r.call, body).await.map(Answer::created)
+}
+
+pub(super) async fn read(r: &mut Request) -> Outcome<Answer> {
+    let (user, fields) = (r.user()?, r.query.fields()?);
+    users::read(&mut r.call, &user, &fields).await.map(Answer::ok)
+}
+
+pub(super) async fn update(r: &mut Request) -> Outcome<Answer> {
+    let (user, body) = (r.user()?, r.body());
+    users::update(&mut r.call, &user, body).await.map(Answer::ok)
+}
+
+pub(super) async fn delete(r: &mut Request) -> Outcome<Answer> {
+    let user = r.user()?;
+    users::delete(&mut r.call, &user).await.map(|()| Answer::none())
+}
+
+pub(super) async fn list_logs(r: &mut Request) -> Outcome<Answer> {
+    let user = r.user()?;
+    logs::list_of_user(&mut r.call, &user, &r.query).await.map(Answer::ok)
+}
+
+pub(super) async fn list_sessions(r: &mut Request) -> Outcome<Answer> {
+    let user = r.user()?;
+    sessions::list(&mut r.call, &user, &r.query).await.map(Answer::ok)
+}
+
+pub(super) async fn delete_sessions(r: &mut Request) -> Outcome<Answer> {
+    let user = r.user()?;
+    sessions::delete_all(&mut r.call, &user).await.map(|()| Answer::accepted(json!({})))
+}
+
+pub(super) async fn read_session(r: &mut Request) -> Outcome<Answer> {
+    let id = r.param("id");
+    sessions::read(&mut r.call, &id).await.map(Answer::ok)
+}
+
+pub(super) async fn delete_session(r: &mut Request) -> Outcome<Answer> {
+    let id = r.param("id");
+    sessions::delete(&mut r.call, &id).await.map(|()| Answer::accepted(json!({})))
+}
