@@ -2,25 +2,52 @@
 
 import { createRequire } from "node:module";
 import { readFileSync } from "node:fs";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { chromium } from "playwright-core";
 
 const axeSource = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
-export function launch() {
-  return chromium.launch({
-    executablePath: process.env.LOCKSTEP_CHROMIUM ?? "/usr/bin/chromium",
-    headless: true,
-    args: [
-      // Root may not use Chromium's sandbox, and tests run as root in a container.
-      ...(process.getuid?.() === 0 ? ["--no-sandbox"] : []),
-      "--disable-gpu",
-      "--disable-quic",
-      "--no-first-run",
-      "--disable-background-networking",
-      "--disable-component-update",
-      "--disable-sync",
-    ],
-  });
+const options = {
+  executablePath: process.env.LOCKSTEP_CHROMIUM ?? "/usr/bin/chromium",
+  headless: true,
+  args: [
+    // Root may not use Chromium's sandbox, and tests run as root in a container.
+    ...(process.getuid?.() === 0 ? ["--no-sandbox"] : []),
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+  ],
+};
+
+/** Opens windows; each person has a profile of her own, which is removed at the end. */
+export async function launch() {
+  const open = [];
+  return {
+    /**
+     * A profile on disk that allows cookies in frames of other sites: to a browser an application on http://localhost is
+     * another site than https://localhost, and silent renewal by iframe is what is tested. In production the two share a site.
+     */
+    async newContext(more) {
+      const folder = await mkdtemp(join(tmpdir(), "lockstep-chromium-"));
+      await mkdir(join(folder, "Default"));
+      const allow = { profile: { cookie_controls_mode: 0, block_third_party_cookies: false } };
+      await writeFile(join(folder, "Default", "Preferences"), JSON.stringify(allow));
+      const context = await chromium.launchPersistentContext(folder, { ...options, ...more });
+      open.push({ context, folder });
+      return context;
+    },
+    async close() {
+      for (const { context, folder } of open) {
+        await context.close();
+        await rm(folder, { recursive: true, force: true });
+      }
+    },
+  };
 }
 
 /** A window of a new person; notes what the pages complain about. */
@@ -32,7 +59,7 @@ export async function newWindow(browser, options = {}) {
   context.on("console", (message) => {
     if (message.type() === "error") complaints.push(`${message.location().url}: ${message.text()}`);
   });
-  const page = await context.newPage();
+  const page = context.pages()[0] ?? (await context.newPage());
   return { context, page, complaints };
 }
 
