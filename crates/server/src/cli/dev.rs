@@ -95,7 +95,8 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
     twin::snapshot(&app, twin::SEED).await?;
 
     let web = Web::new(app.clone(), WebSettings::default());
-    let router = crate::http::router(web.clone()).merge(dev::routes(Twin::new(web, clock)));
+    let server = crate::http::router(web.clone());
+    let router = server.clone().merge(dev::routes(Twin::new(web, server, clock)));
     // A browser that once saw it on localhost would refuse plain HTTP from every other development server there.
     let router = router.layer(axum::middleware::map_response(without_hsts));
 

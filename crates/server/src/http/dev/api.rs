@@ -136,12 +136,7 @@ pub(super) async fn snapshot(State(twin): State<Twin>, text: String) -> Result<J
 pub(super) async fn reset(State(twin): State<Twin>, text: String) -> Result<Json<Value>, Refusal> {
     let wanted: SnapshotName = body(&text)?;
     let name = wanted.name.unwrap_or_else(|| twin::SEED.to_owned());
-    twin::reset(twin.web.app(), &name).await?;
-    twin.apps.clear();
-    if !wanted.keep_clock {
-        let change = ClockChange { reset: true, ..ClockChange::default() };
-        twin.clock.change(&change).map_err(|e| refuse(StatusCode::INTERNAL_SERVER_ERROR, e.to_string()))?;
-    }
+    twin.reset(&name, wanted.keep_clock).await?;
     Ok(Json(json!({"reset": name})))
 }
 

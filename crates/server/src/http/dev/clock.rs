@@ -80,6 +80,11 @@ impl TwinClock {
         }
     }
 
+    /// Goes with the machine's clock again.
+    pub fn reset(&self) {
+        *self.0.lock().expect("no code panics while it holds this lock") = Setting::default();
+    }
+
     /// Changes the clock, all or nothing.
     pub fn change(&self, change: &ClockChange) -> Result<(), BadMoment> {
         let mut held = self.0.lock().expect("no code panics while it holds this lock");

@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::{get, post};
+use lockstep_core::time::Clock as _;
+use lockstep_engine::flows::twin::{self, TwinError};
 
 use super::Web;
 
@@ -13,6 +15,9 @@ mod api;
 mod apps;
 mod clock;
 mod guard;
+mod pages;
+mod playground;
+mod relying_party;
 
 pub use apps::Apps;
 pub use clock::{BadMoment, ClockChange, Moment, Reading, TwinClock};
@@ -21,20 +26,53 @@ pub use clock::{BadMoment, ClockChange, Moment, Reading, TwinClock};
 #[derive(Clone)]
 pub struct Twin {
     web: Web,
+    /// The server itself, for the playground, which is a client of it.
+    router: Router,
     clock: Arc<TwinClock>,
     apps: Arc<Apps>,
+    visitors: Arc<playground::Visitors>,
 }
 
 impl Twin {
-    /// Returns the twin's controls over a tenant that was opened with this clock.
-    pub fn new(web: Web, clock: Arc<TwinClock>) -> Self {
-        Self { web, clock, apps: Arc::default() }
+    /// Returns the twin's controls over a tenant that was opened with this clock and is served by this router.
+    pub fn new(web: Web, router: Router, clock: Arc<TwinClock>) -> Self {
+        Self { web, router, clock, apps: Arc::default(), visitors: Arc::default() }
+    }
+
+    /// Returns the twin as the playground sees it.
+    fn site(&self) -> relying_party::Site<'_> {
+        relying_party::Site { router: &self.router, issuer: self.web.app().issuer(), now: self.clock.now() }
+    }
+
+    /// Goes back to a snapshot, with everything that the twin itself remembers.
+    async fn reset(&self, snapshot: &str, keep_clock: bool) -> Result<(), TwinError> {
+        twin::reset(self.web.app(), snapshot).await?;
+        self.apps.clear();
+        self.visitors.clear();
+        if !keep_clock {
+            self.clock.reset();
+        }
+        Ok(())
     }
 }
 
 /// Returns the routes under `/_dev/`.
 pub fn routes(twin: Twin) -> Router {
     Router::new()
+        .route("/_dev", get(async || axum::response::Redirect::permanent("/_dev/")))
+        .route("/_dev/", get(pages::index))
+        .route("/_dev/reset", post(pages::reset))
+        .route("/_dev/outbox", get(pages::outbox))
+        .route("/_dev/outbox/{id}/html", get(pages::mail))
+        .route("/_dev/authenticators", get(pages::authenticators).post(pages::add_authenticator))
+        .route("/_dev/clock", get(pages::clock).post(pages::change_clock))
+        .route("/_dev/playground", get(playground::show))
+        .route("/_dev/playground/login", get(playground::login))
+        .route("/_dev/playground/callback", get(playground::callback))
+        .route("/_dev/playground/refresh", post(playground::refresh))
+        .route("/_dev/playground/logout", post(playground::logout))
+        .route("/_dev/assets/dev.css", get(pages::css))
+        .route("/_dev/assets/dev.js", get(pages::script))
         .route("/_dev/api/clock", get(api::clock).post(api::set_clock))
         .route("/_dev/api/authenticators", get(api::list_authenticators).post(api::add_authenticator))
         .route("/_dev/api/authenticators/{id}/code", get(api::code))
