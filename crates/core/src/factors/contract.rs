@@ -187,12 +187,13 @@ fn an_enrolment_left_alone_dies_and_one_that_is_touched_lives() {
         let mut env = env();
         let (mut draft, before) = begin(*kind, &user("ana"), &mut env);
         assert!(!draft.pending().confirmed);
-        env.now = env.now + Span::minutes(4);
+        let nearly = Span::millis(draft.idle().as_millis() * 4 / 5);
+        env.now = env.now + nearly;
         draft.touch(env.now);
-        env.now = env.now + Span::minutes(4);
+        env.now = env.now + nearly;
         assert!(!draft.expired(env.now));
         assert!(shown(&draft).unwrap() == before, "{kind}: looking again changes nothing");
-        env.now = env.now + Span::minutes(2);
+        env.now = env.now + nearly;
         draft.touch(env.now);
         assert_eq!(confirm(&draft, &Input::code("000000"), &mut env).unwrap_err(), FactorError::Expired);
     }

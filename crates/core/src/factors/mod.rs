@@ -143,6 +143,9 @@ pub(crate) struct Confirmed {
 /// How long an enrolment stays open without being touched.
 pub const ENROLMENT_IDLE: Span = Span::minutes(5);
 
+/// How long a drawn recovery code waits to be written down: as long as a login may take.
+pub const WRITING_DOWN: Span = Span::hours(1);
+
 /// How long a challenge stays open. Longer than any code lives: what ends a login is its own hour.
 pub const CHALLENGE_LIFE: Span = Span::hours(1);
 
@@ -176,7 +179,7 @@ pub struct Draft {
     pub profile: Profile,
     /// When it began.
     pub begun_at: Timestamp,
-    /// When it was last looked at or answered; five minutes later it is dead.
+    /// When it was last looked at or answered.
     pub touched_at: Timestamp,
     data: Value,
 }
@@ -184,7 +187,15 @@ pub struct Draft {
 impl Draft {
     /// Returns whether it was left alone for too long.
     pub fn expired(&self, now: Timestamp) -> bool {
-        now.since(self.touched_at) > ENROLMENT_IDLE
+        now.since(self.touched_at) > self.idle()
+    }
+
+    /// Returns how long it may be left alone.
+    pub const fn idle(&self) -> Span {
+        match self.kind {
+            FactorKind::Totp => ENROLMENT_IDLE,
+            FactorKind::RecoveryCode => WRITING_DOWN,
+        }
     }
 
     /// Notes that the person is still at it. An expired draft stays expired.

@@ -6,6 +6,7 @@
 
 pub mod demand;
 pub mod effect;
+pub mod input;
 pub mod session;
 pub mod state;
 pub mod steps;

@@ -4,7 +4,7 @@
 //! MFA is needed; [`Login::answer`] takes the answers behind it. An answer that does not fit the state (an old tab, a
 //! double click) changes nothing: the page is shown again.
 
-use super::demand::{Decision, Demand, Held, Impossible, Means, Silent, Situation, decide};
+use super::demand::{Decision, Demand, Impossible, Silent, Situation, decide};
 use super::effect::{Effect, Problem, Step};
 use super::session::{Prompt, Proven, SessionUse, WhyLogIn, session_use};
 use super::state::{
@@ -12,136 +12,15 @@ use super::state::{
     Deciding, EnrolTotp, FirstFactor, LoggedIn, Login, MfaOutcome, Progress, Receipt, Refusal, Refused,
     Request, ShowNewRecoveryCode, ShowRecoveryCode,
 };
-use crate::assurance::{Method, MethodName, Methods, Rules};
+use crate::assurance::{Method, MethodName, Methods};
 use crate::env::Env;
 use crate::factors::{
     self, Challenge, Draft, EnrolAsk, FactorError, FactorKind, Input, Passed, Verdict, recovery_code,
 };
 use crate::ids::UserId;
-use crate::model::authenticator::Authenticator;
 use crate::time::Timestamp;
 
-/// A valid session that the browser brought along.
-#[derive(Clone, Debug)]
-pub struct BrowserSession {
-    /// Whose.
-    pub user: UserId,
-    /// What fills the identifier field when the session will not do.
-    pub identifier: Option<String>,
-    /// What it proves.
-    pub methods: Methods,
-    /// When its last interactive ceremony ended.
-    pub auth_time: Timestamp,
-}
-
-/// What is true at a decision. Loaded anew for each answer behind the first factor.
-#[derive(Clone, Debug)]
-pub struct Facts {
-    /// Whose facts these are.
-    pub user: UserId,
-    /// What counts as multi-factor.
-    pub rules: Rules,
-    /// Whether the tenant's policy is `all-applications`.
-    pub policy_always: bool,
-    /// The factors that the tenant has enabled.
-    pub enabled: Vec<FactorKind>,
-    /// The user's authenticators.
-    pub held: Vec<Authenticator>,
-    /// Whether the browser brought a valid remember cookie of this user.
-    pub remembered: bool,
-    /// Whether the tenant shows the box "Remember this device".
-    pub remember_display: bool,
-    /// Whether consent has to be asked for, `prompt=consent` included.
-    pub consent_needed: bool,
-    /// Whether an enrolment starts with the key instead of the QR code: the browser is on a phone.
-    pub key_first: bool,
-    /// The name that an authenticator app shows for us: the tenant's.
-    pub issuer: String,
-    /// The name that it shows for the account.
-    pub account: String,
-}
-
-impl Facts {
-    fn mine<'a>(&'a self, progress: &'a Progress) -> impl Iterator<Item = &'a Authenticator> {
-        self.held.iter().filter(|a| a.user == progress.user)
-    }
-
-    fn means(&self, progress: &Progress) -> Means {
-        Means { held: self.mine(progress).map(Held::from).collect(), enabled: self.enabled.clone() }
-    }
-
-    /// Returns the same facts once this authenticator is saved.
-    fn and(&self, authenticator: &Authenticator) -> Self {
-        let mut facts = self.clone();
-        facts.held.push(authenticator.clone());
-        facts
-    }
-}
-
-/// An answer up to the first factor.
-#[derive(Clone, Debug)]
-pub enum FirstAnswer {
-    /// An identifier.
-    Identifier(String),
-    /// "Edit" beside it.
-    EditIdentifier,
-    /// The link to sign-up.
-    GoToSignup,
-    /// The link to login.
-    GoToLogin,
-    /// A password was checked.
-    Password {
-        /// What was typed as identifier.
-        identifier: String,
-        /// What the check found.
-        check: PasswordCheck,
-    },
-    /// An account was created, with its password.
-    SignedUp(UserId),
-}
-
-/// What the check of a password found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PasswordCheck {
-    /// It is this user's.
-    Right(UserId),
-    /// It is wrong, or there is no such user: nobody can tell which.
-    Wrong,
-    /// The account is blocked.
-    Blocked,
-}
-
-/// An answer behind the first factor.
-#[derive(Clone)]
-pub enum Answer {
-    /// A typed code.
-    Code {
-        /// What was typed.
-        code: String,
-        /// Whether "Remember this device" was ticked.
-        remember: bool,
-    },
-    /// Continue below a recovery code.
-    Saved {
-        /// Whether "I have saved it" was ticked.
-        ticked: bool,
-    },
-    /// Show the key.
-    ShowKey,
-    /// Show the QR code.
-    ShowQr,
-    /// "Try another method".
-    TryAnother,
-    /// This method.
-    Pick(FactorKind),
-    /// "Back".
-    Back,
-    /// Accept or decline.
-    Consent {
-        /// Accept.
-        accepted: bool,
-    },
-}
+pub use super::input::{Answer, BrowserSession, Facts, FirstAnswer, PasswordCheck};
 
 /// Begins a login: the first page, a session that will do, or what `prompt=none` answers.
 pub fn begin(mut request: Request, session: Option<BrowserSession>, now: Timestamp) -> Login {
