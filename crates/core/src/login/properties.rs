@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::demand::{Asks, Minimum};
 use super::effect::{Effect, Step};
 use super::session::Prompt;
-use super::state::{LoggedIn, Login, MfaOutcome, Request};
+use super::state::{EnrolTotp, LoggedIn, Login, MfaOutcome, Request};
 use super::steps::{Answer, BrowserSession, Facts, FirstAnswer, PasswordCheck, begin};
 use crate::assurance::{FactorType, Method, MethodName, Methods, Rules};
 use crate::env::{Env, Issuer};
@@ -85,7 +85,7 @@ fn op() -> impl Strategy<Value = Op> {
         1 => Just(Op::WrongPassword),
         1 => who.clone().prop_map(Op::SignUp),
         10 => (who.clone(), any::<bool>()).prop_map(|(w, r)| Op::Code(w, r)),
-        2 => any::<bool>().prop_map(Op::OldCode),
+        4 => any::<bool>().prop_map(Op::OldCode),
         2 => any::<bool>().prop_map(Op::WrongCode),
         4 => who.clone().prop_map(Op::RecoveryCode),
         5 => prop_oneof![3 => Just(true), 1 => Just(false)].prop_map(Op::Saved),
@@ -94,7 +94,7 @@ fn op() -> impl Strategy<Value = Op> {
         1 => Just(Op::Back),
         1 => Just(Op::ShowKey),
         3 => prop_oneof![4 => Just(true), 1 => Just(false)].prop_map(Op::Consent),
-        1 => Just(Op::SwitchPolicy),
+        4 => Just(Op::SwitchPolicy),
         1 => kind.prop_map(Op::SwitchFactor),
         1 => Just(Op::SwitchConsent),
         1 => who.prop_map(Op::Remove),
@@ -113,6 +113,7 @@ struct Start {
     enrolled: [bool; 2],
     with_recovery: bool,
     remembered: bool,
+    consent_needed: bool,
     profile: Profile,
 }
 
@@ -139,18 +140,24 @@ fn start() -> impl Strategy<Value = Start> {
     );
     let session =
         prop::option::of((0..2000i64).prop_flat_map(|first| (Just(first), prop::option::of(0..=first))));
-    let flags =
-        (any::<bool>(), any::<bool>(), any::<[bool; 2]>(), any::<bool>(), any::<bool>(), any::<bool>());
+    let flags = any::<[bool; 8]>();
     (asks, session, flags).prop_map(
-        |(asks, session, (identifier_first, signup, enrolled, recovery, remembered, assured))| Start {
+        |(
             asks,
-            identifier_first,
-            signup_first: signup && identifier_first,
             session,
-            enrolled,
-            with_recovery: recovery,
-            remembered,
-            profile: if assured { Profile::Assured } else { Profile::Faithful },
+            [identifier_first, signup, ana, ben, with_recovery, remembered, consent_needed, assured],
+        )| {
+            Start {
+                asks,
+                identifier_first,
+                signup_first: signup && identifier_first,
+                session,
+                enrolled: [ana, ben],
+                with_recovery,
+                remembered,
+                consent_needed,
+                profile: if assured { Profile::Assured } else { Profile::Faithful },
+            }
         },
     )
 }
@@ -176,6 +183,12 @@ struct World {
 
 fn user(who: Who) -> UserId {
     UserId::trusted(["auth0|ana", "auth0|ben"][who])
+}
+
+/// Scans the QR code of the enrolment page.
+fn scan(page: &EnrolTotp) -> AuthenticatorApp {
+    let Ok(Shown::Totp { uri, .. }) = page.shown() else { panic!("a seed is shown") };
+    AuthenticatorApp::scan(&uri).unwrap()
 }
 
 impl World {
@@ -209,7 +222,7 @@ impl World {
         Self {
             policy_always: start.asks.policy_always,
             enabled: vec![FactorKind::Totp, FactorKind::RecoveryCode],
-            consent_needed: false,
+            consent_needed: start.consent_needed,
             remembered: start.remembered,
             session,
             start,
@@ -240,20 +253,37 @@ impl World {
         }
     }
 
-    /// The code that this user's app shows, and whether it would be the first use of its step.
-    fn code_of(&self, login: &Login, who: Who) -> (String, bool) {
+    /// The code that this user's app shows.
+    fn code_of(&self, login: &Login, who: Who) -> String {
         // On the enrolment page only the person at the keyboard can scan.
         if let (Login::EnrolTotp(s), true) = (login, login.user() == Some(&user(who))) {
-            let Ok(Shown::Totp { uri, .. }) = s.shown() else { panic!("a seed is shown") };
-            return (AuthenticatorApp::scan(&uri).unwrap().code_at(self.env.now), true);
+            return scan(s).code_at(self.env.now);
         }
         let mine = self.held.iter().find(|a| a.user == user(who) && a.kind == FactorKind::Totp);
-        let Some(mine) = mine else { return ("123456".into(), false) };
-        let Some((_, app)) = self.apps.iter().find(|(id, _)| *id == mine.id) else {
-            return ("123456".into(), false);
+        let app = mine.and_then(|mine| self.apps.iter().find(|(id, _)| *id == mine.id));
+        app.map_or_else(|| "123456".into(), |(_, app)| app.code_at(self.env.now))
+    }
+
+    /// Whose second factor this text really proves on this page: a code of an app of the user, of a step in the window
+    /// that was not spent. By chance that can be any text.
+    fn proves(&self, login: &Login, text: &str) -> Option<UserId> {
+        let of = login.user()?;
+        let window = if self.start.profile == Profile::Assured { 0 } else { 1 };
+        let fits = |app: &AuthenticatorApp, spent: Option<i64>| {
+            (-window..=window).any(|off| {
+                let at = self.env.now + Span::seconds(30 * off);
+                app.code_at(at) == text && spent.is_none_or(|spent| spent < at.as_secs().div_euclid(30))
+            })
         };
-        let step = self.env.now.as_secs().div_euclid(30);
-        (app.code_at(self.env.now), mine.spent_step.is_none_or(|spent| spent < step))
+        let right = match login {
+            Login::EnrolTotp(s) => fits(&scan(s), None),
+            _ => self
+                .held
+                .iter()
+                .filter(|a| a.user == *of)
+                .any(|a| self.apps.iter().any(|(id, app)| *id == a.id && fits(app, a.spent_step))),
+        };
+        right.then(|| of.clone())
     }
 
     fn apply(&mut self, login: Login, op: &Op) -> Login {
@@ -281,19 +311,17 @@ impl World {
                 first(login, FirstAnswer::SignedUp(user(*who)))
             }
             Op::Code(who, _) => {
-                let (text, right) = self.code_of(&login, *who);
+                let text = self.code_of(&login, *who);
                 self.last_code = Some(text.clone());
-                let mine = login.user() == Some(&user(*who));
-                (self.answer(login, code(text)), (right && mine).then(|| user(*who)))
+                let proven = self.proves(&login, &text);
+                (self.answer(login, code(text)), proven)
             }
-            Op::OldCode(_) => {
-                let text = self.last_code.clone().unwrap_or_else(|| "000000".into());
-                // Typed again within its window it may be its first use that counts (it was typed elsewhere before).
-                let right = (0..2).find(|who| self.code_of(&login, *who) == (text.clone(), true)).map(user);
-                let mine = right.filter(|u| login.user() == Some(u));
-                (self.answer(login, code(text)), mine)
+            Op::OldCode(_) | Op::WrongCode(_) => {
+                let old = self.last_code.clone().filter(|_| matches!(op, Op::OldCode(_)));
+                let text = old.unwrap_or_else(|| "000000".into());
+                let proven = self.proves(&login, &text);
+                (self.answer(login, code(text)), proven)
             }
-            Op::WrongCode(_) => (self.answer(login, code("000000".into())), None),
             Op::RecoveryCode(who) => {
                 let text = self.codes[*who].clone().unwrap_or_else(|| "A".repeat(24));
                 let right = self.codes[*who].is_some() && login.user() == Some(&user(*who));
@@ -446,8 +474,10 @@ impl World {
     }
 }
 
-/// Runs a script; returns the end of the login, if it came to one.
-fn run(start: Start, ops: &[Op]) -> Option<LoggedIn> {
+/// Runs a script through one login after another in the same world; returns those that came to an end.
+///
+/// One after another, since what a login spent must stay spent in the next: the same codes, and the same old session.
+fn run(start: Start, ops: &[Op]) -> Vec<LoggedIn> {
     let request = Request {
         asks: start.asks.clone(),
         signup_first: start.signup_first,
@@ -455,18 +485,29 @@ fn run(start: Start, ops: &[Op]) -> Option<LoggedIn> {
         ..Request::default()
     };
     let mut world = World::new(start);
-    let login = begin(request, world.session.clone(), world.env.now);
-    let mut login = world.write(Step { next: login, effects: vec![], problem: None }, None);
-    let mut ops = ops.iter();
+    let (mut ends, mut ops) = (Vec::new(), ops.iter());
     loop {
-        if let Login::LoggedIn(end) = &login {
-            world.check(end);
-            return Some(end.clone());
+        (world.first_by, world.second_passed) = (None, false);
+        let login = begin(request.clone(), world.session.clone(), world.env.now);
+        let mut login = world.write(Step { next: login, effects: vec![], problem: None }, None);
+        loop {
+            if let Login::LoggedIn(end) = &login {
+                world.check(end);
+                ends.push(end.clone());
+                break;
+            }
+            if matches!(login, Login::Refused(_)) {
+                break;
+            }
+            let Some(op) = ops.next() else { return ends };
+            // What a page does not accept is sent too: a forged form is as good as any.
+            let op = op.clone().on(&login);
+            login = world.apply(login, &op);
         }
-        let op = ops.next()?;
-        // What a page does not accept is sent too: a forged form is as good as any.
-        let op = op.clone().on(&login);
-        login = world.apply(login, &op);
+        // A session that will do ends at once; the script must run out in any case.
+        if ops.next().is_none() {
+            return ends;
+        }
     }
 }
 
@@ -489,13 +530,14 @@ fn the_random_people_do_get_in() {
     let (mut passed, mut not_needed, mut with_recovery) = (0, 0, 0);
     for _ in 0..1000 {
         let (start, ops) = strategy.new_tree(&mut runner).unwrap().current();
-        match run(start, &ops).map(|end| end.mfa().clone()) {
-            Some(MfaOutcome::Passed(receipt)) => {
-                passed += 1;
-                with_recovery += i32::from(receipt.kind() == FactorKind::RecoveryCode);
+        for end in run(start, &ops) {
+            match end.mfa() {
+                MfaOutcome::Passed(receipt) => {
+                    passed += 1;
+                    with_recovery += i32::from(receipt.kind() == FactorKind::RecoveryCode);
+                }
+                MfaOutcome::NotNeeded(_) => not_needed += 1,
             }
-            Some(MfaOutcome::NotNeeded(_)) => not_needed += 1,
-            None => {}
         }
     }
     assert!(passed > 100 && not_needed > 100 && with_recovery > 20, "{passed} {not_needed} {with_recovery}");

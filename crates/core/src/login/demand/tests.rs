@@ -128,6 +128,18 @@ fn max_age_zero_ends_once_both_factors_were_given_for_this_request() {
 }
 
 #[test]
+fn mfa_of_another_transaction_does_not_count_where_it_must_be_of_this_one() {
+    // The machine begins a new list with the first factor; a caller that hands in an older list gains nothing by it.
+    for asks in [pape(Prompt::Login, None), pape(Prompt::Absent, Some(0))] {
+        let proven = Proven { first_here: true, ..session(10, Some(5)) };
+        let decision = decide(&situation(asks, Some(proven), with_totp()));
+        assert_eq!(decision.demand, challenge());
+        assert_eq!(decision.reasons[0].finding, Finding::MfaDoesNotCount { at: NOW - Span::seconds(5) });
+        assert_eq!(decision.would_suffice, [Sufficient::Mfa(Wants::InTransaction)]);
+    }
+}
+
+#[test]
 fn the_sources_are_met_by_what_the_table_says() {
     let mfa_api = Asks { mfa_audience: true, ..Asks::default() };
     let client = Asks { minimum: Some(Minimum::Client), ..Asks::default() };
