@@ -395,6 +395,7 @@ impl World {
                 Effect::SaveAuthenticator(a) => {
                     if a.kind == FactorKind::Totp {
                         assert!(proven.as_ref() == Some(&a.user), "enrolled without the right code");
+                        assert!(a.spent_step.is_some(), "the code that confirmed can log in too");
                         self.second_passed = true;
                         let secret = a.data["secret"].as_str().unwrap();
                         self.apps.push((a.id.clone(), AuthenticatorApp::scan(secret).unwrap()));
