@@ -77,12 +77,12 @@ fn see_other(location: &str) -> Response {
 async fn refuse(web: &Web, headers: &HeaderMap, env: &mut Env, error: &LoginError) -> Response {
     let (status, kind) = match error {
         LoginError::Lost(Lost::StartAgain(uri)) => return Redirect::to(uri).into_response(),
-        LoginError::Lost(Lost::Nowhere) => (StatusCode::BAD_REQUEST, "transaction-not-found"),
-        LoginError::NoConnection => (StatusCode::BAD_REQUEST, "invalid-request"),
-        LoginError::Password(_) => (StatusCode::SERVICE_UNAVAILABLE, "overloaded"),
+        LoginError::Lost(Lost::Nowhere) => (StatusCode::BAD_REQUEST, "transactionNotFound"),
+        LoginError::NoConnection => (StatusCode::BAD_REQUEST, "invalidRequest"),
+        LoginError::Password(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
         LoginError::Db(_) | LoginError::Internal(_) => {
             error!(cause = %error, "A login step failed: {error}");
-            (StatusCode::INTERNAL_SERVER_ERROR, "server-error")
+            (StatusCode::INTERNAL_SERVER_ERROR, "generic")
         }
     };
     let page = ErrorPage { kind, ..ErrorPage::default() };

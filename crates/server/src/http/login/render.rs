@@ -142,7 +142,7 @@ pub(super) fn page(pages: &Pages, ctx: &Ctx, showing: &Showing) -> Page {
 }
 
 fn broken(pages: &Pages, ctx: &Ctx) -> Page {
-    pages.error(ctx, &screens::ErrorPage { kind: "server-error", ..screens::ErrorPage::default() })
+    pages.error(ctx, &screens::ErrorPage { kind: "generic", ..screens::ErrorPage::default() })
 }
 
 /// The links of the pages before the first factor.

@@ -126,7 +126,7 @@ pub async fn error_page(
     error: &OAuthError,
 ) -> Response {
     let page = ErrorPage {
-        kind: if status.is_server_error() { "server-error" } else { "invalid-request" },
+        kind: if status.is_server_error() { "generic" } else { "invalidRequest" },
         detail: &error.description,
         code: error.code.as_str(),
         ..ErrorPage::default()
