@@ -5,4 +5,5 @@
 mod architecture;
 mod cli;
 mod login;
+mod oauth;
 mod support;

@@ -131,6 +131,22 @@ impl TestApp {
         self.send(request.body(body).unwrap()).await
     }
 
+    /// Sends a body as it is.
+    pub(crate) async fn raw(
+        &self,
+        path: &str,
+        content_type: &str,
+        body: &str,
+        authorization: Option<&str>,
+    ) -> Answer {
+        let mut request =
+            Request::post(path).header("host", "lockstep.test").header("content-type", content_type);
+        if let Some(authorization) = authorization {
+            request = request.header("authorization", authorization);
+        }
+        self.send(request.body(Body::from(body.to_owned())).unwrap()).await
+    }
+
     /// Sends a form.
     pub(crate) async fn form(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
         let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();

@@ -73,7 +73,9 @@ impl Browser<'_> {
                 request = request.header("cookie", jar.join("; "));
             }
             if body.is_some() {
-                request = request.header("content-type", "application/x-www-form-urlencoded");
+                request = request
+                    .header("content-type", "application/x-www-form-urlencoded")
+                    .header("origin", ISSUER.trim_end_matches('/'));
             }
             let sent = body.take().map_or_else(Body::empty, Body::from);
             let answer = self.app.send(request.body(sent).unwrap()).await;

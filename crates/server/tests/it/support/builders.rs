@@ -4,13 +4,15 @@ use lockstep_core::assurance::PAPE;
 use lockstep_core::crypto::hasher::{self, HashParams};
 use lockstep_core::factors::totp::device::AuthenticatorApp;
 use lockstep_core::factors::totp::{self, Parameters, Seed};
-use lockstep_core::ids::{AuthenticatorId, ClientId, ResourceServerId, UserId};
+use lockstep_core::ids::{AuthenticatorId, ClientGrantId, ClientId, ResourceServerId, UserId};
 use lockstep_core::model::client::{Client, with_defaults};
-use lockstep_core::model::resource_server::{self, ResourceServer};
+use lockstep_core::model::resource_server::{self, ClientGrant, ResourceServer};
 use lockstep_core::model::settings::Guardian;
 use lockstep_core::model::user::{Identity, Profile, User};
 use lockstep_core::random::{Rng, SystemRng};
-use lockstep_engine::store::{authenticators, clients, connections, resource_servers, settings, users};
+use lockstep_engine::store::{
+    authenticators, client_grants, clients, connections, resource_servers, settings, users,
+};
 use serde_json::{Value, json};
 
 use super::app::TestApp;
@@ -75,6 +77,30 @@ impl TestApp {
         let connection =
             connections::find_by_name(&mut tx, "Username-Password-Authentication").await.unwrap().unwrap();
         connections::enable_client(&mut tx, &connection.id, &client.id).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+
+    /// Lets a machine ask an API for scopes.
+    pub(crate) async fn grant(&self, client: &str, audience: &str, scopes: &[&str]) {
+        let grant = ClientGrant {
+            id: ClientGrantId::new(&mut SystemRng as &mut dyn Rng),
+            client: ClientId::parse(client).unwrap(),
+            audience: audience.to_owned(),
+            subject_type: "client".to_owned(),
+            data: json!({"scope": scopes}).as_object().unwrap().clone().into(),
+            created_at: self.now(),
+        };
+        let mut tx = self.app.db().write().await.unwrap();
+        client_grants::create(&mut tx, &grant).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+
+    /// Sets how long a rotated refresh token may come again.
+    pub(crate) async fn leeway(&self, client: &str, seconds: i64) {
+        let mut tx = self.app.db().write().await.unwrap();
+        let mut client = clients::find(&mut tx, &ClientId::parse(client).unwrap()).await.unwrap().unwrap();
+        client.data.0["refresh_token"]["leeway"] = seconds.into();
+        clients::save(&mut tx, &client).await.unwrap();
         tx.commit().await.unwrap();
     }
 

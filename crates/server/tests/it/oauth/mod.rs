@@ -1,0 +1,9 @@
+//! OAuth 2.0 and OpenID Connect endpoints.
+
+mod authorize;
+mod discovery;
+mod logout;
+mod par;
+mod refresh;
+mod token;
+mod userinfo;
