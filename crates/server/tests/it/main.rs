@@ -5,5 +5,6 @@
 mod architecture;
 mod cli;
 mod login;
+mod management;
 mod oauth;
 mod support;

@@ -105,8 +105,13 @@ fn taken(code: ManagementCode) -> impl FnOnce(DbError) -> ManagementError {
 
 /// Parses the id of a user in a path.
 pub fn user_id(text: &str) -> Outcome<UserId> {
-    UserId::parse(text)
-        .map_err(|_| validate::malformed_path("user-id", text, "id", "The user_id of the user."))
+    UserId::parse(text).map_err(|_| {
+        // An id that was encoded twice is well-formed and nobody's.
+        if text.contains("%7C") || text.contains("%7c") {
+            return ManagementCode::InexistentUser.into();
+        }
+        validate::malformed_path("user-id", text, "id", "The user_id of the user.")
+    })
 }
 
 /// Returns a user, or the error that says there is none.

@@ -1,5 +1,6 @@
 //! What is the same for every route: who calls, may they, the query, the body, the audit trail.
 
+use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{OriginalUri, RawPathParams, State};
 use axum::response::Response;
 use http::header::AUTHORIZATION;
@@ -10,7 +11,6 @@ use lockstep_core::model::log_event::Origin;
 use lockstep_engine::flows::management::audit::{self, Exchange};
 use lockstep_engine::flows::management::query::Query;
 use lockstep_engine::flows::management::{Call, Outcome, access, user_id};
-use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
 use super::answer::{Answer, unknown_route};
@@ -51,11 +51,11 @@ pub(super) async fn run(
     route: &'static Route,
     State(web): State<Web>,
     origin::From(from): origin::From,
-    path: RawPathParams,
+    path: Result<RawPathParams, RawPathParamsRejection>,
     OriginalUri(uri): OriginalUri,
     request: axum::extract::Request,
 ) -> Response {
-    match try_run(route, &web, from, &path, &uri, request).await {
+    match try_run(route, &web, from, path, &uri, request).await {
         Ok(answer) => answer.into_response(),
         Err(error) => Answer::error(&error).into_response(),
     }
@@ -65,7 +65,7 @@ async fn try_run(
     route: &'static Route,
     web: &Web,
     origin: Origin,
-    path: &RawPathParams,
+    path: Result<RawPathParams, RawPathParamsRejection>,
     uri: &http::Uri,
     request: axum::extract::Request,
 ) -> Outcome<Answer> {
@@ -73,9 +73,18 @@ async fn try_run(
     let env = app.env();
     let header = request.headers().get(AUTHORIZATION).map(|v| v.to_str().unwrap_or_default());
     let caller = access::authenticate(&app, &env, header).await?;
-    let mut request_path = Vec::new();
-    for (name, raw) in path.iter() {
-        request_path.push((name.to_owned(), decode(name, raw)?));
+    let path = path.map_err(|_| {
+        ManagementError::new(
+            ManagementCode::InvalidUri,
+            "Path validation error: 'The path is not valid UTF-8'.",
+        )
+    })?;
+    // The router decodes each segment once, after it has told the segments apart: an encoded slash is data, not a separator.
+    let request_path: Vec<(String, String)> =
+        path.iter().map(|(n, v)| (n.to_owned(), v.to_owned())).collect();
+    if let Some((name, _)) = request_path.iter().find(|(_, value)| value.contains('\0')) {
+        let message = format!("Path validation error: 'The value has a null character' on property {name}.");
+        return Err(ManagementError::new(ManagementCode::InvalidUri, message));
     }
     let (parts, raw_body) = request.into_parts();
     let mut request = Request {
@@ -115,17 +124,6 @@ async fn try_run(
         },
     );
     Ok(answer)
-}
-
-/// Decodes a path segment once: an encoded slash is data, not a separator.
-fn decode(name: &str, raw: &str) -> Outcome<String> {
-    match percent_decode_str(raw).decode_utf8() {
-        Ok(text) if !text.contains('\0') => Ok(text.into_owned()),
-        _ => Err(ManagementError::new(
-            ManagementCode::InvalidUri,
-            format!("Path validation error: 'The value is not valid UTF-8' on property {name}."),
-        )),
-    }
 }
 
 /// Answers what is no route.

@@ -47,6 +47,7 @@ pub(crate) struct TestApp {
     pub(crate) app: App,
     pub(crate) clock: Arc<ManualClock>,
     router: Router,
+    counter: AtomicI64,
 }
 
 /// What the server answered.
@@ -87,7 +88,12 @@ impl TestApp {
         let db = Db::memory(new_master_keys()).await.unwrap();
         let app = App::open(config, db, Arc::clone(&clock) as Arc<dyn Clock>).await.unwrap();
         let router = router(Web::new(app.clone(), WebSettings::default()));
-        Self { app, clock, router }
+        Self { app, clock, router, counter: AtomicI64::new(0) }
+    }
+
+    /// Returns another number each time.
+    pub(crate) fn count(&self) -> i64 {
+        self.counter.fetch_add(1, Ordering::SeqCst)
     }
 
     /// Returns what the clock says.

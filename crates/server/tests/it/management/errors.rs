@@ -1,0 +1,92 @@
+//! What is wrong is told in Auth0's words and shape.
+
+use serde_json::json;
+
+use super::token;
+use crate::support::TestApp;
+
+#[tokio::test]
+async fn a_malformed_header_and_an_unknown_route_have_their_own_answers() {
+    let app = TestApp::new().await;
+    let full = token(&app, &[]).await;
+    let bad = app.send(
+        http::Request::get("/api/v2/users").header("authorization", "Basic eDp5").body("".into()).unwrap(),
+    );
+    let bad = bad.await;
+    assert_eq!((bad.status.as_u16(), bad.json()["errorCode"].as_str()), (400, Some("Bearer")));
+    for (method, path) in [("GET", "/api/v2/nothing"), ("PUT", "/api/v2/users")] {
+        let answer = app.json(method, path, Some(&full), None).await;
+        assert_eq!(answer.status, 404, "{method} {path}: {}", answer.body);
+        assert_eq!(answer.json()["statusCode"], 404, "{method} {path}");
+    }
+}
+
+#[tokio::test]
+async fn bad_ids_and_paging_are_named_and_unknown_users_are_404() {
+    let app = TestApp::new().await;
+    let full = token(&app, &[]).await;
+    let get = async |path: &str| app.json("GET", path, Some(&full), None).await;
+    let malformed = get("/api/v2/users/%7Bid%7D/enrollments").await;
+    assert!(matches!(malformed.status.as_u16(), 400 | 404), "{}", malformed.body);
+    assert_eq!(get("/api/v2/users//enrollments").await.json()["errorCode"], "invalid_uri");
+    assert_eq!(get("/api/v2/users/%FF%FE").await.json()["errorCode"], "invalid_uri");
+    let unknown = get("/api/v2/users/auth0%7Cnope/authentication-methods").await;
+    assert_eq!(
+        (unknown.status.as_u16(), unknown.json()["errorCode"].as_str()),
+        (404, Some("inexistent_user"))
+    );
+    for query in ["per_page=101", "per_page=-1", "per_page=x", "page=-1"] {
+        let answer = get(&format!("/api/v2/users?{query}")).await;
+        assert_eq!(
+            (answer.status.as_u16(), answer.json()["errorCode"].as_str()),
+            (400, Some("invalid_query_string")),
+            "{query}"
+        );
+    }
+    assert_eq!(get("/api/v2/users?nothing=1&q=").await.status, 200);
+    let wrong = app.raw("/api/v2/users", "text/plain", "x", Some(&format!("Bearer {full}"))).await;
+    assert!(matches!(wrong.status.as_u16(), 400 | 415));
+    let broken = app
+        .raw(
+            "/api/v2/users",
+            "application/json",
+            "{\"email\":\"a@b.co\",\"email\":\"c@d.co\"}",
+            Some(&format!("Bearer {full}")),
+        )
+        .await;
+    assert_eq!(broken.status, 400, "{}", broken.body);
+}
+
+#[tokio::test]
+async fn user_ids_with_a_pipe_slash_or_colon_work_in_every_path() {
+    let app = TestApp::new().await;
+    let full = token(&app, &[]).await;
+    for id in ["ana", "x/y", "eip155:5:0xAB", "a%20b", "a+b"] {
+        let body = json!({"connection": "Username-Password-Authentication", "user_id": id, "email": format!("u{}@example.com", app.count()), "password": "Pw-ana-1!"});
+        let made = app.json("POST", "/api/v2/users", Some(&full), Some(body)).await;
+        assert_eq!(made.status, 201, "{id}: {}", made.body);
+        let user_id = format!("auth0|{id}");
+        assert_eq!(made.json()["user_id"], user_id.as_str());
+        let encoded =
+            percent_encoding::utf8_percent_encode(&user_id, percent_encoding::NON_ALPHANUMERIC).to_string();
+        for path in ["", "/authentication-methods", "/enrollments", "/sessions", "/authenticators", "/roles"]
+        {
+            let answer = app.json("GET", &format!("/api/v2/users/{encoded}{path}"), Some(&full), None).await;
+            assert_eq!(answer.status, 200, "{id}{path}: {}", answer.body);
+        }
+        let twice = encoded.replace('%', "%25");
+        assert_eq!(
+            app.json("GET", &format!("/api/v2/users/{twice}"), Some(&full), None).await.status,
+            404,
+            "{id}"
+        );
+    }
+    assert_eq!(
+        app.json("GET", "/api/v2/users/auth0|ana", Some(&full), None).await.json()["user_id"],
+        "auth0|ana"
+    );
+    assert_eq!(
+        app.json("GET", "/api/v2/users/..%2fclients", Some(&full), None).await.status.as_u16() / 100,
+        4
+    );
+}

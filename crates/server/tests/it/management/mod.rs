@@ -1,0 +1,39 @@
+//! The Management API.
+
+mod errors;
+mod guardian;
+mod users;
+mod walk;
+
+use lockstep_core::model::management_scopes;
+
+use crate::support::TestApp;
+
+/// The audience of the API.
+pub(crate) const AUDIENCE: &str = "https://lockstep.test/api/v2/";
+
+/// Returns a machine token with these scopes; with all of them if none are named.
+pub(crate) async fn token(app: &TestApp, scopes: &[&str]) -> String {
+    let all: Vec<String> = management_scopes::all().collect();
+    let granted: Vec<&str> =
+        if scopes.is_empty() { all.iter().map(String::as_str).collect() } else { scopes.to_vec() };
+    let id = format!("m2m{}", app.count());
+    let data = serde_json::json!({"name": "Machine", "app_type": "non_interactive"});
+    app.client(&id, data, &serde_json::json!({})).await;
+    app.grant(&id, AUDIENCE, &granted).await;
+    machine(app, &id, AUDIENCE).await
+}
+
+/// Returns a machine token for an audience.
+pub(crate) async fn machine(app: &TestApp, id: &str, audience: &str) -> String {
+    let secret = format!("{id}-secret");
+    let fields = [
+        ("grant_type", "client_credentials"),
+        ("client_id", id),
+        ("client_secret", &secret),
+        ("audience", audience),
+    ];
+    let answer = app.form("/oauth/token", &fields).await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    answer.json()["access_token"].as_str().unwrap().to_owned()
+}

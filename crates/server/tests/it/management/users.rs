@@ -1,0 +1,133 @@
+//! Users.
+
+use serde_json::{Value, json};
+
+use super::token;
+use crate::support::{PASSWORD, TestApp};
+
+async fn patch(app: &TestApp, token: &str, body: Value) -> u16 {
+    app.json("PATCH", "/api/v2/users/auth0|ana", Some(token), Some(body)).await.status.as_u16()
+}
+
+#[tokio::test]
+async fn writable_fields_are_listed_and_the_rest_is_refused() {
+    let app = TestApp::new().await.with_apps().await;
+    app.user("ana@example.com").await;
+    let full = token(&app, &[]).await;
+    for field in
+        ["authentication_methods", "identities", "last_login", "multifactor", "logins_count", "__proto__"]
+    {
+        assert_eq!(patch(&app, &full, json!({field: []})).await, 400, "{field}");
+    }
+    let only_app = token(&app, &["update:users_app_metadata"]).await;
+    assert_eq!(patch(&app, &only_app, json!({"app_metadata": {"plan": "gold"}})).await, 200);
+    assert_eq!(patch(&app, &only_app, json!({"blocked": true})).await, 403);
+    let both = json!({"password": "New-password-1", "email": "new@example.com"});
+    assert_eq!(patch(&app, &full, both).await, 400);
+}
+
+#[tokio::test]
+async fn addresses_that_could_break_a_mail_are_refused_and_nothing_is_stored() {
+    let app = TestApp::new().await.with_apps().await;
+    app.user("ana@example.com").await;
+    let full = token(&app, &[]).await;
+    for email in [
+        "a@example.com\r\nBcc: x@evil.example",
+        "a@example.com%0d%0aDATA",
+        "\"a\r\nb\"@example.com",
+        "a@exam\u{0}ple.com",
+        "a@b@example.com",
+    ] {
+        assert_eq!(patch(&app, &full, json!({"email": email})).await, 400, "{email:?}");
+    }
+    let read = app.json("GET", "/api/v2/users/auth0|ana", Some(&full), None).await.json();
+    assert_eq!(read["email"], "ana@example.com");
+}
+
+#[tokio::test]
+async fn a_new_password_ends_sessions_and_refresh_tokens_and_blocking_ends_logins() {
+    let app = TestApp::new().await.with_apps().await;
+    let ana = app.user("ana@example.com").await;
+    let full = token(&app, &[]).await;
+    let mut browser = app.browser();
+    let tokens = app.log_in(&mut browser, &ana, &[("scope", "openid offline_access")]).await;
+    assert_eq!(patch(&app, &full, json!({"password": "New-password-1"})).await, 200);
+    browser.authorize(&[("prompt", "none")]).await;
+    assert_eq!(browser.back_with_error().0, "login_required");
+    let refresh = tokens.answer["refresh_token"].as_str().unwrap();
+    let fields = [
+        ("grant_type", "refresh_token"),
+        ("client_id", "web"),
+        ("client_secret", "web-secret"),
+        ("refresh_token", refresh),
+    ];
+    assert_eq!(app.form("/oauth/token", &fields).await.status, 403);
+    let mut old = app.browser();
+    old.authorize(&[]).await.submit(&[("username", &ana.email), ("password", PASSWORD)]).await;
+    assert_eq!(old.error_shown().as_deref(), Some("wrong-credentials"));
+}
+
+#[tokio::test]
+async fn secrets_stay_out_of_the_tenant_log() {
+    let app = TestApp::new().await.with_apps().await;
+    app.mfa(&["otp", "recovery-code"], &[]).await;
+    let full = token(&app, &[]).await;
+    let body = json!({"connection": "Username-Password-Authentication", "email": "eve@example.com", "password": "S3cret-password!", "user_id": "eve"});
+    assert_eq!(app.json("POST", "/api/v2/users", Some(&full), Some(body)).await.status, 201);
+    let seed = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP";
+    let method = json!({"type": "totp", "name": "App", "totp_secret": seed});
+    assert_eq!(
+        app.json("POST", "/api/v2/users/auth0|eve/authentication-methods", Some(&full), Some(method))
+            .await
+            .status,
+        201
+    );
+    let code = app
+        .json("POST", "/api/v2/users/auth0|eve/recovery-code-regeneration", Some(&full), None)
+        .await
+        .json();
+    let rotated = app.json("POST", "/api/v2/clients/web/rotate-secret", Some(&full), None).await.json();
+    let logs = app.json("GET", "/api/v2/logs?per_page=100", Some(&full), None).await;
+    assert!(logs.json().as_array().unwrap().iter().any(|l| l["type"] == "sapi"), "{}", logs.body);
+    for secret in [
+        "S3cret-password!",
+        seed,
+        code["recovery_code"].as_str().unwrap(),
+        rotated["client_secret"].as_str().unwrap(),
+        &full,
+    ] {
+        assert!(!logs.body.contains(secret), "{secret} is in the log");
+    }
+}
+
+#[tokio::test]
+async fn searches_find_by_the_common_forms() {
+    let app = TestApp::new().await.with_apps().await;
+    app.user("ana@example.com").await;
+    app.user("ben@example.org").await;
+    let full = token(&app, &[]).await;
+    for (q, found) in [
+        ("email:ana@example.com", 1),
+        ("email:\"ana@example.com\"", 1),
+        ("email:*@example.org", 1),
+        ("user_id:\"auth0|ben\"", 1),
+        ("email:ana@example.com OR email:ben@example.org", 2),
+        ("NOT email:ana@example.com", 1),
+        ("email:nobody@example.com", 0),
+        ("identities.connection:\"Username-Password-Authentication\"", 2),
+    ] {
+        let encoded = percent_encoding::utf8_percent_encode(q, percent_encoding::NON_ALPHANUMERIC);
+        let answer = app
+            .json(
+                "GET",
+                &format!("/api/v2/users?q={encoded}&search_engine=v3&include_totals=true"),
+                Some(&full),
+                None,
+            )
+            .await;
+        assert_eq!(answer.status, 200, "{q}: {}", answer.body);
+        assert_eq!(answer.json()["total"], found, "{q}");
+    }
+    let bad = app.json("GET", "/api/v2/users?q=email%3A%28", Some(&full), None).await;
+    assert_eq!((bad.status.as_u16(), bad.json()["errorCode"].as_str()), (400, Some("invalid_query_string")));
+}
