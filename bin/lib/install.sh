@@ -35,18 +35,23 @@ install_packages() {
         echo "bin/test: install these first: ${missing_packages[*]}" >&2
         return 1
     fi
-    local as_root=()
-    [ "$(id -u)" -eq 0 ] || as_root=(sudo)
-    export DEBIAN_FRONTEND=noninteractive
     step "install ${missing_packages[*]}" apt_install
 }
+
+as_root() {
+    if [ "$(id -u)" -eq 0 ]; then DEBIAN_FRONTEND=noninteractive "$@"; else sudo DEBIAN_FRONTEND=noninteractive "$@"; fi
+}
 apt_install() {
-    # PostgreSQL's package would start a server of its own on the usual port; the tests bring theirs.
-    "${as_root[@]}" apt-get update -q &&
-        "${as_root[@]}" mkdir -p /etc/postgresql-common &&
-        { [ -e /etc/postgresql-common/createcluster.conf ] ||
-            echo 'create_main_cluster = false' | "${as_root[@]}" tee /etc/postgresql-common/createcluster.conf >/dev/null; } &&
-        "${as_root[@]}" apt-get install -q -y --no-install-recommends "${missing_packages[@]}"
+    as_root apt-get update -q || return 1
+    case " ${missing_packages[*]} " in
+    *" postgresql "*)
+        # Its package would start a server of its own on the usual port; the tests bring theirs.
+        as_root apt-get install -q -y --no-install-recommends postgresql-common &&
+            as_root sed -i 's/^#\?\s*create_main_cluster.*/create_main_cluster = false/' \
+                /etc/postgresql-common/createcluster.conf || return 1
+        ;;
+    esac
+    as_root apt-get install -q -y --no-install-recommends "${missing_packages[@]}"
 }
 
 install_cargo_deny() {
