@@ -8,7 +8,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
 import { Management, ready } from "../node/support/lockstep.mjs";
-import { binary } from "../node/support/server.mjs";
+import { binary, cleanEnvironment } from "../node/support/server.mjs";
 
 const server = ready();
 const domain = new URL(server.issuer).host;
@@ -19,7 +19,7 @@ const SWITCHED = ["otp", "sms", "push-notification", "webauthn-roaming", "webaut
 // A home of its own: the tool keeps its login there, and `lockstep api` looks for the running twin.
 const home = mkdtempSync(path.join(tmpdir(), "lockstep-cli-"));
 const env = {
-  ...process.env,
+  ...cleanEnvironment(),
   HOME: home,
   XDG_CONFIG_HOME: path.join(home, "config"),
   LOCKSTEP_CACHE_DIR: server.cache,

@@ -10,6 +10,11 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[3]
 
 
+def without_ours(environment):
+    """The environment without what would configure a Lockstep of the person who runs the tests."""
+    return {name: value for name, value in environment.items() if not name.startswith("LOCKSTEP_")}
+
+
 class Server:
     """A server of the tests' own, on free ports and in memory."""
 
@@ -21,7 +26,7 @@ class Server:
         self.cache = tempfile.TemporaryDirectory(prefix="lockstep-cache-")
         self.process = subprocess.Popen(
             [binary, "dev", "--port", "0", "--json"],
-            env={**os.environ, "LOCKSTEP_CACHE_DIR": self.cache.name},
+            env={**without_ours(os.environ), "LOCKSTEP_CACHE_DIR": self.cache.name},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=self.log,

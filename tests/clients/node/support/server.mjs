@@ -16,6 +16,11 @@ export function binary() {
   return found;
 }
 
+/** The environment without what would configure a Lockstep of the person who runs the tests. */
+export function cleanEnvironment() {
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("LOCKSTEP_")));
+}
+
 /**
  * Starts a server of its own on free ports and waits for its line of JSON.
  * Returns that line's fields, and `stop()`.
@@ -24,7 +29,7 @@ export async function startServer({ args = [], env = {} } = {}) {
   // A cache folder of its own: its certificates and notes must not meet those of the person who runs the tests.
   const cache = mkdtempSync(path.join(tmpdir(), "lockstep-cache-"));
   const child = spawn(binary(), ["dev", "--port", "0", "--json", ...args], {
-    env: { ...process.env, LOCKSTEP_CACHE_DIR: cache, ...env },
+    env: { ...cleanEnvironment(), LOCKSTEP_CACHE_DIR: cache, ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });
   let output = "";
