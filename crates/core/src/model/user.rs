@@ -33,6 +33,8 @@ pub struct User {
     pub identities: Vec<Identity>,
     /// Whether logging in is forbidden.
     pub blocked: bool,
+    /// Whether somebody ever said so or the opposite: the wire shows `blocked` from then on.
+    pub blocked_set: bool,
     /// When the password was changed last.
     pub password_changed_at: Option<Timestamp>,
     /// When a factor was added or removed last.

@@ -216,6 +216,7 @@ mod tests {
             app_metadata: None,
             identities: Vec::new(),
             blocked: false,
+            blocked_set: false,
             password_changed_at: None,
             mfa_changed_at: None,
             last_login: None,

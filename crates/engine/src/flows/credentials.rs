@@ -8,7 +8,7 @@ use lockstep_core::model::client::Client;
 use lockstep_core::model::connection::Connection;
 use lockstep_core::model::log_event::{LogEvent, Origin};
 use lockstep_core::model::user::{User, normal_email, normal_username};
-use lockstep_core::time::Span;
+use lockstep_core::time::{Span, Timestamp};
 
 use crate::app::App;
 use crate::passwords::PasswordError;
@@ -123,15 +123,50 @@ pub async fn forgive(conn: &mut Conn, user: &User) -> Result<(), DbError> {
     Ok(())
 }
 
+/// Lets an identifier be tried again from everywhere: that of a user, or a name that nobody has.
+pub async fn forgive_identifier(
+    conn: &mut Conn,
+    connection: &Connection,
+    identifier: &str,
+) -> Result<(), DbError> {
+    let user = find_user(conn, connection, identifier).await?;
+    buckets::reset_all(conn, &prefix(connection, user.as_ref(), identifier)).await?;
+    Ok(())
+}
+
+/// Returns the addresses from which an identifier is not let in at the moment.
+pub async fn blocked_from(
+    conn: &mut Conn,
+    connection: &Connection,
+    identifier: &str,
+    now: Timestamp,
+) -> Result<Vec<String>, DbError> {
+    let user = find_user(conn, connection, identifier).await?;
+    blocked_under(conn, &prefix(connection, user.as_ref(), identifier), now).await
+}
+
+/// Returns the addresses from which a user is not let in at the moment.
+pub async fn user_blocked_from(conn: &mut Conn, user: &User, now: Timestamp) -> Result<Vec<String>, DbError> {
+    blocked_under(conn, &format!("password:{}:", user.id), now).await
+}
+
+async fn blocked_under(conn: &mut Conn, prefix: &str, now: Timestamp) -> Result<Vec<String>, DbError> {
+    let names = buckets::list_empty(conn, prefix, FAILURES, now).await?;
+    Ok(names.iter().filter_map(|name| name.strip_prefix(prefix)).map(str::to_owned).collect())
+}
+
 /// Failures count for the user, however the name was spelled; for an unknown name, for its normal spelling.
 fn bucket(connection: &Connection, user: Option<&User>, identifier: &str, origin: &Origin) -> String {
-    let ip = origin.ip.as_deref().unwrap_or("unknown");
+    format!("{}{}", prefix(connection, user, identifier), origin.ip.as_deref().unwrap_or("unknown"))
+}
+
+fn prefix(connection: &Connection, user: Option<&User>, identifier: &str) -> String {
     match user {
-        Some(user) => format!("password:{}:{ip}", user.id),
+        Some(user) => format!("password:{}:", user.id),
         None => {
             let name = normal_username(identifier);
             let hash = lockstep_core::crypto::digest::sha256_b64url(format!("{}\n{name}", connection.name));
-            format!("password:?{hash}:{ip}")
+            format!("password:?{hash}:")
         }
     }
 }

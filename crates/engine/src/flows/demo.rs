@@ -298,6 +298,7 @@ async fn create_user(tx: &mut Conn, demo: &DemoUser, env: &mut Env) -> Result<()
             profile_data: None,
         }],
         blocked: false,
+        blocked_set: false,
         password_changed_at: None,
         mfa_changed_at: None,
         last_login: None,

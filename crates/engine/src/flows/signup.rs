@@ -143,6 +143,7 @@ fn new_user(env: &mut Env, connection: &Connection, email: String, username: Opt
             profile_data: None,
         }],
         blocked: false,
+        blocked_set: false,
         password_changed_at: None,
         mfa_changed_at: None,
         last_login: None,

@@ -50,6 +50,19 @@ pub async fn has(conn: &mut Conn, name: &str, budget: Budget, now: Timestamp) ->
     Ok(full_at.max(now.as_millis()) + refill <= now.as_millis() + refill.saturating_mul(budget.burst))
 }
 
+/// Returns the names of the buckets with this prefix that are empty.
+pub async fn list_empty(
+    conn: &mut Conn,
+    prefix: &str,
+    budget: Budget,
+    now: Timestamp,
+) -> Result<Vec<String>, DbError> {
+    let refill = budget.refill.as_millis();
+    // As in `take`: another token would lead beyond what the bucket holds.
+    let latest = now.as_millis() + refill.saturating_mul(budget.burst) - refill;
+    conn.fetch_all(LIST_EMPTY, values![prefix, latest]).await?.iter().map(|row| row.get("name")).collect()
+}
+
 /// Fills a bucket again.
 pub async fn reset(conn: &mut Conn, name: &str) -> Result<(), DbError> {
     conn.execute("delete from buckets where name = $1", values![name]).await?;
@@ -71,6 +84,8 @@ pub async fn delete_full(conn: &mut Conn, now: Timestamp) -> Result<u64, DbError
     conn.execute("delete from buckets where tokens <= $1", values![now]).await
 }
 
+const LIST_EMPTY: &str =
+    "select name from buckets where substr(name, 1, length($1)) = $1 and tokens > $2 order by name";
 const TAKE: &str = "insert into buckets (name, tokens, updated_at) values ($1, $2 + $3, $2)
  on conflict (name) do update set
   tokens = case when buckets.tokens > $2 then buckets.tokens else $2 end + $3, updated_at = $2
@@ -92,6 +107,8 @@ mod tests {
                 assert!(take(&mut conn, "otp:ana", TEN_PER_HOUR, now).await.unwrap(), "{n}");
             }
             assert!(!has(&mut conn, "otp:ana", TEN_PER_HOUR, now).await.unwrap());
+            take(&mut conn, "otp:ann", TEN_PER_HOUR, now).await.unwrap();
+            assert_eq!(list_empty(&mut conn, "otp:an", TEN_PER_HOUR, now).await.unwrap(), ["otp:ana"]);
             assert!(!take(&mut conn, "otp:ana", TEN_PER_HOUR, now).await.unwrap());
             assert!(
                 take(&mut conn, "otp:ben", TEN_PER_HOUR, now).await.unwrap(),

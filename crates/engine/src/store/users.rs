@@ -14,8 +14,8 @@ macro_rules! concat_columns {
     ($condition:literal) => {
         concat!(
             "select user_id, connection, email, email_verified, username, phone_number, phone_verified, name, nickname,
- given_name, family_name, picture, user_metadata, app_metadata, identities, blocked, password_changed_at, mfa_changed_at,
- last_login, last_ip, logins_count, created_at, updated_at from users ",
+ given_name, family_name, picture, user_metadata, app_metadata, identities, blocked, blocked_set, password_changed_at,
+ mfa_changed_at, last_login, last_ip, logins_count, created_at, updated_at from users ",
             $condition
         )
     };
@@ -158,6 +158,7 @@ pub(super) fn read(row: &Row) -> Result<User, DbError> {
         app_metadata: object("app_metadata")?,
         identities: row.json("identities")?,
         blocked: row.get("blocked")?,
+        blocked_set: row.get("blocked_set")?,
         password_changed_at: row.get("password_changed_at")?,
         mfa_changed_at: row.get("mfa_changed_at")?,
         last_login: row.get("last_login")?,
@@ -195,20 +196,21 @@ fn columns(user: &User) -> Result<Vec<super::db::Value>, DbError> {
         user.last_ip,
         user.logins_count,
         user.updated_at,
+        user.blocked_set,
     ])
 }
 
 const CREATE: &str = "insert into users (user_id, connection, email, email_normal, email_verified, username,
  username_normal, phone_number, phone_verified, name, nickname, given_name, family_name, picture, user_metadata,
  app_metadata, identities, blocked, password_changed_at, mfa_changed_at, last_login, last_ip, logins_count, updated_at,
- password_hash, created_at)
+ blocked_set, password_hash, created_at)
  values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24,
- $25, $26)";
+ $25, $26, $27)";
 const SAVE: &str = "update users set connection = $2, email = $3, email_normal = $4, email_verified = $5, username = $6,
  username_normal = $7, phone_number = $8, phone_verified = $9, name = $10, nickname = $11, given_name = $12,
  family_name = $13, picture = $14, user_metadata = $15, app_metadata = $16, identities = $17, blocked = $18,
- password_changed_at = $19, mfa_changed_at = $20, last_login = $21, last_ip = $22, logins_count = $23, updated_at = $24
- where user_id = $1";
+ password_changed_at = $19, mfa_changed_at = $20, last_login = $21, last_ip = $22, logins_count = $23, updated_at = $24,
+ blocked_set = $25 where user_id = $1";
 const SET_PASSWORD: &str =
     "update users set password_hash = $2, password_changed_at = $3, updated_at = $3 where user_id = $1";
 const REHASH: &str = "update users set password_hash = $3 where user_id = $1 and password_hash = $2";

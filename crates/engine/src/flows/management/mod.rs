@@ -21,6 +21,7 @@ pub mod resource_servers;
 pub mod roles;
 pub mod sessions;
 pub mod tenant_settings;
+pub mod user_blocks;
 pub mod user_search;
 pub mod users;
 pub mod validate;

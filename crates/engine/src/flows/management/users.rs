@@ -126,6 +126,7 @@ pub async fn create(call: &mut Call, body: Option<Value>) -> Outcome {
             profile_data: None,
         }],
         blocked: flag("blocked"),
+        blocked_set: body.contains_key("blocked"),
         password_changed_at: None,
         mfa_changed_at: None,
         last_login: None,
@@ -138,13 +139,7 @@ pub async fn create(call: &mut Call, body: Option<Value>) -> Outcome {
     users::create(&mut tx, &user, Some(&hash)).await.map_err(taken(ManagementCode::UserExists))?;
     call.log(&mut tx, signed_up(&user, &connection)).await?;
     tx.commit().await?;
-    let mut answer = render(&user, false);
-    if body.contains_key("blocked")
-        && let Value::Object(map) = &mut answer
-    {
-        map.insert("blocked".to_owned(), user.blocked.into());
-    }
-    Ok(answer)
+    Ok(render(&user, false))
 }
 
 /// Returns a user.
@@ -259,8 +254,8 @@ fn render(user: &User, enrolled: bool) -> Value {
         put("logins_count", json!(user.logins_count));
     }
     put("last_password_reset", json!(user.password_changed_at.map(|t| t.to_iso())));
-    if user.blocked {
-        put("blocked", json!(true));
+    if user.blocked || user.blocked_set {
+        put("blocked", json!(user.blocked));
     }
     if enrolled {
         put("multifactor", json!(["guardian"]));
@@ -326,7 +321,10 @@ fn apply(user: &mut User, body: &Map<String, Value>, connection: &Connection) ->
     }
     user.email_verified = flag("email_verified").unwrap_or(user.email_verified);
     user.phone_verified = flag("phone_verified").unwrap_or(user.phone_verified);
-    user.blocked = flag("blocked").unwrap_or(user.blocked);
+    if let Some(blocked) = flag("blocked") {
+        user.blocked = blocked;
+        user.blocked_set = true;
+    }
     let profile = &mut user.profile;
     for (name, part) in [
         ("name", &mut profile.name),
@@ -345,6 +343,10 @@ fn apply(user: &mut User, body: &Map<String, Value>, connection: &Connection) ->
         if let Some(change) = body.get(name) {
             *stored = merge_metadata(stored.take(), change);
         }
+    }
+    // Cleared, the one reads back as empty and the other as absent (contract 1.5).
+    if body.get("user_metadata").is_some() && user.user_metadata.is_none() {
+        user.user_metadata = Some(Map::new());
     }
     Ok(())
 }

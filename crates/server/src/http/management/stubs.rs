@@ -14,6 +14,11 @@ pub(super) async fn empty(r: &mut Request, key: &'static str) -> Outcome<Answer>
     Ok(Answer::ok(Page::default().answer(key, &paging, r.call.env.now)))
 }
 
+/// An envelope with nothing in it, whatever the query.
+pub(super) async fn always(_: &mut Request, key: &'static str) -> Outcome<Answer> {
+    Ok(Answer::ok(json!({key: []})))
+}
+
 /// A list of a user with nothing in it; the user has to exist.
 pub(super) async fn empty_of_user(r: &mut Request, key: &'static str) -> Outcome<Answer> {
     let user = r.user()?;

@@ -128,6 +128,10 @@ pub static TABLE: &[Route] = table! {
     GET "/users/{id}/permissions", Any(&["read:users"]), "Get a user's permissions", |r| roles::list_held(r);
     POST "/users/{id}/permissions", Any(&["update:users"]), "Assign permissions to a user", |r| roles::add_user_permissions(r);
     DELETE "/users/{id}/permissions", Any(&["update:users"]), "Remove permissions from a user", |r| roles::remove_user_permissions(r);
+    GET "/user-blocks", Any(&["read:users"]), "Get blocks by identifier", |r| users::identifier_blocks(r);
+    DELETE "/user-blocks", Any(&["update:users"]), "Unblock by identifier", |r| users::delete_identifier_blocks(r);
+    GET "/user-blocks/{id}", Any(&["read:users"]), "Get a user's blocks", |r| users::blocks(r);
+    DELETE "/user-blocks/{id}", Any(&["update:users"]), "Unblock a user", |r| users::delete_blocks(r);
     GET "/roles", Any(&["read:roles"]), "Get roles", |r| roles::list(r);
     POST "/roles", Any(&["create:roles"]), "Create a role", |r| roles::create(r);
     GET "/roles/{id}", Any(&["read:roles"]), "Get a role", |r| roles::read(r);
@@ -177,6 +181,8 @@ pub static TABLE: &[Route] = table! {
     PATCH "/tenants/settings", Any(&["update:tenant_settings"]), "Update tenant settings", |r| tenants::update(r);
     GET "/logs", Any(&["read:logs", "read:logs_users"]), "Search log events", |r| logs::list(r);
     GET "/logs/{id}", Any(&["read:logs", "read:logs_users"]), "Get a log event", |r| logs::read(r);
+    GET "/connections-scim-configurations", Any(&["read:scim_config"]), "Get SCIM configurations", |r| stubs::always(r, "scim_configurations");
+    GET "/connections-directory-provisionings", Any(&["read:directory_provisionings"]), "Get directory provisionings", |r| stubs::always(r, "directory_provisionings");
     GET "/organizations", Any(&["read:organizations"]), "Get organizations", |r| stubs::empty(r, "organizations");
     GET "/prompts/mfa-push", Any(&["read:prompts"]), "Get the push app", |r| guardian::read(r, Group::PushApp);
     PATCH "/prompts/mfa-push", Any(&["update:prompts"]), "Update the push app", |r| guardian::patch(r, Group::PushApp);

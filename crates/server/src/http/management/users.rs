@@ -1,7 +1,7 @@
-//! `users`, `users-by-email`, and what hangs on a user: sessions, logs.
+//! `users`, `users-by-email`, and what hangs on a user: sessions, logs, blocks.
 
 use lockstep_engine::flows::management::query::invalid;
-use lockstep_engine::flows::management::{Outcome, logs, sessions, user_search, users};
+use lockstep_engine::flows::management::{Outcome, logs, sessions, user_blocks, user_search, users};
 use serde_json::json;
 
 use super::answer::Answer;
@@ -60,4 +60,22 @@ pub(super) async fn read_session(r: &mut Request) -> Outcome<Answer> {
 pub(super) async fn delete_session(r: &mut Request) -> Outcome<Answer> {
     let id = r.param("id");
     sessions::delete(&mut r.call, &id).await.map(|()| Answer::accepted(json!({})))
+}
+
+pub(super) async fn identifier_blocks(r: &mut Request) -> Outcome<Answer> {
+    user_blocks::read_identifier(&mut r.call, &r.query).await.map(Answer::ok)
+}
+
+pub(super) async fn delete_identifier_blocks(r: &mut Request) -> Outcome<Answer> {
+    user_blocks::delete_identifier(&mut r.call, &r.query).await.map(|()| Answer::none())
+}
+
+pub(super) async fn blocks(r: &mut Request) -> Outcome<Answer> {
+    let user = r.user()?;
+    user_blocks::read(&mut r.call, &user).await.map(Answer::ok)
+}
+
+pub(super) async fn delete_blocks(r: &mut Request) -> Outcome<Answer> {
+    let user = r.user()?;
+    user_blocks::delete(&mut r.call, &user).await.map(|()| Answer::none())
 }

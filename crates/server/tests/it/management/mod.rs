@@ -1,13 +1,22 @@
 //! The Management API.
 
+mod apis;
+mod blocks;
+mod clients;
+mod connections;
 mod errors;
 mod guardian;
+mod logs;
+mod methods;
+mod roles;
+mod settings;
 mod users;
 mod walk;
 
 use lockstep_core::model::management_scopes;
+use serde_json::Value;
 
-use crate::support::TestApp;
+use crate::support::{Answer, TestApp};
 
 /// The audience of the API.
 pub(crate) const AUDIENCE: &str = "https://lockstep.test/api/v2/";
@@ -36,4 +45,31 @@ pub(crate) async fn machine(app: &TestApp, id: &str, audience: &str) -> String {
     let answer = app.form("/oauth/token", &fields).await;
     assert_eq!(answer.status, 200, "{}", answer.body);
     answer.json()["access_token"].as_str().unwrap().to_owned()
+}
+
+/// A caller with all scopes.
+pub(crate) struct Admin<'a> {
+    app: &'a TestApp,
+    token: String,
+}
+
+impl Admin<'_> {
+    /// Calls a path below `/api/v2` and returns the answer with its body.
+    pub(crate) async fn call(&self, method: &str, path: &str, body: Option<Value>) -> (Answer, Value) {
+        let answer = self.app.json(method, &format!("/api/v2{path}"), Some(&self.token), body).await;
+        let body = if answer.body.is_empty() { Value::Null } else { answer.json() };
+        (answer, body)
+    }
+
+    /// Calls a path and expects a status; returns the body.
+    pub(crate) async fn expect(&self, status: u16, method: &str, path: &str, body: Option<Value>) -> Value {
+        let (answer, body) = self.call(method, path, body).await;
+        assert_eq!(answer.status.as_u16(), status, "{method} {path}: {body}");
+        body
+    }
+}
+
+/// Returns a caller with all scopes.
+pub(crate) async fn admin(app: &TestApp) -> Admin<'_> {
+    Admin { app, token: token(app, &[]).await }
 }

@@ -141,6 +141,7 @@ impl TestApp {
                 profile_data: None,
             }],
             blocked: false,
+            blocked_set: false,
             password_changed_at: None,
             mfa_changed_at: None,
             last_login: None,

@@ -5,7 +5,7 @@ mod browser;
 mod builders;
 mod story;
 
-pub(crate) use app::TestApp;
+pub(crate) use app::{Answer, TestApp};
 pub(crate) use browser::Browser;
 pub(crate) use builders::{ACR, API, CALLBACK, PASSWORD, Person, authorize};
 pub(crate) use story::claims;

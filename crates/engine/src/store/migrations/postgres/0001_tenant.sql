@@ -78,6 +78,7 @@ create table users (
   app_metadata text,
   identities text not null,
   blocked bigint not null,
+  blocked_set bigint not null,
   password_hash text,
   password_changed_at bigint,
   mfa_changed_at bigint,

@@ -78,6 +78,7 @@ create table users (
   app_metadata text,
   identities text not null,
   blocked integer not null,
+  blocked_set integer not null,
   password_hash text,
   password_changed_at integer,
   mfa_changed_at integer,

@@ -1,0 +1,128 @@
+//! Applications and their credentials.
+
+use serde_json::json;
+
+use super::{admin, token};
+use crate::support::TestApp;
+
+#[tokio::test]
+async fn defaults_follow_the_kind_of_application() {
+    let app = TestApp::new().await;
+    let admin = admin(&app).await;
+    let minimal = admin.expect(201, "POST", "/clients", Some(json!({"name": "Shop"}))).await;
+    assert_eq!(minimal["client_id"].as_str().map(str::len), Some(32));
+    assert_eq!(minimal["client_secret"].as_str().map(str::len), Some(64));
+    assert_eq!(minimal.get("token_endpoint_auth_method"), None);
+    assert_eq!(minimal["jwt_configuration"], json!({"lifetime_in_seconds": 36000, "secret_encoded": false}));
+    assert!(minimal["signing_keys"][0]["cert"].as_str().unwrap().contains("BEGIN CERTIFICATE"));
+    let spa = admin.expect(201, "POST", "/clients", Some(json!({"name": "App", "app_type": "spa"}))).await;
+    assert_eq!(spa["token_endpoint_auth_method"], "none");
+    assert_eq!(spa["grant_types"], json!(["authorization_code", "implicit", "refresh_token"]));
+    for broken in [json!({}), json!({"name": "<b>"}), json!({"name": "x", "app_type": "toaster"})] {
+        admin.expect(400, "POST", "/clients", Some(broken)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_secret_shows_only_to_those_who_may_read_keys_and_a_rotated_one_is_dead() {
+    let app = TestApp::new().await;
+    let admin = admin(&app).await;
+    let made = admin.expect(201, "POST", "/clients", Some(json!({"name": "Shop"}))).await;
+    let id = made["client_id"].as_str().unwrap();
+    let path = format!("/api/v2/clients/{id}");
+    let reader = token(&app, &["read:clients"]).await;
+    let seen = app.json("GET", &path, Some(&reader), None).await.json();
+    assert_eq!((seen.get("client_secret"), seen.get("signing_keys")), (None, None));
+    let summary = token(&app, &["read:client_summary"]).await;
+    let seen = app.json("GET", &path, Some(&summary), None).await.json();
+    assert_eq!(seen, json!({"name": "Shop", "client_id": id, "is_first_party": true}));
+    let keys = token(&app, &["read:client_keys"]).await;
+    let seen = app.json("GET", &path, Some(&keys), None).await.json();
+    assert_eq!(seen["client_secret"], made["client_secret"]);
+    let new = admin.expect(200, "POST", &format!("/clients/{id}/rotate-secret"), None).await;
+    assert_ne!(new["client_secret"], made["client_secret"]);
+    let reads = admin.expect(200, "GET", "/logs?q=type:mgmt_api_read", None).await;
+    assert_eq!(reads[0]["details"]["accessedSecrets"], json!(["client_secret"]));
+    assert!(!reads.to_string().contains(made["client_secret"].as_str().unwrap()));
+}
+
+#[tokio::test]
+async fn there_is_one_global_client_and_it_cannot_be_lost() {
+    let app = TestApp::new().await;
+    let admin = admin(&app).await;
+    let only = admin.expect(200, "GET", "/clients?is_global=true&include_totals=true", None).await;
+    assert_eq!((&only["total"], &only["clients"][0]["name"]), (&json!(1), &json!("All Applications")));
+    let id = only["clients"][0]["client_id"].as_str().unwrap();
+    let others = admin.expect(200, "GET", "/clients?is_global=false", None).await;
+    assert!(others.as_array().unwrap().iter().all(|c| c["client_id"] != id));
+    admin.expect(400, "DELETE", &format!("/clients/{id}"), None).await;
+    let body = json!({"name": "Mine", "custom_login_page": "<html></html>"});
+    let changed = admin.expect(200, "PATCH", &format!("/clients/{id}"), Some(body)).await;
+    assert_eq!(changed["name"], "All Applications");
+    assert_eq!(changed["custom_login_page"], "<html></html>");
+    admin.expect(400, "PATCH", &format!("/clients/{id}"), Some(json!({"name": 7}))).await;
+}
+
+#[tokio::test]
+async fn metadata_merges_null_removes_and_the_empty_object_clears() {
+    let app = TestApp::new().await;
+    let admin = admin(&app).await;
+    let body = json!({"name": "Shop", "client_metadata": {"a": "1", "b": "2"}, "description": "x"});
+    let made = admin.expect(201, "POST", "/clients", Some(body)).await;
+    let path = format!("/clients/{}", made["client_id"].as_str().unwrap());
+    let change = json!({"client_metadata": {"a": null, "c": "3"}, "description": null});
+    let changed = admin.expect(200, "PATCH", &path, Some(change)).await;
+    assert_eq!(changed["client_metadata"], json!({"b": "2", "c": "3"}));
+    assert_eq!(changed.get("description"), None);
+    let cleared = admin.expect(200, "PATCH", &path, Some(json!({"client_metadata": {}}))).await;
+    assert_eq!(cleared.get("client_metadata"), None);
+    admin.expect(204, "DELETE", &path, None).await;
+    admin.expect(204, "DELETE", &path, None).await;
+    let gone = admin.expect(404, "GET", &path, None).await;
+    assert_eq!(
+        (&gone["message"], &gone["errorCode"]),
+        (&json!("The client does not exist"), &json!("inexistent_client"))
+    );
+}
+
+#[tokio::test]
+async fn lists_page_in_all_three_shapes() {
+    let app = TestApp::new().await;
+    let admin = admin(&app).await;
+    for name in ["a", "b", "c"] {
+        admin.expect(201, "POST", "/clients", Some(json!({"name": name}))).await;
+    }
+    let all = admin.expect(200, "GET", "/clients?fields=name", None).await;
+    let count = all.as_array().unwrap().len();
+    let envelope = admin.expect(200, "GET", "/clients?include_totals=true&per_page=2&page=9", None).await;
+    assert_eq!(envelope, json!({"clients": [], "start": 18, "limit": 2, "total": count}));
+    let mut names = Vec::new();
+    let mut path = "/clients?take=2&fields=name".to_owned();
+    loop {
+        let page = admin.expect(200, "GET", &path, None).await;
+        names.extend(page["clients"].as_array().unwrap().clone());
+        let Some(next) = page.get("next") else { break };
+        path = format!("/clients?take=2&fields=name&from={}", next.as_str().unwrap());
+    }
+    assert_eq!(json!(names), all);
+}
+
+const PEM: &str = "-----BEGIN PUBLIC KEY-----
+MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEAAAA
+-----END PUBLIC KEY-----";
+
+#[tokio::test]
+async fn a_key_that_is_no_key_is_refused() {
+    let app = TestApp::new().await;
+    let admin = admin(&app).await;
+    let made = admin.expect(201, "POST", "/clients", Some(json!({"name": "Shop"}))).await;
+    let path = format!("/clients/{}/credentials", made["client_id"].as_str().unwrap());
+    for pem in [PEM, "nonsense"] {
+        let body = json!({"credential_type": "public_key", "pem": pem});
+        admin.expect(400, "POST", &path, Some(body)).await;
+    }
+    assert_eq!(admin.expect(200, "GET", &path, None).await, json!([]));
+    let both = json!({"name": "x", "token_endpoint_auth_method": "client_secret_post",
+                      "client_authentication_methods": {"private_key_jwt": {"credentials": []}}});
+    admin.expect(400, "POST", "/clients", Some(both)).await;
+}

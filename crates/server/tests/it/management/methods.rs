@@ -1,0 +1,107 @@
+//! Authentication methods of a user.
+
+use serde_json::{Value, json};
+
+use super::admin;
+use crate::support::TestApp;
+
+const PATH: &str = "/users/auth0%7Cana/authentication-methods";
+const SEED: &str = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP";
+
+fn kinds(list: &Value) -> Vec<&str> {
+    list.as_array().unwrap().iter().map(|m| m["type"].as_str().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn what_was_stored_is_masked_and_seeds_are_never_shown_again() {
+    let app = TestApp::new().await;
+    let admin = admin(&app).await;
+    app.user("ana@example.com").await;
+    let totp = json!({"type": "totp", "name": "Phone", "totp_secret": SEED});
+    let made = admin.expect(201, "POST", PATH, Some(totp.clone())).await;
+    assert_eq!(made["totp_secret"], SEED);
+    let again = admin.expect(409, "POST", PATH, Some(totp)).await;
+    assert_eq!(again["message"], "Authentication method already exists.");
+    let phone = json!({"type": "phone", "phone_number": "+15005554412"});
+    let made = admin.expect(201, "POST", PATH, Some(phone)).await;
+    assert_eq!(made["phone_number"], "+15005554412");
+    let email = json!({"type": "email", "email": "chris77@acme.test"});
+    let made = admin.expect(201, "POST", PATH, Some(email)).await;
+    assert_eq!(made["email"], "chri****@acme*****");
+    let list = admin.expect(200, "GET", PATH, None).await;
+    let phone = list.as_array().unwrap().iter().find(|m| m["type"] == "phone").unwrap();
+    assert_eq!(phone["phone_number"], "XXXXXXXX4412");
+    assert_eq!(phone["authentication_methods"][0]["type"], "sms");
+    assert!(!list.to_string().contains(SEED));
+    let logs = admin.expect(200, "GET", "/logs?per_page=100", None).await;
+    assert!(!logs.to_string().contains(SEED), "nor does the log show one");
+    let nested = phone["authentication_methods"][0]["id"].as_str().unwrap().replace('|', "%7C");
+    let parent = admin.expect(200, "GET", &format!("{PATH}/{nested}"), None).await;
+    assert_eq!(parent["id"], phone["id"]);
+    let user = admin.expect(200, "GET", "/users/auth0%7Cana", None).await;
+    assert_eq!(user["multifactor"], json!(["guardian"]));
+}
+
+#[tokio::test]
+async fn broken_methods_are_refused_and_the_list_still_works() {
+    let app = TestApp::new().await;
+    let admin = admin(&app).await;
+    app.user("ana@example.com").await;
+    for broken in [
+        json!({"type": "totp"}),
+        json!({"type": "totp", "totp_secret": "1"}),
+        json!({"type": "totp", "totp_secret": SEED, "confirmed": false}),
+        json!({"type": "totp", "totp_secret": SEED, "name": "a\u{0}b"}),
+        json!({"type": "totp", "totp_secret": SEED, "name": "x".repeat(10_000)}),
+        json!({"type": "phone", "phone_number": ["+15005554412", "+15005554413"]}),
+        json!({"type": "phone", "phone_number": "5005554412"}),
+        json!({"type": "email", "email": "a@b.example,c@d.example"}),
+        json!({"type": "telepathy"}),
+    ] {
+        let told = admin.expect(400, "POST", PATH, Some(broken)).await;
+        assert_eq!(told["errorCode"], "invalid_body");
+    }
+    assert_eq!(admin.expect(200, "GET", PATH, None).await, json!([]));
+}
+
+#[tokio::test]
+async fn replacing_deletes_all_the_old_ones_and_answers_in_order() {
+    let app = TestApp::new().await;
+    let admin = admin(&app).await;
+    app.user_with_totp("ana@example.com").await;
+    admin.expect(200, "POST", "/users/auth0%7Cana/recovery-code-regeneration", Some(json!({}))).await;
+    let old = admin.expect(200, "GET", PATH, None).await;
+    assert_eq!(old.as_array().map(Vec::len), Some(2));
+    let body = json!([
+        {"type": "email", "name": "Mail", "email": "foo@example.com"},
+        {"type": "phone", "name": "Phone", "phone_number": "+442079460050"},
+        {"type": "totp", "name": "App", "totp_secret": SEED},
+    ]);
+    let new = admin.expect(200, "PUT", PATH, Some(body)).await;
+    assert_eq!(kinds(&new), ["email", "phone", "totp"]);
+    assert_eq!(
+        (&new[0]["email"], &new[1]["phone_number"]),
+        (&json!("foo@example.com"), &json!("+442079460050"))
+    );
+    let list =
+        admin.expect(200, "GET", &format!("{PATH}?include_totals=true&page=0&per_page=50"), None).await;
+    assert_eq!((&list["total"], list["authenticators"].as_array().map(Vec::len)), (&json!(3), Some(3)));
+    admin.expect(204, "DELETE", PATH, None).await;
+    admin.expect(204, "DELETE", PATH, None).await;
+    let user = admin.expect(200, "GET", "/users/auth0%7Cana", None).await;
+    assert_eq!(user.get("multifactor"), None);
+    let unenrolled = admin.expect(200, "GET", "/logs?q=type:gd_unenroll&per_page=100", None).await;
+    assert_eq!(unenrolled.as_array().map(Vec::len), Some(5), "one record a method");
+}
+
+#[tokio::test]
+async fn a_method_of_a_factor_that_does_not_run_logs_nobody_in() {
+    let app = TestApp::new().await.with_apps().await;
+    app.mfa(&["otp", "sms"], &["all-applications"]).await;
+    let admin = admin(&app).await;
+    let ana = app.user("ana@example.com").await;
+    admin.expect(201, "POST", PATH, Some(json!({"type": "phone", "phone_number": "+15005554412"}))).await;
+    let mut browser = app.browser();
+    browser.authorize(&[]).await.password(&ana).await;
+    assert_eq!(browser.screen(), "mfa-otp-enrollment-qr");
+}

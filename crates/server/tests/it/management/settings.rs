@@ -1,0 +1,59 @@
+//! Tenant settings, and the settings of single factors.
+
+use serde_json::json;
+
+use super::admin;
+use crate::support::TestApp;
+
+#[tokio::test]
+async fn tenant_settings_merge_flags_take_minutes_and_unset_with_null() {
+    let app = TestApp::new().await;
+    let admin = admin(&app).await;
+    let path = "/tenants/settings";
+    let body = json!({"flags": {"enable_sso": false}, "session_lifetime_in_minutes": 90, "support_url": "https://x.example"});
+    let changed = admin.expect(200, "PATCH", path, Some(body)).await;
+    assert_eq!(changed["session_lifetime"], 1.5);
+    assert_eq!(
+        (&changed["flags"]["enable_sso"], &changed["flags"]["universal_login"]),
+        (&json!(false), &json!(true))
+    );
+    assert_eq!(changed["phone_consolidated_experience"], false);
+    let nulls = json!({"acr_values_supported": null, "default_token_quota": null, "error_page": null});
+    let unset = admin.expect(200, "PATCH", path, Some(nulls)).await;
+    assert_eq!(unset.get("acr_values_supported"), None);
+    let one = admin
+        .expect(200, "GET", "/tenants/settings?include_fields=true&fields=idle_session_lifetime", None)
+        .await;
+    assert_eq!(one, json!({"idle_session_lifetime": 72}));
+    admin.expect(400, "PATCH", path, Some(json!({}))).await;
+    admin.expect(400, "PATCH", path, Some(json!({"default_redirection_uri": "http://x.example"}))).await;
+}
+
+#[tokio::test]
+async fn provider_settings_come_back_as_they_were_sent() {
+    let app = TestApp::new().await;
+    let admin = admin(&app).await;
+    let twilio = "/guardian/factors/phone/providers/twilio";
+    assert_eq!(admin.expect(200, "GET", twilio, None).await, json!({}));
+    let sent = json!({"from": "123", "auth_token": "t0ken", "sid": "s"});
+    assert_eq!(admin.expect(200, "PUT", twilio, Some(sent.clone())).await, sent);
+    let read = admin.expect(200, "GET", "/guardian/factors/sms/providers/twilio", None).await;
+    assert_eq!(
+        read,
+        json!({"from": "123", "auth_token": "t0ken", "sid": "s", "messaging_service_sid": null})
+    );
+    let roaming = "/guardian/factors/webauthn-roaming/settings";
+    let sent = json!({"userVerification": "preferred"});
+    assert_eq!(admin.expect(200, "PUT", roaming, Some(sent.clone())).await, sent);
+    assert_eq!(admin.expect(200, "GET", roaming, None).await["overrideRelyingParty"], false);
+    let apns = "/guardian/factors/push-notification/providers/apns";
+    let sent = json!({"sandbox": true, "bundle_id": "com.acme", "p12": "c2VjcmV0"});
+    let told = admin.expect(200, "PUT", apns, Some(sent)).await;
+    assert_eq!(told, json!({"sandbox": true, "bundle_id": "com.acme"}));
+    assert_eq!(admin.expect(200, "GET", apns, None).await["enabled"], true);
+    let remember = json!({"mfa_session_inactivity_timeout": 7200, "mfa_session_overall_timeout": 3600});
+    admin.expect(400, "PUT", "/guardian/settings", Some(remember)).await;
+    let logs = admin.expect(200, "GET", "/logs?per_page=100", None).await.to_string();
+    assert!(!logs.contains("t0ken") && !logs.contains("c2VjcmV0"));
+    assert!(logs.contains("gd_tenant_update"));
+}
