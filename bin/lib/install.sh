@@ -55,7 +55,8 @@ apt_install() {
 }
 
 install_cargo_deny() {
-    deny_found || cargo install --locked --version "$cargo_deny_version" cargo-deny
+    # Not into the target folder: it would stay there as a second, optimised build of a hundred crates.
+    deny_found || env -u CARGO_TARGET_DIR cargo install --locked --version "$cargo_deny_version" cargo-deny
 }
 
 install_python_clients() {
