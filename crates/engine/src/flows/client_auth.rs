@@ -130,8 +130,17 @@ async fn check_assertion(
     }
     let mut tx = app.db().write().await?;
     let stored = credentials::list_of_client(&mut tx, &client.id).await?;
+    // A credential counts as long as the client names it: taking the reference away is how operators retire a key.
+    let named = client.data.at("client_authentication_methods.private_key_jwt.credentials");
+    let named: Vec<&str> = named
+        .and_then(serde_json::Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(|c| c.get("id").and_then(serde_json::Value::as_str))
+        .collect();
     let keys: Vec<VerifyingKey> = stored
         .iter()
+        .filter(|c| named.contains(&c.id.as_str()))
         .filter(|c| {
             c.data
                 .text("expires_at")

@@ -19,7 +19,7 @@ const CREATE: Schema = Schema::open(&[
     required("credential_type", Kind::OneOf(&["public_key", "cert_subject_dn", "x509_cert"])),
     optional("name", Kind::Text(0, 128)),
     optional("pem", Kind::Long(1, 8192)),
-    optional("subject_dn", Kind::Text(1, 1024)),
+    optional("subject_dn", Kind::Long(1, 1024)),
     optional("alg", Kind::OneOf(&["RS256", "RS384", "PS256"])),
     optional("kid", Kind::Text(10, 64)),
     nullable("expires_at", DATE),
@@ -106,22 +106,26 @@ pub(super) fn take_new(body: &mut Map<String, Value>) -> Outcome<Option<NewCrede
     Ok(Some(new))
 }
 
-/// Stores the credentials and returns `client_authentication_methods` with references to them.
+/// Stores the credentials and returns `client_authentication_methods` twice: with references to them, as it is kept, and with the
+/// credentials, as it is answered once.
 pub(super) async fn create_all(
     call: &mut Call,
     tx: &mut Conn,
     client: &ClientId,
     new: NewCredentials,
-) -> Outcome {
-    let mut methods = Map::new();
+) -> Outcome<(Value, Value)> {
+    let (mut kept, mut shown) = (Map::new(), Map::new());
     for (method, bodies) in new {
-        let mut references = Vec::new();
+        let (mut references, mut whole) = (Vec::new(), Vec::new());
         for body in bodies {
-            references.push(json!({"id": add(call, tx, client, body).await?.id}));
+            let made = add(call, tx, client, body).await?;
+            references.push(json!({"id": made.id}));
+            whole.push(render(&made));
         }
-        methods.insert(method.to_owned(), json!({"credentials": references}));
+        kept.insert(method.to_owned(), json!({"credentials": references}));
+        shown.insert(method.to_owned(), json!({"credentials": whole}));
     }
-    Ok(Value::Object(methods))
+    Ok((Value::Object(kept), Value::Object(shown)))
 }
 
 async fn add(
@@ -148,7 +152,8 @@ async fn add(
         } else {
             data.set("thumbprint_sha256", thumbprint);
         }
-        if let Some(end) = parsed.not_after().filter(|_| from_certificate) {
+        let ends_with_it = from_certificate || (kind == "x509_cert" && data.at("expires_at").is_none());
+        if let Some(end) = parsed.not_after().filter(|_| ends_with_it) {
             data.set("expires_at", end.to_iso());
         }
     }

@@ -157,13 +157,18 @@ pub async fn create(call: &mut Call, body: Option<Value>) -> Outcome {
     };
     let mut tx = call.app.db().write().await?;
     clients::create(&mut tx, &client).await?;
+    let mut shown = None;
     if let Some(keys) = new_keys {
-        let reference = client_credentials::create_all(call, &mut tx, &client.id, keys).await?;
-        client.data.set("client_authentication_methods", reference);
+        let (kept, whole) = client_credentials::create_all(call, &mut tx, &client.id, keys).await?;
+        client.data.set("client_authentication_methods", kept);
         clients::save(&mut tx, &client).await?;
+        shown = Some(whole);
     }
     enable_on_default_connection(&mut tx, &client).await?;
-    let answer = rendered(&mut tx, &client).await?;
+    let mut answer = rendered(&mut tx, &client).await?;
+    if let Some(whole) = shown {
+        answer["client_authentication_methods"] = whole;
+    }
     tx.commit().await?;
     Ok(answer)
 }
@@ -198,8 +203,8 @@ pub async fn update(call: &mut Call, id: &str, body: Option<Value>) -> Outcome {
         client.data.set("jwt_configuration", Value::Object(whole));
     }
     if let Some(new) = client_credentials::take_new(&mut body)? {
-        let reference = client_credentials::create_all(call, &mut tx, &client.id, new).await?;
-        body.insert("client_authentication_methods".to_owned(), reference);
+        let (kept, _) = client_credentials::create_all(call, &mut tx, &client.id, new).await?;
+        body.insert("client_authentication_methods".to_owned(), kept);
     }
     client.data.patch(&body);
     client.updated_at = call.env.now;

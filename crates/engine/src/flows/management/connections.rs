@@ -274,7 +274,7 @@ fn check_options(options: &Map<String, Value>) -> Outcome<()> {
     if options.at("validation").is_some() {
         return Err(refused("Cannot set both options.attributes and options.validation"));
     }
-    if options.at("requires_username").is_some() {
+    if options.flag("requires_username") == Some(true) {
         return Err(refused("Cannot set both options.attributes and options.requires_username"));
     }
     let names = ["email", "phone_number", "username"];

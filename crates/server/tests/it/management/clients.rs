@@ -1,9 +1,10 @@
 //! Applications and their credentials.
 
+use lockstep_core::crypto::jose::{Alg, SigningKey};
 use serde_json::json;
 
 use super::{admin, token};
-use crate::support::TestApp;
+use crate::support::{API, TestApp};
 
 #[tokio::test]
 async fn defaults_follow_the_kind_of_application() {
@@ -125,4 +126,44 @@ async fn a_key_that_is_no_key_is_refused() {
     let both = json!({"name": "x", "token_endpoint_auth_method": "client_secret_post",
                       "client_authentication_methods": {"private_key_jwt": {"credentials": []}}});
     admin.expect(400, "POST", "/clients", Some(both)).await;
+}
+
+#[tokio::test]
+async fn a_key_logs_its_client_in_until_the_client_no_longer_names_it() {
+    let app = TestApp::new().await.with_apps().await;
+    let admin = admin(&app).await;
+    let key = SigningKey::generate(Alg::RS256).unwrap();
+    let pkcs8 = key.to_pkcs8().unwrap().to_vec();
+    let pair =
+        rcgen::KeyPair::from_pkcs8_der_and_sign_algo(&pkcs8.as_slice().into(), &rcgen::PKCS_RSA_SHA256);
+    let pem = pair.unwrap().public_key_pem();
+    let credentials = json!([{"credential_type": "public_key", "name": "ci", "pem": pem}]);
+    let body = json!({"name": "Signer", "client_authentication_methods": {"private_key_jwt": {"credentials": credentials}}});
+    let made = admin.expect(201, "POST", "/clients", Some(body)).await;
+    let shown = &made["client_authentication_methods"]["private_key_jwt"]["credentials"][0];
+    assert_eq!((&shown["name"], shown.get("pem")), (&json!("ci"), None));
+    let (id, kid) = (made["client_id"].as_str().unwrap(), shown["kid"].as_str().unwrap());
+    let path = format!("/clients/{id}");
+    let read = admin.expect(200, "GET", &path, None).await;
+    let named = &read["client_authentication_methods"]["private_key_jwt"]["credentials"];
+    assert_eq!(*named, json!([{"id": shown["id"]}]));
+    app.grant(id, API, &["read:a"]).await;
+    let key = key.with_kid(kid);
+    let ask = async |jti: &str| {
+        let now = app.now().as_secs();
+        let claims = json!({"iss": id, "sub": id, "aud": "https://lockstep.test/", "iat": now, "exp": now + 60, "jti": jti});
+        let assertion = key.sign_jwt("JWT", &claims).unwrap();
+        let fields = [
+            ("grant_type", "client_credentials"),
+            ("client_id", id),
+            ("audience", API),
+            ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
+            ("client_assertion", &assertion),
+        ];
+        app.form("/oauth/token", &fields).await.status.as_u16()
+    };
+    assert_eq!(ask("1").await, 200);
+    let none = json!({"client_authentication_methods": {"private_key_jwt": {"credentials": []}}});
+    admin.expect(200, "PATCH", &path, Some(none)).await;
+    assert_eq!(ask("2").await, 401, "the credential is still stored, but retired");
 }
