@@ -42,3 +42,31 @@ fn completions_are_printed_for_each_shell() {
         assert!(ran.code == 0 && ran.out.contains("lockstep"), "{shell}");
     }
 }
+
+#[test]
+fn a_running_twin_is_found_and_answers_are_printed_with_their_exit_code() {
+    let place = Place::new();
+    let _twin = place.twin(&[]);
+    let json = |ran: &super::Ran| serde_json::from_str::<serde_json::Value>(&ran.out).unwrap();
+    let put = place.run(&["api", "put", "guardian/factors/sms", "--data", "{\"enabled\": true}"]);
+    assert_eq!((put.code, json(&put)), (0, serde_json::json!({"enabled": true})), "{}", put.err);
+    let get = place.run(&["api", "guardian/policies"]);
+    assert_eq!((get.code, get.out.as_str()), (0, "[]\n"), "{}", get.err);
+    let unknown = place.run(&["api", "get", "users/auth0|nobody"]);
+    assert_eq!((unknown.code, json(&unknown)["errorCode"].as_str()), (1, Some("inexistent_user")));
+    let gone = place.run(&["api", "delete", "users/auth0|a1a000000000000000000001"]);
+    assert_eq!((gone.code, gone.out.as_str()), (0, ""), "no terminal, so nothing is asked: {}", gone.err);
+    let why = place.run(&["why", "ben@example.com"]);
+    assert!(why.code == 1 && why.err.contains("no decision"), "{}", why.err);
+}
+
+#[test]
+fn a_wrong_secret_is_told_in_the_servers_words() {
+    let place = Place::new();
+    let twin = place.twin(&[]);
+    let id = twin.ready["management"]["client_id"].as_str().unwrap();
+    let args =
+        ["api", "get", "clients", "--url", twin.text("https"), "--client-id", id, "--client-secret", "no"];
+    let ran = place.run(&args);
+    assert!(ran.code == 1 && ran.err.contains("no token (401"), "{}", ran.err);
+}
