@@ -34,4 +34,6 @@ pub mod transactions;
 pub mod users;
 
 #[cfg(test)]
+mod contract;
+#[cfg(test)]
 pub(crate) mod testing;

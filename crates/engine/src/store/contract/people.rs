@@ -1,0 +1,385 @@
+//! Users and what hangs on them.
+
+use lockstep_core::factors::FactorKind;
+use lockstep_core::ids::{AuthenticatorId, RememberedBrowserId, ResourceServerId, RoleId, SessionId};
+use lockstep_core::model::authenticator::Authenticator;
+use lockstep_core::model::document::Document;
+use lockstep_core::model::resource_server::ResourceServer;
+use lockstep_core::model::role::{Permission, Role};
+use lockstep_core::model::session::{Device, Session};
+use lockstep_core::model::user::User;
+use lockstep_core::time::{Span, Timestamp};
+use serde_json::json;
+
+use super::{T0, fill, pwd, rng, user};
+use crate::store::db::{Db, DbError};
+use crate::store::methods::{self, Method};
+use crate::store::search::{Filter, Order, Slice};
+use crate::store::tickets::{self, Ticket};
+use crate::store::{authenticators, remembered_browsers, resource_servers, roles, sessions, testing, users};
+
+#[tokio::test]
+async fn users_come_back_whole_by_id_address_and_name() {
+    for db in testing::databases().await {
+        let mut c = db.write().await.unwrap();
+        let (mut ana, ben) = fill(&mut c).await;
+        assert_eq!(users::find(&mut c, &ana.id).await.unwrap(), Some(ana.clone()));
+        assert_eq!(users::find_by_email(&mut c, "db", "ana@example.com").await.unwrap(), Some(ana.clone()));
+        assert_eq!(users::find_by_email(&mut c, "other", "ana@example.com").await.unwrap(), None);
+        assert_eq!(users::find_by_username(&mut c, "db", "ANA-name").await.unwrap(), Some(ana.clone()));
+        assert_eq!(users::list_by_email(&mut c, "ben@example.com").await.unwrap(), [ben.clone()]);
+        ana.blocked = true;
+        ana.email = Some("new@example.com".to_owned());
+        ana.app_metadata = json!({"plan": "gold"}).as_object().cloned();
+        assert!(users::save(&mut c, &ana).await.unwrap());
+        assert_eq!(users::find(&mut c, &ana.id).await.unwrap(), Some(ana.clone()));
+        assert_eq!(
+            users::find(&mut c, &ben.id).await.unwrap(),
+            Some(ben.clone()),
+            "changing A leaves B alone"
+        );
+        let slice = Slice::Offset { start: 0, limit: 10 };
+        let order = Order::by("created_at", "user_id");
+        assert_eq!(users::list(&mut c, &Filter::all(), order, &slice).await.unwrap().1, 2);
+        assert!(
+            users::delete(&mut c, &ana.id).await.unwrap() && !users::delete(&mut c, &ana.id).await.unwrap()
+        );
+        assert!(!users::save(&mut c, &ana).await.unwrap());
+        assert_eq!(users::delete_of_connection(&mut c, "db").await.unwrap(), 1);
+    }
+}
+
+#[tokio::test]
+async fn an_address_name_or_id_is_taken_once_in_a_connection() {
+    for db in testing::databases().await {
+        let mut c = db.write().await.unwrap();
+        fill(&mut c).await;
+        c.commit().await.unwrap();
+        let other = user("cy");
+        let clashes: [fn(&mut User); 3] = [
+            |u| u.email = Some("ANA@example.com".to_owned()),
+            |u| u.username = Some("Ana-Name".to_owned()),
+            |u| u.id = super::user("ana").id,
+        ];
+        for clash in clashes {
+            let mut copy = other.clone();
+            clash(&mut copy);
+            let mut c = db.write().await.unwrap();
+            assert!(matches!(users::create(&mut c, &copy, None).await, Err(DbError::Conflict)));
+        }
+    }
+}
+
+#[tokio::test]
+async fn passwords_and_notes() {
+    for db in testing::databases().await {
+        let mut c = db.write().await.unwrap();
+        let (ana, ben) = fill(&mut c).await;
+        assert_eq!(users::password_hash(&mut c, &ana.id).await.unwrap().as_deref(), Some("$hash"));
+        assert!(users::rehash_password(&mut c, &ana.id, "$hash", "$better").await.unwrap());
+        assert!(
+            !users::rehash_password(&mut c, &ana.id, "$hash", "$worse").await.unwrap(),
+            "it changed meanwhile"
+        );
+        let later = T0 + Span::hours(1);
+        assert!(users::set_password(&mut c, &ana.id, "$new", later).await.unwrap());
+        users::note_login(&mut c, &ana.id, Some("192.0.2.1"), later).await.unwrap();
+        users::note_login(&mut c, &ana.id, None, later).await.unwrap();
+        users::note_mfa_change(&mut c, &ana.id, later).await.unwrap();
+        let read = users::find(&mut c, &ana.id).await.unwrap().unwrap();
+        assert_eq!((read.logins_count, read.last_login, read.last_ip), (2, Some(later), None));
+        assert_eq!((read.password_changed_at, read.mfa_changed_at), (Some(later), Some(later)));
+        assert_eq!(users::password_hash(&mut c, &ben.id).await.unwrap().as_deref(), Some("$hash"));
+    }
+}
+
+fn totp(of: &User, confirmed: bool) -> Authenticator {
+    Authenticator {
+        id: AuthenticatorId::new(rng().as_mut()),
+        user: of.id.clone(),
+        kind: FactorKind::Totp,
+        confirmed,
+        name: Some("Phone".to_owned()),
+        data: json!({"secret": "GEZDGNBVGY3TQOJQ"}),
+        spent_step: None,
+        created_at: T0,
+        enrolled_at: Some(T0),
+        last_auth_at: None,
+        link_id: None,
+    }
+}
+
+#[tokio::test]
+async fn authenticators_are_scoped_to_their_user_and_sealed() {
+    for db in testing::databases().await {
+        let mut c = db.write().await.unwrap();
+        let (ana, ben) = fill(&mut c).await;
+        let (hers, his) = (totp(&ana, true), totp(&ben, true));
+        authenticators::create(&mut c, &hers).await.unwrap();
+        authenticators::create(&mut c, &his).await.unwrap();
+        assert_eq!(authenticators::list_of_user(&mut c, &ana.id).await.unwrap(), [hers.clone()]);
+        assert_eq!(
+            authenticators::find_of_user(&mut c, &ana.id, &hers.id).await.unwrap(),
+            Some(hers.clone())
+        );
+        assert_eq!(authenticators::find_of_user(&mut c, &ana.id, &his.id).await.unwrap(), None);
+        assert_eq!(authenticators::find(&mut c, &his.id).await.unwrap(), Some(his.clone()));
+        assert!(authenticators::rename(&mut c, &hers.id, Some("Tablet")).await.unwrap());
+        assert_eq!(authenticators::delete_of_user(&mut c, &ana.id, &his.id).await.unwrap(), 0);
+        let raw = c.fetch_all("select data from authenticators", vec![]).await.unwrap();
+        assert!(
+            raw.iter()
+                .all(|r| !String::from_utf8_lossy(&r.get::<Vec<u8>>("data").unwrap()).contains("GEZDGNBV"))
+        );
+        assert_eq!(authenticators::delete_kind(&mut c, &ana.id, FactorKind::RecoveryCode).await.unwrap(), 0);
+        assert_eq!(authenticators::delete_kind(&mut c, &ana.id, FactorKind::Totp).await.unwrap(), 1);
+        assert_eq!(authenticators::delete_all(&mut c, &ana.id).await.unwrap(), 0);
+        users::delete(&mut c, &ben.id).await.unwrap();
+        assert_eq!(
+            authenticators::find(&mut c, &his.id).await.unwrap(),
+            None,
+            "what hangs on a user goes with him"
+        );
+    }
+}
+
+#[tokio::test]
+async fn linked_authenticators_go_together() {
+    for db in testing::databases().await {
+        let mut c = db.write().await.unwrap();
+        let (ana, _) = fill(&mut c).await;
+        let (mut one, mut two, alone) = (totp(&ana, true), totp(&ana, true), totp(&ana, true));
+        one.link_id = Some("l".to_owned());
+        two.link_id = Some("l".to_owned());
+        for a in [&one, &two, &alone] {
+            authenticators::create(&mut c, a).await.unwrap();
+        }
+        assert_eq!(authenticators::delete_of_user(&mut c, &ana.id, &one.id).await.unwrap(), 2);
+        assert_eq!(authenticators::list_of_user(&mut c, &ana.id).await.unwrap(), [alone]);
+    }
+}
+
+#[tokio::test]
+async fn a_step_is_spent_once_and_never_after_a_later_one() {
+    for db in testing::databases().await {
+        let mut c = db.write().await.unwrap();
+        let (ana, _) = fill(&mut c).await;
+        let (good, pending) = (totp(&ana, true), totp(&ana, false));
+        authenticators::create(&mut c, &good).await.unwrap();
+        authenticators::create(&mut c, &pending).await.unwrap();
+        assert!(authenticators::claim_step(&mut c, &good.id, 100, T0).await.unwrap());
+        for spent in [100, 99, 1] {
+            assert!(!authenticators::claim_step(&mut c, &good.id, spent, T0).await.unwrap(), "{spent}");
+        }
+        assert!(authenticators::claim_step(&mut c, &good.id, 101, T0).await.unwrap());
+        assert!(!authenticators::claim_step(&mut c, &pending.id, 100, T0).await.unwrap(), "unconfirmed");
+        assert!(authenticators::claim_once(&mut c, &good.id, T0).await.unwrap());
+        assert!(!authenticators::claim_once(&mut c, &good.id, T0).await.unwrap());
+    }
+}
+
+#[tokio::test]
+async fn of_many_at_once_one_spends_a_step() {
+    for db in testing::databases().await {
+        let mut c = db.write().await.unwrap();
+        let (ana, _) = fill(&mut c).await;
+        let held = totp(&ana, true);
+        authenticators::create(&mut c, &held).await.unwrap();
+        c.commit().await.unwrap();
+        for step in 1..20 {
+            let tasks: Vec<_> =
+                (0..10).map(|_| tokio::spawn(spend(db.clone(), held.id.clone(), step))).collect();
+            let mut won = 0;
+            for task in tasks {
+                won += u32::from(task.await.unwrap());
+            }
+            assert_eq!(won, 1, "step {step}");
+        }
+    }
+}
+
+async fn spend(db: Db, id: AuthenticatorId, step: i64) -> bool {
+    let mut c = db.write().await.unwrap();
+    let claimed = authenticators::claim_step(&mut c, &id, step, T0).await.unwrap();
+    c.commit().await.unwrap();
+    claimed
+}
+
+#[tokio::test]
+async fn methods_of_every_type_for_the_management_api() {
+    for db in testing::databases().await {
+        let mut c = db.write().await.unwrap();
+        let (ana, ben) = fill(&mut c).await;
+        let mut phone = Method {
+            id: AuthenticatorId::new(rng().as_mut()),
+            user: ana.id.clone(),
+            kind: "phone".to_owned(),
+            confirmed: true,
+            name: None,
+            data: json!({"phone_number": "+15005550006"}),
+            link_id: None,
+            created_at: T0,
+            enrolled_at: Some(T0),
+            last_auth_at: None,
+        };
+        methods::create(&mut c, &phone).await.unwrap();
+        phone.name = Some("SMS".to_owned());
+        assert!(methods::save(&mut c, &phone).await.unwrap());
+        let read = methods::find_of_user(&mut c, &ana.id, &phone.id).await.unwrap().unwrap();
+        assert_eq!((read.name.as_deref(), &read.data), (Some("SMS"), &phone.data));
+        assert!(methods::find_of_user(&mut c, &ben.id, &phone.id).await.unwrap().is_none());
+        assert!(methods::find(&mut c, &phone.id).await.unwrap().is_some());
+        assert_eq!(methods::list_of_user(&mut c, &ana.id).await.unwrap().len(), 1);
+        let both = vec![ana.id.to_string(), ben.id.to_string()];
+        assert_eq!(methods::list_enrolled(&mut c, both, &["phone"]).await.unwrap(), [ana.id.to_string()]);
+    }
+}
+
+fn session(of: &User) -> Session {
+    Session {
+        id: SessionId::new(rng().as_mut()),
+        user: of.id.clone(),
+        methods: pwd(),
+        auth_time: T0,
+        clients: vec![],
+        device: Device::first(Some("192.0.2.1"), Some("Browser")),
+        created_at: T0,
+        last_used_at: T0,
+        idle_expires_at: T0 + Span::hours(1),
+        expires_at: T0 + Span::hours(9),
+    }
+}
+
+#[tokio::test]
+async fn sessions_are_found_by_the_hash_of_their_handle_which_rotates() {
+    for db in testing::databases().await {
+        let mut c = db.write().await.unwrap();
+        let (ana, ben) = fill(&mut c).await;
+        let mut hers = session(&ana);
+        sessions::create(&mut c, &hers, "h1").await.unwrap();
+        sessions::create(&mut c, &session(&ben), "h2").await.unwrap();
+        hers.auth_time = T0 + Span::minutes(5);
+        assert!(sessions::save(&mut c, &hers, Some("h3")).await.unwrap());
+        assert!(sessions::find_by_handle(&mut c, "h1").await.unwrap().is_none());
+        let read = sessions::find_by_handle(&mut c, "h3").await.unwrap().unwrap();
+        assert_eq!((&read.id, read.auth_time, &read.device), (&hers.id, hers.auth_time, &hers.device));
+        assert!(sessions::save(&mut c, &hers, None).await.unwrap());
+        assert!(sessions::find(&mut c, &hers.id).await.unwrap().is_some());
+        assert_eq!(sessions::list_of_user(&mut c, &ana.id, T0).await.unwrap().len(), 1);
+        assert!(
+            sessions::list_of_user(&mut c, &ana.id, T0 + Span::hours(2)).await.unwrap().is_empty(),
+            "idle too long"
+        );
+        assert_eq!(sessions::delete_of_user(&mut c, &ana.id, Some(&hers.id)).await.unwrap(), 0);
+        assert!(
+            sessions::delete(&mut c, &hers.id).await.unwrap()
+                && !sessions::delete(&mut c, &hers.id).await.unwrap()
+        );
+        assert_eq!(sessions::delete_expired(&mut c, T0 + Span::minutes(59)).await.unwrap(), 0);
+        assert_eq!(sessions::delete_expired(&mut c, T0 + Span::hours(1)).await.unwrap(), 1);
+    }
+}
+
+#[tokio::test]
+async fn remembered_browsers_end_by_idleness_age_and_order() {
+    for db in testing::databases().await {
+        let mut c = db.write().await.unwrap();
+        let (ana, ben) = fill(&mut c).await;
+        let end = T0 + Span::days(30);
+        let week = Span::days(7);
+        for (person, handle) in [(&ana, "h"), (&ben, "h"), (&ana, "other")] {
+            let id = RememberedBrowserId::new(rng().as_mut());
+            remembered_browsers::create(&mut c, &id, handle, &person.id, "Browser", T0, end).await.unwrap();
+        }
+        let known = async |c: &mut _, handle: &str, at: Timestamp| {
+            remembered_browsers::is_remembered(c, handle, &ana.id, week, at).await.unwrap()
+        };
+        assert!(known(&mut c, "h", T0 + Span::days(6)).await);
+        assert!(!known(&mut c, "h", T0 + Span::days(8)).await, "idle");
+        assert!(
+            remembered_browsers::claim_use(&mut c, "h", &ana.id, week, T0 + Span::days(6)).await.unwrap()
+        );
+        assert!(known(&mut c, "h", T0 + Span::days(8)).await, "the use counted");
+        assert!(
+            !remembered_browsers::claim_use(&mut c, "h", &ana.id, Span::days(99), end).await.unwrap(),
+            "too old"
+        );
+        assert!(!known(&mut c, "planted", T0).await);
+        assert_eq!(remembered_browsers::rotate(&mut c, "h", "h2").await.unwrap(), 2);
+        assert!(
+            !known(&mut c, "h", T0 + Span::days(6)).await && known(&mut c, "h2", T0 + Span::days(6)).await
+        );
+        assert_eq!(remembered_browsers::delete_of_browser(&mut c, "h2", &ana.id).await.unwrap(), 1);
+        assert_eq!(remembered_browsers::delete_of_user(&mut c, &ana.id).await.unwrap(), 1);
+        assert_eq!(remembered_browsers::delete_expired(&mut c, end).await.unwrap(), 1);
+    }
+}
+
+#[tokio::test]
+async fn tickets_are_spent_once_by_their_kind_and_in_time() {
+    for db in testing::databases().await {
+        let mut c = db.write().await.unwrap();
+        let (ana, _) = fill(&mut c).await;
+        let ticket = Ticket {
+            user: ana.id.clone(),
+            data: json!({"x": 1}),
+            created_at: T0,
+            expires_at: T0 + Span::days(5),
+            used_at: None,
+        };
+        for hash in ["a", "b", "c"] {
+            tickets::create(&mut c, hash, "reset", &ticket).await.unwrap();
+        }
+        assert!(tickets::find::<serde_json::Value>(&mut c, "a", "enrol").await.unwrap().is_none());
+        assert!(!tickets::claim(&mut c, "a", "enrol", T0).await.unwrap());
+        assert!(!tickets::claim(&mut c, "a", "reset", T0 + Span::days(5)).await.unwrap());
+        assert!(
+            tickets::claim(&mut c, "a", "reset", T0).await.unwrap()
+                && !tickets::claim(&mut c, "a", "reset", T0).await.unwrap()
+        );
+        let spent = tickets::find::<serde_json::Value>(&mut c, "a", "reset").await.unwrap().unwrap();
+        assert_eq!((spent.used_at, &spent.data), (Some(T0), &ticket.data));
+        assert_eq!(tickets::claim_all_of_user(&mut c, &ana.id, "reset", T0).await.unwrap(), 2);
+    }
+}
+
+#[tokio::test]
+async fn what_is_taken_from_a_role_or_a_user_is_gone_and_nothing_else() {
+    for db in testing::databases().await {
+        let mut c = db.write().await.unwrap();
+        let (ana, _) = fill(&mut c).await;
+        let id = ResourceServerId::new(rng().as_mut());
+        let api = ResourceServer {
+            id,
+            identifier: "https://roles".to_owned(),
+            data: Document::default(),
+            created_at: T0,
+            updated_at: T0,
+        };
+        resource_servers::create(&mut c, &api).await.unwrap();
+        let mut role =
+            Role { id: RoleId::new(rng().as_mut()), name: "auditor".to_owned(), description: String::new() };
+        assert!(!roles::save(&mut c, &role).await.unwrap(), "nothing to save yet");
+        roles::create(&mut c, &role, T0).await.unwrap();
+        role.description = "Reads".to_owned();
+        assert!(roles::save(&mut c, &role).await.unwrap());
+        assert_eq!(roles::find(&mut c, &role.id).await.unwrap().as_ref(), Some(&role));
+
+        let [read, write] = ["read:x", "write:x"]
+            .map(|name| Permission { audience: "https://roles".to_owned(), name: name.to_owned() });
+        for permission in [&read, &write] {
+            roles::add_permission(&mut c, &role.id, permission).await.unwrap();
+            roles::add_user_permission(&mut c, &ana.id, permission, T0).await.unwrap();
+        }
+        roles::add_to_user(&mut c, &ana.id, &role.id, T0).await.unwrap();
+        roles::remove_permission(&mut c, &role.id, &read).await.unwrap();
+        assert_eq!(roles::list_permissions(&mut c, &role.id).await.unwrap(), [write.clone()]);
+        roles::remove_user_permission(&mut c, &ana.id, &write).await.unwrap();
+        let held = roles::list_held(&mut c, &ana.id).await.unwrap();
+        let direct: Vec<_> = held.iter().filter(|h| h.role.is_none()).map(|h| &h.permission).collect();
+        assert_eq!((direct, held.len()), (vec![&read], 2), "the role still gives write:x");
+        roles::remove_from_user(&mut c, &ana.id, &role.id).await.unwrap();
+        assert!(roles::list_of_user(&mut c, &ana.id).await.unwrap().is_empty());
+        assert_eq!(roles::list_held(&mut c, &ana.id).await.unwrap().len(), 1);
+    }
+}

@@ -1,0 +1,179 @@
+//! Running logins, decisions, log records, messages.
+
+use lockstep_core::ids::{ClientId, DecisionId, LogId, MessageId, TransactionId};
+use lockstep_core::model::message::{Message, MessageKind};
+use lockstep_core::time::Span;
+use serde_json::json;
+
+use super::{T0, fill, rng};
+use crate::store::buckets::{self, Budget};
+use crate::store::db::{Db, DbError};
+use crate::store::decisions::{self, Record};
+use crate::store::search::{Filter, Slice};
+use crate::store::transactions::{self, Stored};
+use crate::store::{logs, outbox, testing};
+
+fn running(state: &str) -> Stored<serde_json::Value> {
+    Stored {
+        id: TransactionId::new(rng().as_mut()),
+        version: 0,
+        cookie_hash: "browser".to_owned(),
+        client: ClientId::trusted("web"),
+        data: json!({"state": state}),
+        created_at: T0,
+        expires_at: T0 + Span::hours(1),
+    }
+}
+
+#[tokio::test]
+async fn of_two_submits_of_one_step_one_loses() {
+    for db in testing::databases().await {
+        let mut c = db.write().await.unwrap();
+        let (ana, _) = fill(&mut c).await;
+        let t = running("password");
+        transactions::create(&mut c, &t).await.unwrap();
+        assert!(transactions::save(&mut c, &t.id, 0, Some(&ana.id), &json!({"state": "otp"})).await.unwrap());
+        assert!(!transactions::save(&mut c, &t.id, 0, None, &json!({"state": "other"})).await.unwrap());
+        let read = transactions::find::<serde_json::Value>(&mut c, &t.id).await.unwrap().unwrap();
+        assert_eq!((read.version, &read.data["state"]), (1, &json!("otp")));
+        assert!(!transactions::claim(&mut c, &t.id, 0).await.unwrap());
+        assert!(
+            transactions::claim(&mut c, &t.id, 1).await.unwrap()
+                && !transactions::claim(&mut c, &t.id, 1).await.unwrap()
+        );
+        assert!(transactions::find::<serde_json::Value>(&mut c, &t.id).await.unwrap().is_none());
+    }
+}
+
+#[tokio::test]
+async fn running_logins_are_sealed_and_removed_by_browser_user_and_time() {
+    for db in testing::databases().await {
+        let mut c = db.write().await.unwrap();
+        let (ana, _) = fill(&mut c).await;
+        for n in 0..3 {
+            let t = Stored { cookie_hash: format!("b{n}"), ..running("pending-secret") };
+            transactions::create(&mut c, &t).await.unwrap();
+            if n == 1 {
+                transactions::save(&mut c, &t.id, 0, Some(&ana.id), &t.data).await.unwrap();
+            }
+        }
+        let raw = c.fetch_all("select data from transactions", vec![]).await.unwrap();
+        assert!(raw.iter().all(|r| {
+            !String::from_utf8_lossy(&r.get::<Vec<u8>>("data").unwrap()).contains("pending-secret")
+        }));
+        assert_eq!(transactions::delete_of_browser(&mut c, "b0").await.unwrap(), 1);
+        assert_eq!(transactions::delete_of_user(&mut c, &ana.id).await.unwrap(), 1);
+        assert_eq!(
+            transactions::delete_expired(&mut c, T0 + Span::hours(2)).await.unwrap(),
+            0,
+            "its page can still say so"
+        );
+        assert_eq!(transactions::delete_expired(&mut c, T0 + Span::hours(25)).await.unwrap(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_budget_is_never_overdrawn_by_many_at_once() {
+    const BUDGET: Budget = Budget::new(10, Span::minutes(6));
+    for db in testing::databases().await {
+        let tasks: Vec<_> = (0..40).map(|_| tokio::spawn(draw(db.clone()))).collect();
+        let mut drawn = 0;
+        for task in tasks {
+            drawn += u32::from(task.await.unwrap());
+        }
+        assert_eq!(drawn, 10);
+        let mut c = db.write().await.unwrap();
+        buckets::give_back(&mut c, "b", BUDGET).await.unwrap();
+        assert!(
+            buckets::take(&mut c, "b", BUDGET, T0).await.unwrap()
+                && !buckets::take(&mut c, "b", BUDGET, T0).await.unwrap()
+        );
+        assert_eq!(buckets::delete_full(&mut c, T0).await.unwrap(), 0);
+        assert_eq!(buckets::delete_full(&mut c, T0 + Span::hours(2)).await.unwrap(), 1);
+    }
+
+    async fn draw(db: Db) -> bool {
+        let mut c = db.write().await.unwrap();
+        let drawn = buckets::take(&mut c, "b", BUDGET, T0).await.unwrap();
+        c.commit().await.unwrap();
+        drawn
+    }
+}
+
+#[tokio::test]
+async fn decisions_are_listed_by_login_and_by_user() {
+    for db in testing::databases().await {
+        let mut c = db.write().await.unwrap();
+        let (ana, ben) = fill(&mut c).await;
+        let transaction = TransactionId::new(rng().as_mut());
+        for (n, user) in [None, Some(ana.id.clone())].into_iter().enumerate() {
+            let record = Record {
+                transaction: transaction.clone(),
+                user,
+                client: ClientId::trusted("web"),
+                decision: json!({"n": n}),
+                created_at: T0 + Span::seconds(i64::try_from(n).unwrap()),
+            };
+            decisions::create(&mut c, &DecisionId::new(rng().as_mut()), &record).await.unwrap();
+        }
+        let all = decisions::list_of_transaction(&mut c, &transaction).await.unwrap();
+        assert_eq!(all.iter().map(|r| r.decision["n"].as_i64().unwrap()).collect::<Vec<_>>(), [0, 1]);
+        assert_eq!(decisions::list_of_user(&mut c, &ana.id, 10).await.unwrap().len(), 1);
+        assert!(decisions::list_of_user(&mut c, &ben.id, 10).await.unwrap().is_empty());
+        assert_eq!(decisions::delete_before(&mut c, T0 + Span::seconds(1)).await.unwrap(), 1);
+    }
+}
+
+#[tokio::test]
+async fn log_records_are_found_listed_and_expire() {
+    for db in testing::databases().await {
+        let mut c = db.write().await.unwrap();
+        for n in 0..3 {
+            let record = logs::Record {
+                id: LogId::trusted(format!("900{n:053}")),
+                code: "s",
+                date: T0 + Span::seconds(n),
+                client: None,
+                user: Some("auth0|ana".to_owned()),
+                connection: None,
+                ip: None,
+                data: json!({"n": n}),
+            };
+            logs::create(&mut c, &record).await.unwrap();
+        }
+        let one = LogId::trusted(format!("900{:053}", 1));
+        assert_eq!(logs::find(&mut c, &one).await.unwrap(), Some(json!({"n": 1})));
+        assert_eq!(logs::list_after(&mut c, one.as_str(), 10).await.unwrap(), [json!({"n": 2})]);
+        let slice = Slice::Offset { start: 0, limit: 1 };
+        let (newest, total) = logs::list(&mut c, &Filter::all(), true, &slice).await.unwrap();
+        assert_eq!((newest, total), (vec![json!({"n": 2})], 3));
+        assert_eq!(logs::delete_before(&mut c, T0 + Span::seconds(2)).await.unwrap(), 2);
+    }
+}
+
+#[tokio::test]
+async fn messages_wait_sealed() {
+    for db in testing::databases().await {
+        let mut c = db.write().await.unwrap();
+        let message = Message {
+            kind: MessageKind::ResetEmail,
+            user: None,
+            recipient: "ana@example.com".to_owned(),
+            subject: "S".to_owned(),
+            text: "the-link".to_owned(),
+            html: None,
+            expires_at: T0 + Span::days(5),
+        };
+        let id = MessageId::new(rng().as_mut());
+        outbox::create(&mut c, &id, &message, T0).await.unwrap();
+        let all = outbox::list(&mut c, 10).await.unwrap();
+        assert_eq!((all.len(), &all[0].message, all[0].sent_at), (1, &message, None));
+        let row = c.fetch_optional("select recipient, content from outbox", vec![]).await.unwrap().unwrap();
+        for column in ["recipient", "content"] {
+            let raw = row.get::<Vec<u8>>(column).unwrap();
+            let text = String::from_utf8_lossy(&raw).into_owned();
+            assert!(!text.contains("ana@example.com") && !text.contains("the-link"));
+        }
+        assert!(matches!(outbox::create(&mut c, &id, &message, T0).await, Err(DbError::Conflict)));
+    }
+}
