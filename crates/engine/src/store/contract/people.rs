@@ -27,7 +27,10 @@ async fn users_come_back_whole_by_id_address_and_name() {
         assert_eq!(users::find_by_email(&mut c, "db", "ana@example.com").await.unwrap(), Some(ana.clone()));
         assert_eq!(users::find_by_email(&mut c, "other", "ana@example.com").await.unwrap(), None);
         assert_eq!(users::find_by_username(&mut c, "db", "ANA-name").await.unwrap(), Some(ana.clone()));
-        assert_eq!(users::list_by_email(&mut c, "ben@example.com").await.unwrap(), [ben.clone()]);
+        assert_eq!(
+            users::list_by_email(&mut c, "ben@example.com").await.unwrap(),
+            std::slice::from_ref(&ben)
+        );
         ana.blocked = true;
         ana.email = Some("new@example.com".to_owned());
         ana.app_metadata = json!({"plan": "gold"}).as_object().cloned();
@@ -117,7 +120,7 @@ async fn authenticators_are_scoped_to_their_user_and_sealed() {
         let (hers, his) = (totp(&ana, true), totp(&ben, true));
         authenticators::create(&mut c, &hers).await.unwrap();
         authenticators::create(&mut c, &his).await.unwrap();
-        assert_eq!(authenticators::list_of_user(&mut c, &ana.id).await.unwrap(), [hers.clone()]);
+        assert_eq!(authenticators::list_of_user(&mut c, &ana.id).await.unwrap(), std::slice::from_ref(&hers));
         assert_eq!(
             authenticators::find_of_user(&mut c, &ana.id, &hers.id).await.unwrap(),
             Some(hers.clone())
@@ -373,7 +376,7 @@ async fn what_is_taken_from_a_role_or_a_user_is_gone_and_nothing_else() {
         }
         roles::add_to_user(&mut c, &ana.id, &role.id, T0).await.unwrap();
         roles::remove_permission(&mut c, &role.id, &read).await.unwrap();
-        assert_eq!(roles::list_permissions(&mut c, &role.id).await.unwrap(), [write.clone()]);
+        assert_eq!(roles::list_permissions(&mut c, &role.id).await.unwrap(), std::slice::from_ref(&write));
         roles::remove_user_permission(&mut c, &ana.id, &write).await.unwrap();
         let held = roles::list_held(&mut c, &ana.id).await.unwrap();
         let direct: Vec<_> = held.iter().filter(|h| h.role.is_none()).map(|h| &h.permission).collect();

@@ -208,7 +208,7 @@ async fn connections_and_who_may_use_them() {
         }
         connections::enable_client(&mut c, &two.id, &ClientId::trusted("spa")).await.unwrap();
         assert_eq!(connections::list_for_client(&mut c, &web).await.unwrap().len(), 1);
-        assert_eq!(connections::list_clients(&mut c, &one.id).await.unwrap(), [web.clone()]);
+        assert_eq!(connections::list_clients(&mut c, &one.id).await.unwrap(), std::slice::from_ref(&web));
         assert_eq!(connections::list(&mut c, &Filter::all(), &ALL).await.unwrap().1, 2);
         connections::disable_client(&mut c, &one.id, &web).await.unwrap();
         assert!(connections::list_for_client(&mut c, &web).await.unwrap().is_empty());
