@@ -4,6 +4,7 @@
 //! - [`flows`]: one file for each thing that somebody does: load, decide, save.
 //! - [`store`]: SQL and nothing else.
 //! - [`keyring`], [`passwords`], [`logs`]: signing keys, bounded hashing, tenant log records.
+//! - [`worker`]: what happens without a request.
 
 pub mod app;
 pub mod config;
@@ -12,3 +13,4 @@ pub mod keyring;
 pub mod logs;
 pub mod passwords;
 pub mod store;
+pub mod worker;

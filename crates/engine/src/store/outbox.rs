@@ -52,6 +52,11 @@ pub async fn list(conn: &mut Conn, limit: u32) -> Result<Vec<Stored>, DbError> {
         .collect()
 }
 
+/// Removes messages whose content is no longer of use.
+pub async fn delete_expired(conn: &mut Conn, now: Timestamp) -> Result<u64, DbError> {
+    conn.execute("delete from outbox where expires_at <= $1", values![now]).await
+}
+
 fn aad(column: &str, id: &MessageId) -> String {
     format!("outbox:{column}:{id}")
 }

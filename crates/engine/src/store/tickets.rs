@@ -67,6 +67,11 @@ pub async fn claim_all_of_user(
     conn.execute(CLAIM_ALL, values![user, kind, now]).await
 }
 
+/// Removes tickets that ended thirty days before `now`; until then their page can say so.
+pub async fn delete_expired(conn: &mut Conn, now: Timestamp) -> Result<u64, DbError> {
+    conn.execute("delete from tickets where expires_at + 2592000000 <= $1", values![now]).await
+}
+
 const CREATE: &str = "insert into tickets (id_hash, kind, user_id, data, created_at, expires_at)
  values ($1, $2, $3, $4, $5, $6)";
 const FIND: &str =

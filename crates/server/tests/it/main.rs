@@ -8,3 +8,4 @@ mod login;
 mod management;
 mod oauth;
 mod support;
+mod worker;

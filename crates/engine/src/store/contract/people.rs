@@ -343,6 +343,8 @@ async fn tickets_are_spent_once_by_their_kind_and_in_time() {
         let spent = tickets::find::<serde_json::Value>(&mut c, "a", "reset").await.unwrap().unwrap();
         assert_eq!((spent.used_at, &spent.data), (Some(T0), &ticket.data));
         assert_eq!(tickets::claim_all_of_user(&mut c, &ana.id, "reset", T0).await.unwrap(), 2);
+        assert_eq!(tickets::delete_expired(&mut c, T0 + Span::days(34)).await.unwrap(), 0);
+        assert_eq!(tickets::delete_expired(&mut c, T0 + Span::days(35)).await.unwrap(), 3);
     }
 }
 

@@ -177,3 +177,39 @@ async fn messages_wait_sealed() {
         assert!(matches!(outbox::create(&mut c, &id, &message, T0).await, Err(DbError::Conflict)));
     }
 }
+
+#[tokio::test]
+async fn expired_messages_go_and_the_others_stay() {
+    for db in testing::databases().await {
+        let mut c = db.write().await.unwrap();
+        for days in [1, 2] {
+            let message = Message {
+                kind: MessageKind::ResetEmail,
+                user: None,
+                recipient: "ana@example.com".to_owned(),
+                subject: "S".to_owned(),
+                text: String::new(),
+                html: None,
+                expires_at: T0 + Span::days(days),
+            };
+            outbox::create(&mut c, &MessageId::new(rng().as_mut()), &message, T0).await.unwrap();
+        }
+        assert_eq!(outbox::delete_expired(&mut c, T0 + Span::days(1)).await.unwrap(), 1);
+        assert_eq!(outbox::list(&mut c, 10).await.unwrap()[0].message.expires_at, T0 + Span::days(2));
+    }
+}
+
+#[tokio::test]
+async fn a_full_bucket_goes_and_one_in_use_stays() {
+    for db in testing::databases().await {
+        let mut c = db.write().await.unwrap();
+        let budget = Budget::new(2, Span::minutes(1));
+        assert!(buckets::take(&mut c, "a", budget, T0).await.unwrap());
+        assert!(buckets::take(&mut c, "b", budget, T0).await.unwrap());
+        assert!(buckets::take(&mut c, "b", budget, T0).await.unwrap());
+        assert_eq!(buckets::delete_full(&mut c, T0 + Span::minutes(1)).await.unwrap(), 1);
+        let soon = T0 + Span::minutes(1);
+        assert!(buckets::take(&mut c, "b", budget, soon).await.unwrap());
+        assert!(!buckets::take(&mut c, "b", budget, soon).await.unwrap(), "one token, not a new bucket");
+    }
+}
