@@ -1,20 +1,25 @@
 //! Password hashing, off the async threads and bounded: too many at once are turned away, not piled up.
+//!
+//! The threads are our own and few. Each keeps the memory of a hash (19 MiB) for the next one; tokio's blocking pool would start a
+//! new thread whenever none is idle at that moment, and the allocator keeps such memory for every one of them.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
 use lockstep_core::crypto::hasher::{self, HashError, HashParams, StoredHash, Verdict};
 use lockstep_core::random::SystemRng;
-use tokio::sync::Semaphore;
+use tokio::sync::oneshot;
 
 /// Hashes and checks passwords.
 #[derive(Clone, Debug)]
 pub struct PasswordPool {
     params: HashParams,
-    permits: Arc<Semaphore>,
+    jobs: mpsc::Sender<Job>,
     waiting: Arc<AtomicUsize>,
     queue: usize,
 }
+
+type Job = Box<dyn FnOnce() + Send>;
 
 /// Why a password was not hashed or checked.
 #[derive(Debug, thiserror::Error)]
@@ -28,14 +33,22 @@ pub enum PasswordError {
 }
 
 impl PasswordPool {
-    /// Returns a pool of so many at a time, with a queue of that length.
+    /// Starts a pool of so many at a time, with a queue of that length. Its threads end with the last pool.
     pub fn new(params: HashParams, threads: usize, queue: usize) -> Self {
-        Self {
-            params,
-            permits: Arc::new(Semaphore::new(threads.max(1))),
-            waiting: Arc::new(AtomicUsize::new(0)),
-            queue: queue + threads.max(1),
+        let (jobs, work) = mpsc::channel::<Job>();
+        let work = Arc::new(Mutex::new(work));
+        for _ in 0..threads.max(1) {
+            let work = Arc::clone(&work);
+            std::thread::spawn(move || {
+                loop {
+                    // The lock is held while waiting: one thread waits for work, the others for the lock.
+                    let job = work.lock().unwrap_or_else(PoisonError::into_inner).recv();
+                    let Ok(job) = job else { return };
+                    job();
+                }
+            });
         }
+        Self { params, jobs, waiting: Arc::default(), queue: queue + threads.max(1) }
     }
 
     /// Returns the hash to store.
@@ -64,18 +77,16 @@ impl PasswordPool {
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, PasswordError> {
         let place = Place::take(&self.waiting, self.queue).ok_or(PasswordError::Overloaded)?;
-        let permit =
-            Arc::clone(&self.permits).acquire_owned().await.map_err(|_| PasswordError::Overloaded)?;
-        let result = tokio::task::spawn_blocking(move || {
-            let _held = (permit, place);
-            work()
-        })
-        .await;
-        match result {
-            Ok(value) => Ok(value),
-            // The hash functions do not panic; a pool that shuts down is the one way here.
-            Err(_) => Err(PasswordError::Overloaded),
-        }
+        let (done, result) = oneshot::channel();
+        let job = move || {
+            let value = work();
+            drop(place);
+            // Whoever asked may be gone.
+            let _ = done.send(value);
+        };
+        self.jobs.send(Box::new(job)).map_err(|_| PasswordError::Overloaded)?;
+        // The hash functions do not panic; a pool that shuts down is the one way to lose an answer.
+        result.await.map_err(|_| PasswordError::Overloaded)
     }
 }
 
@@ -118,16 +129,16 @@ mod tests {
     #[tokio::test]
     async fn more_than_the_queue_holds_are_turned_away_and_places_come_back() {
         let pool = pool(1, 0);
-        let held = Arc::clone(&pool.permits).acquire_owned().await.unwrap();
+        let (release, held) = mpsc::channel::<()>();
         let first = tokio::spawn({
             let pool = pool.clone();
-            async move { pool.hash("a".to_owned()).await }
+            async move { pool.run(move || held.recv()).await }
         });
         while pool.waiting.load(Ordering::Relaxed) == 0 {
             tokio::task::yield_now().await;
         }
         assert!(matches!(pool.hash("b".to_owned()).await, Err(PasswordError::Overloaded)));
-        drop(held);
+        release.send(()).unwrap();
         assert!(first.await.unwrap().is_ok());
         assert!(pool.hash("c".to_owned()).await.is_ok());
     }

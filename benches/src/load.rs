@@ -1,0 +1,221 @@
+//! Load: how fast, how big. The generator shares the machine's cores with the server, so its figures are a lower bound.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use lockstep_core::crypto::hasher::{self, HashParams};
+use lockstep_core::crypto::jose::{Alg, SigningKey};
+use lockstep_core::random::SystemRng;
+use serde_json::json;
+use tokio::sync::Mutex;
+
+use crate::Outcome;
+use crate::server::{Place, Server};
+use crate::tenant::Tenant;
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Seconds a scenario runs
+    #[arg(long, default_value_t = 10)]
+    seconds: u64,
+    /// Requests at a time
+    #[arg(long, default_value_t = 16)]
+    workers: usize,
+    /// People who log in once each
+    #[arg(long, default_value_t = 200)]
+    people: usize,
+}
+
+/// Measures everything and prints a table.
+pub(crate) async fn run(place: Place, args: Args) -> Outcome<()> {
+    let cores = std::thread::available_parallelism()?.get();
+    let rs256 = ceiling(cores, || {
+        let key = SigningKey::generate(Alg::RS256).map_err(|e| e.to_string())?;
+        let claims = json!({"iss": "https://bench.example/", "sub": "auth0|1", "aud": "a", "exp": 1});
+        Ok(move || key.sign_jwt("at+jwt", &claims).is_ok())
+    })?;
+    let argon2id =
+        ceiling(cores, || Ok(|| hasher::hash("Pw-bench-1!", HashParams::default(), &mut SystemRng).is_ok()))?;
+
+    let machine = place.init()?;
+    let mut starts = Vec::new();
+    for _ in 0..20 {
+        starts.push(place.start().await?.1);
+    }
+    starts.sort_unstable();
+    let (server, _) = place.start().await?;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let idle = server.memory()?;
+
+    println!("cores                          {cores}");
+    println!("RS256 signatures               {rs256:8.0} /s, the machine's ceiling on all cores");
+    println!("argon2id hashes                {argon2id:8.1} /s, the machine's ceiling on all cores");
+    println!("start to first answer          {:8.1} ms (median of 20)", ms(starts[10]));
+    println!("memory idle                    {idle:8.1} MiB");
+
+    let tenant = Tenant::set_up(&place, machine).await?;
+    let for_time = Duration::from_secs(args.seconds);
+
+    let url = format!("{}/.well-known/openid-configuration", tenant.base);
+    let figures = repeat(args.workers, for_time, |_| {
+        let request = tenant.http.get(&url);
+        async move {
+            let answer = request.send().await?.error_for_status()?;
+            answer.bytes().await?;
+            Ok(())
+        }
+    })
+    .await?;
+    figures.print("discovery", &server)?;
+
+    let body = Arc::new(tenant.machine_request());
+    let figures = repeat(args.workers, for_time, |_| {
+        let (tenant, body) = (tenant.clone(), Arc::clone(&body));
+        async move { tenant.post_token(&body).await.map(|_| ()) }
+    })
+    .await?;
+    figures.print("client_credentials", &server)?;
+    println!("{:30} {:8.0} % of the RS256 ceiling", "", 100.0 * figures.rate() / rs256);
+
+    let mut people = Vec::new();
+    for n in 0..args.people {
+        people.push(tenant.person(&format!("p{n}")).await?);
+    }
+    let (next, tokens) = (AtomicUsize::new(0), Arc::new(Mutex::new(Vec::new())));
+    let figures = once(args.workers, args.people, |_| {
+        let person = people[next.fetch_add(1, Ordering::Relaxed)].clone();
+        let (tenant, tokens) = (tenant.clone(), Arc::clone(&tokens));
+        async move {
+            let mut visitor = tenant.to_challenge(&person).await?;
+            visitor.submit(&[("code", &Tenant::code()?)]).await?;
+            let code = visitor.code().ok_or_else(|| format!("not logged in: {}", visitor.url))?;
+            let answer = tenant.redeem(&code).await?;
+            let token = answer["refresh_token"].as_str().ok_or("no refresh token")?.to_owned();
+            tokens.lock().await.push(token);
+            Ok(())
+        }
+    })
+    .await?;
+    figures.print("login: password, TOTP, tokens", &server)?;
+    println!("{:30} {:8.0} % of the argon2id ceiling", "", 100.0 * figures.rate() / argon2id);
+
+    let slots: Arc<Vec<Mutex<String>>> =
+        Arc::new(tokens.lock().await.iter().take(args.workers).cloned().map(Mutex::new).collect());
+    let figures = repeat(slots.len(), for_time, |worker| {
+        let (tenant, slots) = (tenant.clone(), Arc::clone(&slots));
+        async move {
+            let mut token = slots[worker].lock().await;
+            let answer = tenant.post_token(&tenant.refresh_request(&token)).await?;
+            *token = answer["refresh_token"].as_str().ok_or("no refresh token")?.to_owned();
+            Ok(())
+        }
+    })
+    .await?;
+    figures.print("refresh with rotation", &server)?;
+    Ok(())
+}
+
+/// What a scenario took.
+struct Figures {
+    took: Vec<Duration>,
+    wall: Duration,
+}
+
+impl Figures {
+    fn rate(&self) -> f64 {
+        self.took.len() as f64 / self.wall.as_secs_f64()
+    }
+
+    fn print(&self, name: &str, server: &Server) -> Outcome<()> {
+        let at = |share: f64| ms(self.took[((self.took.len() - 1) as f64 * share) as usize]);
+        let (rate, p50, p99, memory) = (self.rate(), at(0.5), at(0.99), server.memory()?);
+        println!("{name:30} {rate:8.1} /s   p50 {p50:7.2} ms   p99 {p99:7.2} ms   memory {memory:6.1} MiB");
+        Ok(())
+    }
+}
+
+fn ms(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1000.0
+}
+
+/// Runs a request over and over by some workers for a time.
+async fn repeat<F, R>(workers: usize, time: Duration, request: F) -> Outcome<Figures>
+where
+    F: Fn(usize) -> R,
+    R: Future<Output = Outcome<()>> + Send + 'static,
+{
+    let begin = Instant::now();
+    drive(workers, request, || begin.elapsed() < time).await
+}
+
+/// Runs a request so many times by some workers.
+async fn once<F, R>(workers: usize, times: usize, request: F) -> Outcome<Figures>
+where
+    F: Fn(usize) -> R,
+    R: Future<Output = Outcome<()>> + Send + 'static,
+{
+    let left = AtomicUsize::new(times);
+    drive(workers, request, || {
+        left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1)).is_ok()
+    })
+    .await
+}
+
+async fn drive<F, R>(workers: usize, request: F, more: impl Fn() -> bool) -> Outcome<Figures>
+where
+    F: Fn(usize) -> R,
+    R: Future<Output = Outcome<()>> + Send + 'static,
+{
+    let begin = Instant::now();
+    let timed = |worker: usize| {
+        let future = request(worker);
+        async move {
+            let begin = Instant::now();
+            future.await.map(|()| (worker, begin.elapsed()))
+        }
+    };
+    let mut running = tokio::task::JoinSet::new();
+    for worker in 0..workers {
+        if more() {
+            running.spawn(timed(worker));
+        }
+    }
+    let mut took = Vec::new();
+    while let Some(done) = running.join_next().await {
+        let (worker, time) = done??;
+        took.push(time);
+        if more() {
+            running.spawn(timed(worker));
+        }
+    }
+    let wall = begin.elapsed();
+    took.sort_unstable();
+    Ok(Figures { took, wall })
+}
+
+/// Does something on all cores for three seconds; returns how often a second.
+fn ceiling<W: FnMut() -> bool>(cores: usize, make: impl Fn() -> Outcome<W> + Sync) -> Outcome<f64> {
+    let time = Duration::from_secs(3);
+    let counts: Vec<Outcome<u64>> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..cores)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut work = make()?;
+                    let (begin, mut count) = (Instant::now(), 0);
+                    while begin.elapsed() < time {
+                        if !work() {
+                            return Err("the work failed".into());
+                        }
+                        count += 1;
+                    }
+                    Ok(count)
+                })
+            })
+            .collect();
+        threads.into_iter().map(|t| t.join().unwrap_or_else(|_| Err("a thread panicked".into()))).collect()
+    });
+    let total: u64 = counts.into_iter().sum::<Outcome<u64>>()?;
+    Ok(total as f64 / time.as_secs_f64())
+}

@@ -1,0 +1,51 @@
+//! Load and crash tests of the built `lockstep` binary, over HTTP as a client would. Neither is part of `bin/test`.
+//!
+//! ```sh
+//! cargo build --release -p lockstep && cargo run --release -p lockstep-bench -- load
+//! cargo run --release -p lockstep-bench -- crash --rounds 100
+//! ```
+
+#![expect(clippy::disallowed_methods, reason = "a stopwatch needs the real clock; nothing is decided here")]
+#![expect(clippy::print_stdout, reason = "its figures are for people")]
+
+mod crash;
+mod load;
+mod server;
+mod tenant;
+mod visitor;
+
+use std::path::PathBuf;
+
+/// What can go wrong: told, and the run ends.
+type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+#[derive(clap::Parser)]
+#[command(name = "lockstep-bench", about = "Load and crash tests of the built lockstep binary")]
+struct Args {
+    /// The binary under test
+    #[arg(long, default_value = "target/release/lockstep", global = true)]
+    bin: PathBuf,
+    /// PostgreSQL URL of an empty database; left out: a SQLite file
+    #[arg(long, global = true)]
+    database: Option<String>,
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(clap::Subcommand)]
+enum What {
+    /// Requests per second, latencies, memory, time to start; beside the machine's own rates
+    Load(load::Args),
+    /// Kills the server in the middle of logins, again and again, and checks what it promised
+    Crash(crash::Args),
+}
+
+#[tokio::main]
+async fn main() -> Outcome<()> {
+    let args = <Args as clap::Parser>::parse();
+    let place = server::Place::new(args.bin, args.database);
+    match args.what {
+        What::Load(what) => load::run(place?, what).await,
+        What::Crash(what) => crash::run(place?, what).await,
+    }
+}
