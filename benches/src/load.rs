@@ -1,4 +1,7 @@
-//! Load: how fast, how big. The generator shares the machine's cores with the server, so its figures are a lower bound.
+//! Load: how fast, how big.
+//!
+//! Left alone, generator and server share all cores, and the figures are a lower bound. With `--server-cpus` the server gets cores of
+//! its own, and the generator, started under `taskset`, others; the ceilings are measured on the generator's, so give both as many.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -26,10 +29,25 @@ pub(crate) struct Args {
     /// People who log in once each
     #[arg(long, default_value_t = 200)]
     people: usize,
+    /// Cores for the server alone, as `taskset --cpu-list` takes them
+    #[arg(long)]
+    server_cpus: Option<String>,
+    /// Only this scenario; may be given more than once
+    #[arg(long, value_enum)]
+    only: Vec<Scenario>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Scenario {
+    Discovery,
+    ClientCredentials,
+    Login,
+    Refresh,
 }
 
 /// Measures everything and prints a table.
-pub(crate) async fn run(place: Place, args: Args) -> Outcome<()> {
+pub(crate) async fn run(mut place: Place, args: Args) -> Outcome<()> {
+    place.pin(args.server_cpus);
     let cores = std::thread::available_parallelism()?.get();
     let rs256 = ceiling(cores, || {
         let key = SigningKey::generate(Alg::RS256).map_err(|e| e.to_string())?;
@@ -56,65 +74,96 @@ pub(crate) async fn run(place: Place, args: Args) -> Outcome<()> {
     println!("memory idle                    {idle:8.1} MiB");
 
     let tenant = Tenant::set_up(&place, machine).await?;
-    let for_time = Duration::from_secs(args.seconds);
-
-    let url = format!("{}/.well-known/openid-configuration", tenant.base);
-    let figures = repeat(args.workers, for_time, |_| {
-        let request = tenant.http.get(&url);
-        async move {
-            let answer = request.send().await?.error_for_status()?;
-            answer.bytes().await?;
-            Ok(())
-        }
-    })
-    .await?;
-    figures.print("discovery", &server)?;
-
-    let body = Arc::new(tenant.machine_request());
-    let figures = repeat(args.workers, for_time, |_| {
-        let (tenant, body) = (tenant.clone(), Arc::clone(&body));
-        async move { tenant.post_token(&body).await.map(|_| ()) }
-    })
-    .await?;
-    figures.print("client_credentials", &server)?;
-    println!("{:30} {:8.0} % of the RS256 ceiling", "", 100.0 * figures.rate() / rs256);
-
-    let mut people = Vec::new();
-    for n in 0..args.people {
-        people.push(tenant.person(&format!("p{n}")).await?);
+    let load = Load { tenant, server, workers: args.workers, time: Duration::from_secs(args.seconds) };
+    let wanted = |scenario| args.only.is_empty() || args.only.contains(&scenario);
+    if wanted(Scenario::Discovery) {
+        load.discovery().await?.print("discovery", &load.server)?;
     }
-    let (next, tokens) = (AtomicUsize::new(0), Arc::new(Mutex::new(Vec::new())));
-    let figures = once(args.workers, args.people, |_| {
-        let person = people[next.fetch_add(1, Ordering::Relaxed)].clone();
-        let (tenant, tokens) = (tenant.clone(), Arc::clone(&tokens));
-        async move {
-            let mut visitor = tenant.to_challenge(&person).await?;
-            visitor.submit(&[("code", &Tenant::code()?)]).await?;
-            let code = visitor.code().ok_or_else(|| format!("not logged in: {}", visitor.url))?;
-            let answer = tenant.redeem(&code).await?;
-            let token = answer["refresh_token"].as_str().ok_or("no refresh token")?.to_owned();
-            tokens.lock().await.push(token);
-            Ok(())
+    if wanted(Scenario::ClientCredentials) {
+        let figures = load.client_credentials().await?;
+        figures.print("client_credentials", &load.server)?;
+        println!("{:30} {:8.0} % of the RS256 ceiling", "", 100.0 * figures.rate() / rs256);
+    }
+    if wanted(Scenario::Login) || wanted(Scenario::Refresh) {
+        let (figures, tokens) = load.login(args.people).await?;
+        figures.print("login: password, TOTP, tokens", &load.server)?;
+        println!("{:30} {:8.0} % of the argon2id ceiling", "", 100.0 * figures.rate() / argon2id);
+        if wanted(Scenario::Refresh) {
+            load.refresh(tokens).await?.print("refresh with rotation", &load.server)?;
         }
-    })
-    .await?;
-    figures.print("login: password, TOTP, tokens", &server)?;
-    println!("{:30} {:8.0} % of the argon2id ceiling", "", 100.0 * figures.rate() / argon2id);
-
-    let slots: Arc<Vec<Mutex<String>>> =
-        Arc::new(tokens.lock().await.iter().take(args.workers).cloned().map(Mutex::new).collect());
-    let figures = repeat(slots.len(), for_time, |worker| {
-        let (tenant, slots) = (tenant.clone(), Arc::clone(&slots));
-        async move {
-            let mut token = slots[worker].lock().await;
-            let answer = tenant.post_token(&tenant.refresh_request(&token)).await?;
-            *token = answer["refresh_token"].as_str().ok_or("no refresh token")?.to_owned();
-            Ok(())
-        }
-    })
-    .await?;
-    figures.print("refresh with rotation", &server)?;
+    }
     Ok(())
+}
+
+struct Load {
+    tenant: Tenant,
+    server: Server,
+    workers: usize,
+    time: Duration,
+}
+
+impl Load {
+    async fn discovery(&self) -> Outcome<Figures> {
+        let url = format!("{}/.well-known/openid-configuration", self.tenant.base);
+        repeat(self.workers, self.time, |_| {
+            let request = self.tenant.http.get(&url);
+            async move {
+                let answer = request.send().await?.error_for_status()?;
+                answer.bytes().await?;
+                Ok(())
+            }
+        })
+        .await
+    }
+
+    async fn client_credentials(&self) -> Outcome<Figures> {
+        let body = Arc::new(self.tenant.service_request());
+        repeat(self.workers, self.time, |_| {
+            let (tenant, body) = (self.tenant.clone(), Arc::clone(&body));
+            async move { tenant.post_token(&body).await.map(|_| ()) }
+        })
+        .await
+    }
+
+    /// Everybody logs in once; returns their refresh tokens too.
+    async fn login(&self, people: usize) -> Outcome<(Figures, Vec<String>)> {
+        let mut waiting = Vec::new();
+        for n in 0..people {
+            waiting.push(self.tenant.person(&format!("p{n}")).await?);
+        }
+        let (waiting, tokens) = (Arc::new(Mutex::new(waiting)), Arc::new(Mutex::new(Vec::new())));
+        let figures = once(self.workers, people, |_| {
+            let (tenant, waiting, tokens) = (self.tenant.clone(), Arc::clone(&waiting), Arc::clone(&tokens));
+            async move {
+                let person = waiting.lock().await.pop().ok_or("nobody left")?;
+                let mut visitor = tenant.to_challenge(&person).await?;
+                visitor.submit(&[("code", &Tenant::code()?)]).await?;
+                let code = visitor.code().ok_or_else(|| format!("not logged in: {}", visitor.url))?;
+                let answer = tenant.redeem(&code).await?;
+                let token = answer["refresh_token"].as_str().ok_or("no refresh token")?.to_owned();
+                tokens.lock().await.push(token);
+                Ok(())
+            }
+        })
+        .await?;
+        let tokens = std::mem::take(&mut *tokens.lock().await);
+        Ok((figures, tokens))
+    }
+
+    async fn refresh(&self, tokens: Vec<String>) -> Outcome<Figures> {
+        let slots: Arc<Vec<Mutex<String>>> =
+            Arc::new(tokens.into_iter().take(self.workers).map(Mutex::new).collect());
+        repeat(slots.len(), self.time, |worker| {
+            let (tenant, slots) = (self.tenant.clone(), Arc::clone(&slots));
+            async move {
+                let mut token = slots[worker].lock().await;
+                let answer = tenant.post_token(&tenant.refresh_request(&token)).await?;
+                *token = answer["refresh_token"].as_str().ok_or("no refresh token")?.to_owned();
+                Ok(())
+            }
+        })
+        .await
+    }
 }
 
 /// What a scenario took.

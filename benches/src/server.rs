@@ -17,6 +17,7 @@ pub(crate) struct Place {
     bin: PathBuf,
     database: Option<String>,
     port: u16,
+    cpus: Option<String>,
 }
 
 impl Place {
@@ -26,7 +27,7 @@ impl Place {
         let folder = std::env::temp_dir().join(format!("lockstep-bench-{}", std::process::id()));
         std::fs::create_dir_all(&folder)?;
         let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        Ok(Self { folder, bin, database, port })
+        Ok(Self { folder, bin, database, port, cpus: None })
     }
 
     /// Where it answers.
@@ -34,8 +35,20 @@ impl Place {
         format!("http://127.0.0.1:{}", self.port)
     }
 
+    /// Keeps the server to some cores, as `taskset --cpu-list` takes them.
+    pub(crate) fn pin(&mut self, cpus: Option<String>) {
+        self.cpus = cpus;
+    }
+
     fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(&self.bin);
+        let mut command = match &self.cpus {
+            Some(cpus) => {
+                let mut command = Command::new("taskset");
+                command.args(["--cpu-list", cpus]).arg(&self.bin);
+                command
+            }
+            None => Command::new(&self.bin),
+        };
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("LOCKSTEP_") {
                 command.env_remove(name);

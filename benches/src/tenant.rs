@@ -12,6 +12,7 @@ use crate::visitor::Visitor;
 /// Everybody's password.
 const PASSWORD: &str = "Pw-bench-1!";
 const CALLBACK: &str = "https://app.example/cb";
+const API: &str = "https://api.example/";
 const SEED: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
 
 /// How requests get there, and with which token.
@@ -22,6 +23,7 @@ pub(crate) struct Tenant {
     machine: (String, String),
     token: String,
     app: (String, String),
+    service: (String, String),
 }
 
 /// Somebody with a phone.
@@ -39,8 +41,15 @@ impl Tenant {
             .timeout(std::time::Duration::from_secs(30))
             .build()?;
         let empty = (String::new(), String::new());
-        let mut tenant = Self { http, base: place.base(), machine, token: String::new(), app: empty };
-        tenant.token = tenant.machine_token().await?;
+        let mut tenant = Self {
+            http,
+            base: place.base(),
+            machine,
+            token: String::new(),
+            app: empty.clone(),
+            service: empty,
+        };
+        tenant.token = tenant.management_token().await?;
         tenant.call(Method::PUT, "guardian/factors/otp", json!({"enabled": true})).await?;
         tenant.call(Method::PUT, "guardian/policies", json!(["all-applications"])).await?;
         let body = json!({"name": "Web", "app_type": "regular_web", "callbacks": [CALLBACK],
@@ -53,19 +62,28 @@ impl Tenant {
         let id = connections[0]["id"].as_str().ok_or("no connection")?.to_owned();
         let body = json!([{"client_id": tenant.app.0, "status": true}]);
         tenant.call(Method::PATCH, &format!("connections/{id}/clients"), body).await?;
+        let body =
+            json!({"name": "API", "identifier": API, "scopes": [{"value": "read:a"}, {"value": "write:a"}]});
+        tenant.call(Method::POST, "resource-servers", body).await?;
+        let body =
+            json!({"name": "Service", "app_type": "non_interactive", "grant_types": ["client_credentials"]});
+        let service = tenant.call(Method::POST, "clients", body).await?;
+        let text = |name: &str| service[name].as_str().unwrap_or_default().to_owned();
+        tenant.service = (text("client_id"), text("client_secret"));
+        let body = json!({"client_id": tenant.service.0, "audience": API, "scope": ["read:a"]});
+        tenant.call(Method::POST, "client-grants", body).await?;
         Ok(tenant)
     }
 
-    /// A new token of the machine client.
-    pub(crate) async fn machine_token(&self) -> Outcome<String> {
-        let answer = self.post_token(&self.machine_request()).await?;
+    /// A new token for the Management API.
+    async fn management_token(&self) -> Outcome<String> {
+        let answer = self.post_token(&machine_request(&self.machine, &format!("{ISSUER}api/v2/"))).await?;
         Ok(answer["access_token"].as_str().ok_or("no access token")?.to_owned())
     }
 
-    /// What the machine client sends for a token.
-    pub(crate) fn machine_request(&self) -> Value {
-        json!({"grant_type": "client_credentials", "client_id": self.machine.0,
-            "client_secret": self.machine.1, "audience": format!("{ISSUER}api/v2/")})
+    /// What a service sends for a token to call an API.
+    pub(crate) fn service_request(&self) -> Value {
+        machine_request(&self.service, API)
     }
 
     /// What the application sends for new tokens.
@@ -143,4 +161,9 @@ impl Tenant {
             "client_secret": self.app.1, "code": code, "redirect_uri": CALLBACK}))
             .await
     }
+}
+
+fn machine_request(client: &(String, String), audience: &str) -> Value {
+    json!({"grant_type": "client_credentials", "client_id": client.0, "client_secret": client.1,
+        "audience": audience})
 }

@@ -8,6 +8,7 @@ use lockstep_core::model::log_event::LogEvent;
 use lockstep_core::random::{Rng, SystemRng};
 use lockstep_core::time::Clock;
 
+use crate::catalog::Catalog;
 use crate::config::Config;
 use crate::keyring::{KeyRing, KeyRingError};
 use crate::logs::LogWriter;
@@ -22,6 +23,7 @@ pub struct App(Arc<Seams>);
 struct Seams {
     config: Config,
     db: Db,
+    catalog: Catalog,
     clock: Arc<dyn Clock>,
     keyring: KeyRing,
     passwords: PasswordPool,
@@ -63,7 +65,8 @@ impl App {
         let passwords = PasswordPool::new(config.hashing, config.hashing_threads, config.hashing_queue);
         let node = u64::from_be_bytes(env.rng().bytes());
         let logs = LogWriter::start(db.clone(), node);
-        Ok(Self(Arc::new(Seams { config, db, clock, keyring, passwords, logs })))
+        let catalog = Catalog::new(db.clone());
+        Ok(Self(Arc::new(Seams { config, db, catalog, clock, keyring, passwords, logs })))
     }
 
     /// Returns the world as one request sees it. Call it once a request: the clock is read here.
@@ -84,6 +87,11 @@ impl App {
     /// Returns the database.
     pub fn db(&self) -> &Db {
         &self.0.db
+    }
+
+    /// Returns the configuration that is kept in memory.
+    pub fn catalog(&self) -> &Catalog {
+        &self.0.catalog
     }
 
     /// Returns the signing keys.

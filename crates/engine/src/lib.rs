@@ -7,6 +7,7 @@
 //! - [`worker`]: what happens without a request.
 
 pub mod app;
+pub mod catalog;
 pub mod config;
 pub mod flows;
 pub mod keyring;

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 use std::sync::Mutex;
+use std::time::Duration;
 
 use lockstep_core::env::Env;
 use lockstep_core::ids::LogId;
@@ -22,6 +23,8 @@ use crate::store::logs::{self, Record};
 const QUEUE: usize = 65_536;
 /// How many go into one commit.
 const BATCH: usize = 512;
+/// How long a record waits for others to share its commit: each commit is a disk sync, and a turn of the one writer.
+const GATHER: Duration = Duration::from_millis(50);
 
 /// Writes log records.
 #[derive(Clone, Debug)]
@@ -136,22 +139,31 @@ fn document(id: &LogId, env: &Env, event: &LogEvent) -> Value {
 }
 
 async fn run(db: Db, mut jobs: mpsc::Receiver<Job>) {
-    let mut batch = Vec::new();
-    while jobs.recv_many(&mut batch, BATCH).await > 0 {
-        let mut records = Vec::new();
-        let mut waiting = Vec::new();
-        for job in batch.drain(..) {
-            match job {
-                Job::Write(record) => records.push(*record),
-                Job::Flush(done) => waiting.push(done),
+    let (mut records, mut waiting) = (Vec::new(), Vec::new());
+    while let Some(first) = jobs.recv().await {
+        sort(first, &mut records, &mut waiting);
+        // Until it is time, or full, or somebody waits for what is written, or nobody can add any more.
+        let _ = tokio::time::timeout(GATHER, async {
+            while waiting.is_empty() && records.len() < BATCH {
+                let Some(next) = jobs.recv().await else { return };
+                sort(next, &mut records, &mut waiting);
             }
-        }
+        })
+        .await;
         if let Err(cause) = write(&db, &records).await {
             error!(records = records.len(), %cause, "Lost tenant log records: {cause}");
         }
-        for done in waiting {
+        records.clear();
+        for done in waiting.drain(..) {
             let _ = done.send(());
         }
+    }
+}
+
+fn sort(job: Job, records: &mut Vec<Record>, waiting: &mut Vec<oneshot::Sender<()>>) {
+    match job {
+        Job::Write(record) => records.push(*record),
+        Job::Flush(done) => waiting.push(done),
     }
 }
 
@@ -160,9 +172,7 @@ async fn write(db: &Db, records: &[Record]) -> Result<(), DbError> {
         return Ok(());
     }
     let mut tx = db.write().await?;
-    for record in records {
-        logs::create(&mut tx, record).await?;
-    }
+    logs::create_all(&mut tx, records).await?;
     tx.commit().await
 }
 

@@ -1,5 +1,7 @@
 //! How a client proves who it is (contract/oidc.md 6.1; RFC 6749 section 2.3, RFC 7523).
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use lockstep_core::codes::OAuthError;
 use lockstep_core::crypto::digest::same_secret;
@@ -13,8 +15,7 @@ use lockstep_core::time::Span;
 
 use crate::app::App;
 use crate::flows::OAuthFailure;
-use crate::store::db::Conn;
-use crate::store::{assertion_ids, clients, credentials};
+use crate::store::{assertion_ids, credentials};
 
 /// The type of client assertions.
 const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -36,7 +37,7 @@ pub struct Credentials {
 #[derive(Clone, Debug)]
 pub struct Authenticated {
     /// The client.
-    pub client: Client,
+    pub client: Arc<Client>,
     /// Whether HTTP Basic was used: only then may a refusal carry `WWW-Authenticate`.
     pub by_basic: bool,
 }
@@ -56,10 +57,9 @@ pub async fn authenticate(
         .or_else(|| params.get("client_id").map(str::to_owned))
         .or_else(|| assertion.and_then(unverified_issuer))
         .ok_or_else(|| OAuthError::missing("client_id"))?;
-    let mut conn = app.db().read().await?;
-    let client = find(&mut conn, &id).await?;
+    let client = find(app, &id).await?;
     let (client, by_basic) = match (client, &basic) {
-        (None, Some(basic)) if basic.0.len() > 1 => (find(&mut conn, &basic.0[1]).await?, true),
+        (None, Some(basic)) if basic.0.len() > 1 => (find(app, &basic.0[1]).await?, true),
         (client, basic) => (client, basic.is_some()),
     };
     let Some(client) = client.filter(|c| !c.is_global()) else { return Err(refused(by_basic)) };
@@ -71,7 +71,6 @@ pub async fn authenticate(
             secrets.iter().any(|s| same_secret(s, client.secret.as_str()))
         }
         ClientAuthMethod::PrivateKeyJwt => {
-            drop(conn);
             match assertion.filter(|_| params.get("client_assertion_type") == Some(JWT_BEARER)) {
                 Some(assertion) => check_assertion(app, env, &client, assertion).await?,
                 None => false,
@@ -85,9 +84,9 @@ fn refused(by_basic: bool) -> OAuthFailure {
     OAuthFailure::ClientRefused { by_basic }
 }
 
-async fn find(conn: &mut Conn, id: &str) -> Result<Option<Client>, OAuthFailure> {
+async fn find(app: &App, id: &str) -> Result<Option<Arc<Client>>, OAuthFailure> {
     match ClientId::parse(id) {
-        Ok(id) => Ok(clients::find(conn, &id).await?),
+        Ok(id) => Ok(app.catalog().client(&id).await?),
         Err(_) => Ok(None),
     }
 }

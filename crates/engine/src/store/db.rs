@@ -5,6 +5,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use lockstep_core::crypto::seal::{MasterKeys, SealError};
@@ -72,7 +73,12 @@ impl From<serde_json::Error> for DbError {
 pub struct Db {
     pools: Pools,
     keys: Arc<MasterKeys>,
+    /// Counts the changes of configuration that this process made.
+    configuration: Arc<AtomicU64>,
 }
+
+/// Tables that [`crate::catalog`] keeps rows of.
+const CONFIGURATION: [&str; 3] = ["clients", "resource_servers", "client_grants"];
 
 #[derive(Clone, Debug)]
 enum Pools {
@@ -105,7 +111,7 @@ impl Db {
             .max_connections(4)
             .test_before_acquire(false)
             .connect_lazy_with(options.read_only(true));
-        Ok(Self { pools: Pools::Sqlite { read, write }, keys: Arc::new(keys) })
+        Ok(Self { pools: Pools::Sqlite { read, write }, keys: Arc::new(keys), configuration: Arc::default() })
     }
 
     /// Makes an empty SQLite database in memory; it lives as long as this value.
@@ -120,7 +126,11 @@ impl Db {
             .max_lifetime(None)
             .connect_with(options)
             .await?;
-        Ok(Self { pools: Pools::Sqlite { read: pool.clone(), write: pool }, keys: Arc::new(keys) })
+        Ok(Self {
+            pools: Pools::Sqlite { read: pool.clone(), write: pool },
+            keys: Arc::new(keys),
+            configuration: Arc::default(),
+        })
     }
 
     /// Connects to the PostgreSQL database at `url`, with up to `connections` at a time.
@@ -131,7 +141,7 @@ impl Db {
             .test_before_acquire(false)
             .connect(url)
             .await?;
-        Ok(Self { pools: Pools::Postgres(pool), keys: Arc::new(keys) })
+        Ok(Self { pools: Pools::Postgres(pool), keys: Arc::new(keys), configuration: Arc::default() })
     }
 
     /// Brings the schema up to date. Safe to call from several processes at once.
@@ -156,7 +166,7 @@ impl Db {
             Pools::Sqlite { read, .. } => Inner::Sqlite(read.acquire().await?),
             Pools::Postgres(pool) => Inner::Postgres(pool.acquire().await?),
         };
-        Ok(Conn { inner, keys: Arc::clone(&self.keys) })
+        Ok(self.conn(inner))
     }
 
     /// Begins a transaction for writing. Dropped without [`Conn::commit`], it is rolled back.
@@ -166,7 +176,22 @@ impl Db {
             Pools::Sqlite { write, .. } => Inner::SqliteTx(write.begin_with("BEGIN IMMEDIATE").await?),
             Pools::Postgres(pool) => Inner::PostgresTx(pool.begin().await?),
         };
-        Ok(Conn { inner, keys: Arc::clone(&self.keys) })
+        Ok(self.conn(inner))
+    }
+
+    fn conn(&self, inner: Inner) -> Conn {
+        let changes = Changes { configuration: Arc::clone(&self.configuration), any: false };
+        Conn { inner, keys: Arc::clone(&self.keys), changes }
+    }
+
+    /// Returns a number that grows whenever this process has changed clients, APIs or client grants.
+    pub fn configuration(&self) -> u64 {
+        self.configuration.load(Ordering::SeqCst)
+    }
+
+    /// Notes a change of configuration that went past [`Conn`].
+    pub(crate) fn configuration_changed(&self) {
+        self.configuration.fetch_add(1, Ordering::SeqCst);
     }
 
     /// Waits for running statements and closes all connections.
@@ -198,6 +223,39 @@ fn sqlite_options(options: SqliteConnectOptions) -> SqliteConnectOptions {
 pub struct Conn {
     inner: Inner,
     keys: Arc<MasterKeys>,
+    /// After `inner`: what is to be told is told when the change has been made or undone.
+    changes: Changes,
+}
+
+/// Tells of changes of configuration, at the latest when dropped: also when a commit was asked and its answer not awaited.
+#[derive(Debug)]
+struct Changes {
+    configuration: Arc<AtomicU64>,
+    any: bool,
+}
+
+impl Changes {
+    fn note(&mut self, sql: &str) {
+        self.any |= changed_table(sql).is_some_and(|table| CONFIGURATION.contains(&table));
+    }
+}
+
+impl Drop for Changes {
+    fn drop(&mut self) {
+        if self.any {
+            self.configuration.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+}
+
+/// Returns the table that a statement of ours changes.
+fn changed_table(sql: &str) -> Option<&str> {
+    let mut words = sql.split_ascii_whitespace();
+    match words.next()? {
+        "insert" | "delete" => words.nth(1),
+        "update" => words.next(),
+        _ => None,
+    }
 }
 
 #[derive(Debug)]
@@ -234,6 +292,7 @@ macro_rules! on_connection {
 impl Conn {
     /// Runs a statement and returns how many rows it changed.
     pub async fn execute(&mut self, sql: &'static str, values: Vec<Value>) -> Result<u64, DbError> {
+        self.changes.note(sql);
         on_connection!(self, sql, values, |query, conn| Ok(conn.execute(query).await?.rows_affected()))
     }
 
@@ -243,11 +302,13 @@ impl Conn {
         sql: &'static str,
         values: Vec<Value>,
     ) -> Result<Option<Row>, DbError> {
+        self.changes.note(sql);
         on_connection!(self, sql, values, |query, conn| Ok(conn.fetch_optional(query).await?.map(Row::from)))
     }
 
     /// Returns all rows.
     pub async fn fetch_all(&mut self, sql: &'static str, values: Vec<Value>) -> Result<Vec<Row>, DbError> {
+        self.changes.note(sql);
         on_connection!(self, sql, values, |query, conn| {
             Ok(conn.fetch_all(query).await?.into_iter().map(Row::from).collect())
         })
@@ -272,7 +333,8 @@ impl Conn {
 
     /// Makes the transaction's changes lasting.
     pub async fn commit(self) -> Result<(), DbError> {
-        match self.inner {
+        let Self { inner, changes: _told_at_the_end, .. } = self;
+        match inner {
             Inner::SqliteTx(tx) => Ok(tx.commit().await?),
             Inner::PostgresTx(tx) => Ok(tx.commit().await?),
             Inner::Sqlite(_) | Inner::Postgres(_) => Ok(()),
@@ -459,5 +521,24 @@ impl Column for Timestamp {
 impl Column for Option<Timestamp> {
     fn read(row: &Row, column: &'static str) -> Result<Self, DbError> {
         Ok(row.get::<Option<i64>>(column)?.map(Timestamp::from_millis))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_statement_tells_which_table_it_changes() {
+        for (sql, table) in [
+            ("insert into clients (client_id) values ($1)", Some("clients")),
+            ("update resource_servers set data = $2 where id = $1", Some("resource_servers")),
+            ("delete from client_grants where id = $1", Some("client_grants")),
+            ("delete from\n sessions where id = $1 returning id", Some("sessions")),
+            ("select data from clients where client_id = $1", None),
+            ("", None),
+        ] {
+            assert_eq!(changed_table(sql), table, "{sql}");
+        }
     }
 }

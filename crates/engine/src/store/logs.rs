@@ -1,10 +1,12 @@
 //! Tenant log records. Immutable; they outlive the user they are about.
 
+use std::sync::LazyLock;
+
 use lockstep_core::ids::LogId;
 use lockstep_core::time::Timestamp;
-use serde_json::Value;
+use serde_json::Value as Json;
 
-use super::db::{Conn, DbError};
+use super::db::{Conn, DbError, Value};
 use super::search::{self, Filter, Order, Slice};
 use crate::values;
 
@@ -26,12 +28,29 @@ pub struct Record {
     /// The end user's address.
     pub ip: Option<String>,
     /// The document of the wire.
-    pub data: Value,
+    pub data: Json,
 }
 
 /// Adds a record.
 pub async fn create(conn: &mut Conn, record: &Record) -> Result<(), DbError> {
-    let values = values![
+    conn.execute(CREATE, columns(record)).await?;
+    Ok(())
+}
+
+/// Adds records, many with one statement.
+pub async fn create_all(conn: &mut Conn, records: &[Record]) -> Result<(), DbError> {
+    let (chunks, rest) = records.as_chunks::<CHUNK>();
+    for chunk in chunks {
+        conn.execute(&CREATE_CHUNK, chunk.iter().flat_map(columns).collect()).await?;
+    }
+    for record in rest {
+        create(conn, record).await?;
+    }
+    Ok(())
+}
+
+fn columns(record: &Record) -> Vec<Value> {
+    values![
         record.id,
         record.code,
         record.date,
@@ -40,13 +59,11 @@ pub async fn create(conn: &mut Conn, record: &Record) -> Result<(), DbError> {
         record.connection,
         record.ip,
         record.data.to_string(),
-    ];
-    conn.execute(CREATE, values).await?;
-    Ok(())
+    ]
 }
 
 /// Returns the record with this id.
-pub async fn find(conn: &mut Conn, id: &LogId) -> Result<Option<Value>, DbError> {
+pub async fn find(conn: &mut Conn, id: &LogId) -> Result<Option<Json>, DbError> {
     conn.fetch_optional("select data from logs where log_id = $1", values![id])
         .await?
         .map(|row| row.json("data"))
@@ -54,7 +71,7 @@ pub async fn find(conn: &mut Conn, id: &LogId) -> Result<Option<Value>, DbError>
 }
 
 /// Returns the records after `from`, oldest first.
-pub async fn list_after(conn: &mut Conn, from: &str, take: u32) -> Result<Vec<Value>, DbError> {
+pub async fn list_after(conn: &mut Conn, from: &str, take: u32) -> Result<Vec<Json>, DbError> {
     let rows = conn.fetch_all(LIST_AFTER, values![from, take]).await?;
     rows.iter().map(|row| row.json("data")).collect()
 }
@@ -65,7 +82,7 @@ pub async fn list(
     filter: &Filter,
     descending: bool,
     slice: &Slice,
-) -> Result<(Vec<Value>, i64), DbError> {
+) -> Result<(Vec<Json>, i64), DbError> {
     let order = Order::by("date", "log_id").descending(descending);
     let rows = search::rows(conn, "select data from logs", filter, order, slice).await?;
     let total = search::count(conn, "logs", filter).await?;
@@ -77,6 +94,19 @@ pub async fn delete_before(conn: &mut Conn, before: Timestamp) -> Result<u64, Db
     conn.execute("delete from logs where date < $1", values![before]).await
 }
 
+/// How many records one statement adds.
+const CHUNK: usize = 16;
+static CREATE_CHUNK: LazyLock<String> = LazyLock::new(|| {
+    let row = |n: usize| {
+        let places: Vec<String> = (1..=8).map(|column| format!("${}", n * 8 + column)).collect();
+        format!("({})", places.join(", "))
+    };
+    let rows: Vec<String> = (0..CHUNK).map(row).collect();
+    format!(
+        "insert into logs (log_id, type, date, client_id, user_id, connection, ip, data) values {}",
+        rows.join(", ")
+    )
+});
 const CREATE: &str = "insert into logs (log_id, type, date, client_id, user_id, connection, ip, data)
  values ($1, $2, $3, $4, $5, $6, $7, $8)";
 const LIST_AFTER: &str = "select data from logs where log_id > $1 order by log_id limit $2";

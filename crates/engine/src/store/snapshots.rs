@@ -70,7 +70,9 @@ pub async fn restore(db: &Db, name: &str) -> Result<(), SnapshotError> {
         run(&mut tx, format!("insert into main.\"{table}\" select * from snapshots.\"{name}/{table}\""))
             .await?;
     }
-    Ok(tx.commit().await?)
+    let done = tx.commit().await;
+    db.configuration_changed();
+    Ok(done?)
 }
 
 fn checked(name: &str) -> Result<&str, SnapshotError> {

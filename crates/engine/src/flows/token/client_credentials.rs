@@ -10,9 +10,9 @@ use super::issue::{self, TokenResponse};
 use crate::app::App;
 use crate::flows::OAuthFailure;
 use crate::flows::client_auth::Authenticated;
-use crate::store::{client_grants, resource_servers, settings};
+use crate::store::settings;
 
-/// Answers a machine. Three look-ups and a signature: nothing is written but a queued log record.
+/// Answers a machine: nothing is read but what the catalog keeps, and nothing written but a queued log record.
 pub async fn exchange(
     app: &App,
     env: &mut Env,
@@ -24,19 +24,15 @@ pub async fn exchange(
     if client.is_public() {
         return Err(OAuthFailure::ClientRefused { by_basic: false });
     }
-    let mut conn = app.db().read().await?;
     let audience = match params.get("audience") {
         Some(audience) => audience.to_owned(),
         None => {
-            let tenant = settings::tenant(&mut conn).await?;
+            let tenant = settings::tenant(&mut app.db().read().await?).await?;
             tenant.default_audience().map(str::to_owned).ok_or_else(|| OAuthError::missing("audience"))?
         }
     };
-    let api = resource_servers::find_by_identifier(&mut conn, &audience)
-        .await?
-        .ok_or_else(|| OAuthError::service_not_found(&audience))?;
-    let grant = client_grants::find_for(&mut conn, &client.id, &audience, "client").await?;
-    drop(conn);
+    let api = app.catalog().api(&audience).await?.ok_or_else(|| OAuthError::service_not_found(&audience))?;
+    let grant = app.catalog().machine_grant(&client.id, &audience).await?;
     let denied = api.data.text("subject_type_authorization.client.policy") == Some("deny_all");
     let grant = grant.filter(|_| !denied).ok_or_else(|| issue::not_authorized(&audience))?;
     let granted: Vec<&str> =

@@ -125,21 +125,36 @@ async fn decisions_are_listed_by_login_and_by_user() {
 }
 
 #[tokio::test]
+async fn many_log_records_are_added_at_once() {
+    for db in testing::databases().await {
+        let mut c = db.write().await.unwrap();
+        logs::create_all(&mut c, &[]).await.unwrap();
+        logs::create_all(&mut c, &(0..37).map(log_record).collect::<Vec<_>>()).await.unwrap();
+        let all = logs::list_after(&mut c, "", 100).await.unwrap();
+        assert_eq!(all, (0..37).map(|n| json!({"n": n})).collect::<Vec<_>>());
+        assert_eq!(logs::delete_before(&mut c, T0 + Span::seconds(20)).await.unwrap(), 20);
+    }
+}
+
+fn log_record(n: i64) -> logs::Record {
+    logs::Record {
+        id: LogId::trusted(format!("900{n:053}")),
+        code: "s",
+        date: T0 + Span::seconds(n),
+        client: None,
+        user: Some("auth0|ana".to_owned()),
+        connection: None,
+        ip: None,
+        data: json!({"n": n}),
+    }
+}
+
+#[tokio::test]
 async fn log_records_are_found_listed_and_expire() {
     for db in testing::databases().await {
         let mut c = db.write().await.unwrap();
         for n in 0..3 {
-            let record = logs::Record {
-                id: LogId::trusted(format!("900{n:053}")),
-                code: "s",
-                date: T0 + Span::seconds(n),
-                client: None,
-                user: Some("auth0|ana".to_owned()),
-                connection: None,
-                ip: None,
-                data: json!({"n": n}),
-            };
-            logs::create(&mut c, &record).await.unwrap();
+            logs::create(&mut c, &log_record(n)).await.unwrap();
         }
         let one = LogId::trusted(format!("900{:053}", 1));
         assert_eq!(logs::find(&mut c, &one).await.unwrap(), Some(json!({"n": 1})));

@@ -1,0 +1,213 @@
+//! Clients, APIs and client grants, kept in memory for the requests that need nothing else.
+//!
+//! A machine asks for a token often and its configuration changes rarely; reading three rows takes as long as signing does. What is
+//! kept is dropped as soon as this process changes any of it ([`Db::configuration`]), so nobody who waited for a change to be
+//! acknowledged is answered from before it. What another process changed counts after [`FRESH`] at the latest.
+//!
+//! Only what exists is kept: what attackers make up takes no room.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use lockstep_core::ids::ClientId;
+use lockstep_core::model::client::Client;
+use lockstep_core::model::resource_server::{ClientGrant, ResourceServer};
+
+use crate::store::db::{Conn, Db, DbError};
+use crate::store::{client_grants, clients, resource_servers};
+
+/// How long a change of another process may go unseen.
+pub const FRESH: Duration = Duration::from_secs(1);
+
+/// Configuration kept in memory.
+pub struct Catalog {
+    db: Db,
+    fresh: Duration,
+    kept: Mutex<Kept>,
+}
+
+struct Kept {
+    /// The configuration that it was read from.
+    configuration: u64,
+    since: Instant,
+    clients: HashMap<ClientId, Arc<Client>>,
+    apis: HashMap<String, Arc<ResourceServer>>,
+    /// What clients may ask of APIs for themselves.
+    grants: HashMap<(ClientId, String), Arc<ClientGrant>>,
+}
+
+impl Catalog {
+    /// Starts with nothing kept.
+    pub fn new(db: Db) -> Self {
+        Self::keeping_for(FRESH, db)
+    }
+
+    fn keeping_for(fresh: Duration, db: Db) -> Self {
+        let kept = Mutex::new(Kept::empty(db.configuration()));
+        Self { db, fresh, kept }
+    }
+
+    /// Returns the client with this id.
+    pub async fn client(&self, id: &ClientId) -> Result<Option<Arc<Client>>, DbError> {
+        self.find(id, |kept| &mut kept.clients, async |conn| clients::find(conn, id).await).await
+    }
+
+    /// Returns the API with this identifier.
+    pub async fn api(&self, identifier: &str) -> Result<Option<Arc<ResourceServer>>, DbError> {
+        let key = identifier.to_owned();
+        let read = async |conn: &mut Conn| resource_servers::find_by_identifier(conn, identifier).await;
+        self.find(&key, |kept| &mut kept.apis, read).await
+    }
+
+    /// Returns what a client may ask of an API for itself.
+    pub async fn machine_grant(
+        &self,
+        client: &ClientId,
+        audience: &str,
+    ) -> Result<Option<Arc<ClientGrant>>, DbError> {
+        let key = (client.clone(), audience.to_owned());
+        let read = async |conn: &mut Conn| client_grants::find_for(conn, client, audience, "client").await;
+        self.find(&key, |kept| &mut kept.grants, read).await
+    }
+
+    async fn find<K: Clone + Eq + Hash, T>(
+        &self,
+        key: &K,
+        room: impl Fn(&mut Kept) -> &mut HashMap<K, Arc<T>>,
+        read: impl AsyncFnOnce(&mut Conn) -> Result<Option<T>, DbError>,
+    ) -> Result<Option<Arc<T>>, DbError> {
+        // Noted before reading: if it changes meanwhile, what is read may be older and is not kept.
+        let configuration = self.db.configuration();
+        if let Some(found) = self.with_kept(configuration, |kept| room(kept).get(key).cloned()).flatten() {
+            return Ok(Some(found));
+        }
+        let Some(found) = read(&mut self.db.read().await?).await?.map(Arc::new) else { return Ok(None) };
+        self.with_kept(configuration, |kept| room(kept).insert(key.clone(), Arc::clone(&found)));
+        Ok(Some(found))
+    }
+
+    /// Gives access to what is kept of this configuration, made empty if it is too old; none if something newer is kept.
+    fn with_kept<R>(&self, configuration: u64, act: impl FnOnce(&mut Kept) -> R) -> Option<R> {
+        let mut kept = self.kept.lock().expect("no code panics while it holds this lock");
+        if kept.configuration < configuration || kept.since.elapsed() > self.fresh {
+            *kept = Kept::empty(configuration);
+        }
+        (kept.configuration == configuration).then(|| act(&mut kept))
+    }
+}
+
+impl Kept {
+    fn empty(configuration: u64) -> Self {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "how old a copy is has nothing to do with the tenant's clock"
+        )]
+        let since = Instant::now();
+        Self { configuration, since, clients: HashMap::new(), apis: HashMap::new(), grants: HashMap::new() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lockstep_core::ids::ResourceServerId;
+    use lockstep_core::model::document::Document;
+    use lockstep_core::time::Timestamp;
+    use serde_json::json;
+
+    use super::*;
+    use crate::store::testing;
+
+    const API: &str = "https://api.example/";
+
+    fn api(scope: &str) -> ResourceServer {
+        let now = Timestamp::from_secs(1_770_055_315);
+        let mut data = Document::default();
+        data.set("scopes", json!([{"value": scope}]));
+        ResourceServer {
+            id: ResourceServerId::trusted("64f0c1a2b3d4e5f6a7b8c9d0"),
+            identifier: API.to_owned(),
+            data,
+            created_at: now,
+            updated_at: now,
+        }
+    }
+
+    async fn scope(catalog: &Catalog) -> Option<String> {
+        let api = catalog.api(API).await.unwrap()?;
+        api.scopes().next().map(str::to_owned)
+    }
+
+    /// Long enough that no test outlasts it.
+    const LONG: Duration = Duration::from_secs(3600);
+
+    #[tokio::test]
+    async fn an_acknowledged_change_counts_at_once_and_a_rolled_back_one_never() {
+        for db in testing::databases().await {
+            let catalog = Catalog::keeping_for(LONG, db.clone());
+            assert_eq!(scope(&catalog).await, None);
+            let mut stored = api("old");
+            let mut tx = db.write().await.unwrap();
+            resource_servers::create(&mut tx, &stored).await.unwrap();
+            tx.commit().await.unwrap();
+            assert_eq!(scope(&catalog).await.as_deref(), Some("old"), "what is unknown is not kept");
+
+            stored.data.set("scopes", json!([{"value": "new"}]));
+            let mut tx = db.write().await.unwrap();
+            resource_servers::save(&mut tx, &stored).await.unwrap();
+            drop(tx);
+            assert_eq!(scope(&catalog).await.as_deref(), Some("old"));
+            let mut tx = db.write().await.unwrap();
+            resource_servers::save(&mut tx, &stored).await.unwrap();
+            tx.commit().await.unwrap();
+            assert_eq!(scope(&catalog).await.as_deref(), Some("new"));
+
+            let mut tx = db.write().await.unwrap();
+            resource_servers::delete(&mut tx, &stored.id).await.unwrap();
+            tx.commit().await.unwrap();
+            assert_eq!(scope(&catalog).await, None);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_read_before_a_change_is_not_kept_after_it() {
+        for db in testing::databases().await {
+            let catalog = Catalog::keeping_for(LONG, db.clone());
+            let mut tx = db.write().await.unwrap();
+            resource_servers::create(&mut tx, &api("old")).await.unwrap();
+            tx.commit().await.unwrap();
+            // The change comes between the reading and the keeping.
+            let read = async |conn: &mut Conn| {
+                let old = resource_servers::find_by_identifier(conn, API).await;
+                db.configuration_changed();
+                old
+            };
+            let old = catalog.find(&API.to_owned(), |kept| &mut kept.apis, read).await.unwrap();
+            assert!(old.is_some());
+            let kept = catalog.with_kept(db.configuration(), |kept| kept.apis.len());
+            assert_eq!(kept, Some(0));
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_kept_is_not_read_again_until_it_is_old() {
+        for db in testing::databases().await {
+            let mut tx = db.write().await.unwrap();
+            resource_servers::create(&mut tx, &api("a")).await.unwrap();
+            tx.commit().await.unwrap();
+            for (fresh, expected) in [(LONG, 1), (Duration::ZERO, 2)] {
+                let catalog = Catalog::keeping_for(fresh, db.clone());
+                let mut reads = 0;
+                for _ in 0..2 {
+                    let read = async |conn: &mut Conn| {
+                        reads += 1;
+                        resource_servers::find_by_identifier(conn, API).await
+                    };
+                    catalog.find(&API.to_owned(), |kept| &mut kept.apis, read).await.unwrap().unwrap();
+                }
+                assert_eq!(reads, expected, "{fresh:?}");
+            }
+        }
+    }
+}
