@@ -27,8 +27,8 @@ pub struct Record {
     pub connection: Option<String>,
     /// The end user's address.
     pub ip: Option<String>,
-    /// The document of the wire.
-    pub data: Json,
+    /// The document of the wire, as JSON text.
+    pub data: String,
 }
 
 /// Adds a record.
@@ -58,7 +58,7 @@ fn columns(record: &Record) -> Vec<Value> {
         record.user,
         record.connection,
         record.ip,
-        record.data.to_string(),
+        record.data,
     ]
 }
 

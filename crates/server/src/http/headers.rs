@@ -1,7 +1,7 @@
 //! Headers that every answer has.
 
 use axum::response::Response;
-use http::header::{self, HeaderName, HeaderValue};
+use http::header::{self, HeaderValue};
 
 const HSTS: HeaderValue = HeaderValue::from_static("max-age=31536000; includeSubDomains");
 
@@ -16,23 +16,4 @@ pub async fn security(mut response: Response) -> Response {
         headers.entry(name).or_insert(value);
     }
     response
-}
-
-/// Headers of a page that a person sees: not framed, not kept, and only our own nonce'd scripts and styles.
-///
-/// No `Cross-Origin-Opener-Policy`: it would cut `opener`, which popup logins post their answer to.
-pub fn page(nonce: &str, extra_form_targets: &[&str]) -> Vec<(HeaderName, HeaderValue)> {
-    let targets = extra_form_targets.join(" ");
-    let policy = format!(
-        "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; img-src 'self' data: https:; \
-         font-src 'self' https:; connect-src 'self'; form-action 'self' {targets}; base-uri 'none'; frame-ancestors 'none'"
-    );
-    let mut headers = vec![
-        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
-        (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
-    ];
-    if let Ok(policy) = HeaderValue::from_str(&policy) {
-        headers.push((header::CONTENT_SECURITY_POLICY, policy));
-    }
-    headers
 }

@@ -145,7 +145,7 @@ fn log_record(n: i64) -> logs::Record {
         user: Some("auth0|ana".to_owned()),
         connection: None,
         ip: None,
-        data: json!({"n": n}),
+        data: json!({"n": n}).to_string(),
     }
 }
 
