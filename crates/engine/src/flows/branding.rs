@@ -4,6 +4,7 @@ use lockstep_core::model::document::Document;
 use lockstep_core::model::settings::TenantSettings;
 
 use crate::app::App;
+use crate::flows::management::branding::SETTING;
 use crate::store::db::DbError;
 use crate::store::settings;
 
@@ -20,7 +21,7 @@ pub struct Branding {
 pub async fn load(app: &App) -> Result<(Branding, TenantSettings), DbError> {
     let mut conn = app.db().read().await?;
     let branding = Branding {
-        branding: settings::find(&mut conn, "branding").await?.unwrap_or_default(),
+        branding: settings::find(&mut conn, SETTING).await?.unwrap_or_default(),
         theme: settings::find(&mut conn, "branding.theme").await?,
     };
     Ok((branding, settings::tenant(&mut conn).await?))

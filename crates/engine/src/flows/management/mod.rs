@@ -7,6 +7,7 @@ pub mod access;
 pub mod audit;
 pub mod authentication_methods;
 pub mod authenticators;
+pub mod branding;
 pub mod client_credentials;
 pub mod client_grants;
 pub mod clients;

@@ -3,6 +3,7 @@
 
 mod answer;
 mod body;
+mod branding;
 mod clients;
 mod connections;
 mod dispatch;

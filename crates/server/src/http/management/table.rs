@@ -10,7 +10,9 @@ use lockstep_engine::flows::management::guardian_settings::Group;
 
 use super::answer::Answer;
 use super::dispatch::Request;
-use super::{clients, connections, guardian, logs, methods, resource_servers, roles, stubs, tenants, users};
+use super::{
+    branding, clients, connections, guardian, logs, methods, resource_servers, roles, stubs, tenants, users,
+};
 
 /// What answers a route.
 pub(super) type Handler =
@@ -177,6 +179,8 @@ pub static TABLE: &[Route] = table! {
     GET "/connections/{id}/scim-configuration", Any(&["read:scim_config"]), "Get a connection's SCIM configuration", |r| connections::without(r);
     GET "/connections/{id}/directory-provisioning", Any(&["read:directory_provisionings"]), "Get a connection's directory provisioning", |r| connections::without(r);
     DELETE "/connections/{id}/users", Any(&["delete:users"]), "Delete a connection's user", |r| connections::delete_user(r);
+    GET "/branding", Any(&["read:branding"]), "Get branding settings", |r| branding::read(r);
+    PATCH "/branding", Any(&["update:branding"]), "Update branding settings", |r| branding::update(r);
     GET "/tenants/settings", Any(&["read:tenant_settings"]), "Get tenant settings", |r| tenants::read(r);
     PATCH "/tenants/settings", Any(&["update:tenant_settings"]), "Update tenant settings", |r| tenants::update(r);
     GET "/logs", Any(&["read:logs", "read:logs_users"]), "Search log events", |r| logs::list(r);

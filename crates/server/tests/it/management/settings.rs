@@ -30,6 +30,35 @@ async fn tenant_settings_merge_flags_take_minutes_and_unset_with_null() {
 }
 
 #[tokio::test]
+async fn branding_keeps_what_is_not_sent_unsets_with_null_and_takes_only_colours() {
+    let app = TestApp::new().await;
+    let admin = admin(&app).await;
+    let path = "/branding";
+    assert_eq!(admin.expect(200, "GET", path, None).await, json!({}));
+    let colors = json!({"primary": "#0059d6", "page_background": "#000000"});
+    let logo = "https://mycompany.org/v1/logo.png";
+    let body = json!({"colors": colors, "logo_url": logo, "font": {"url": "https://mycompany.org/f.otf"}});
+    assert_eq!(admin.expect(200, "PATCH", path, Some(body.clone())).await, body);
+    let changed = admin.expect(200, "PATCH", path, Some(json!({"font": null}))).await;
+    assert_eq!(changed, json!({"colors": colors, "logo_url": logo}));
+    let gradient = json!({"type": "linear-gradient", "start": "#fff", "end": "#000", "angle_deg": 35});
+    let body = json!({"colors": {"primary": "#ea5323", "page_background": gradient}});
+    admin.expect(200, "PATCH", path, Some(body.clone())).await;
+    assert_eq!(admin.expect(200, "GET", path, None).await["colors"], body["colors"]);
+    for wrong in [
+        json!({"colors": {"primary": "red;}body{display:none"}}),
+        json!({"colors": {"page_background": "url(//evil.example)"}}),
+        json!({"colors": {"page_background": {"type": "linear-gradient", "start": "#fff"}}}),
+        json!({"colors": {"page_background": 7}}),
+        json!({"logo_url": "javascript:alert(1)"}),
+    ] {
+        admin.expect(400, "PATCH", path, Some(wrong)).await;
+    }
+    let page = app.get("/authorize?client_id=nobody").await;
+    assert!(page.body.contains("#ea5323"), "the pages show it at once");
+}
+
+#[tokio::test]
 async fn provider_settings_come_back_as_they_were_sent() {
     let app = TestApp::new().await;
     let admin = admin(&app).await;
