@@ -15,8 +15,6 @@ pub struct Config {
     pub issuer: Issuer,
     /// Which behaviour counts where Auth0 and the standards disagree.
     pub profile: Profile,
-    /// Whether the documented rate limits are imposed. Limits on guessing codes are always on.
-    pub rate_limits: bool,
     /// How costly password hashes are.
     pub hashing: HashParams,
     /// How many passwords are hashed at a time.
@@ -35,7 +33,6 @@ impl Config {
         Self {
             issuer,
             profile: Profile::Faithful,
-            rate_limits: true,
             hashing: HashParams::default(),
             hashing_threads: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
             hashing_queue: 256,

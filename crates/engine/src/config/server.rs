@@ -109,7 +109,6 @@ struct Found {
 #[derive(Clone, Debug)]
 enum Value {
     Text(String),
-    Flag(bool),
     Number(i64),
     List(Vec<String>),
 }
@@ -221,7 +220,6 @@ impl Found {
         }
         let mut app = Config::new(issuer?);
         app.profile = if self.text("profile")? == "assured" { Profile::Assured } else { Profile::Faithful };
-        app.rate_limits = matches!(self.value("rate_limits"), Some(Value::Flag(true)));
         app.hashing = hashing?;
         if let Some(threads) = self.number("hashing.threads") {
             app.hashing_threads = threads;
@@ -324,7 +322,6 @@ fn distance(a: &str, b: &str) -> usize {
 
 fn from_toml(kind: Kind, value: &toml::Value) -> Option<Value> {
     match (kind, value) {
-        (Kind::Flag, toml::Value::Boolean(flag)) => Some(Value::Flag(*flag)),
         (Kind::Number(least, most), toml::Value::Integer(number)) => {
             (least..=most).contains(number).then_some(Value::Number(*number))
         }
@@ -338,7 +335,6 @@ fn from_toml(kind: Kind, value: &toml::Value) -> Option<Value> {
 
 fn from_variable(kind: Kind, text: &str) -> Option<Value> {
     match kind {
-        Kind::Flag => text.trim().parse().ok().map(Value::Flag),
         Kind::Number(least, most) => {
             text.trim().parse().ok().filter(|n| (least..=most).contains(n)).map(Value::Number)
         }
@@ -354,7 +350,7 @@ fn from_text(kind: Kind, text: &str) -> Option<Value> {
         Kind::Text | Kind::File => !text.trim().is_empty(),
         Kind::OneOf(words) => words.contains(&text),
         Kind::Socket => text.parse::<SocketAddr>().is_ok(),
-        Kind::Flag | Kind::Number(..) | Kind::Addresses => false,
+        Kind::Number(..) | Kind::Addresses => false,
     };
     fits.then(|| Value::Text(text.to_owned()))
 }
@@ -383,7 +379,7 @@ mod tests {
         assert_eq!(config.database, Database::Sqlite("/etc/lockstep/lockstep.db".into()));
         assert_eq!(config.master_key_file, Path::new("/etc/lockstep/master.key"));
         assert_eq!(config.app.hashing, HashParams::default());
-        assert!(config.app.rate_limits && !config.app.dev);
+        assert!(!config.app.dev);
     }
 
     #[test]
@@ -406,14 +402,14 @@ mod tests {
     #[test]
     fn each_problem_names_its_key_and_all_are_told_at_once() {
         let file = "issuer = \"http://login.example.org\"\nlisten = \"8080\"\n[hashing]\nqueue = \"many\"\nmemory = 5\n[tls]\nkey = \"k\"";
-        let told = load(file, &[("LOCKSTEP_RATE_LIMITS", "maybe")]).unwrap_err();
+        let told = load(file, &[("LOCKSTEP_PROFILE", "maybe")]).unwrap_err();
         for part in [
             "issuer: must begin with https://",
             "listen: must be an IP address and port",
             "hashing.queue: must be a whole number from 0 to 100000",
             "hashing.memory: is no setting",
             "tls.certificate: is missing",
-            "LOCKSTEP_RATE_LIMITS: must be true or false",
+            "LOCKSTEP_PROFILE: must be",
         ] {
             assert!(told.contains(part), "{part:?} is not in\n{told}");
         }

@@ -19,8 +19,6 @@ pub struct Setting {
 pub enum Kind {
     /// Any text but the empty one.
     Text,
-    /// `true` or `false`.
-    Flag,
     /// A whole number within these bounds.
     Number(i64, i64),
     /// One of these words.
@@ -45,7 +43,6 @@ impl Kind {
     pub fn describe(self) -> String {
         match self {
             Self::Text => "text".to_owned(),
-            Self::Flag => "true or false".to_owned(),
             Self::Number(least, most) => format!("a whole number from {least} to {most}"),
             Self::OneOf(words) => words.iter().map(|w| format!("\"{w}\"")).collect::<Vec<_>>().join(" or "),
             Self::File => "a file name, relative to the configuration file".to_owned(),
@@ -119,12 +116,6 @@ pub const SETTINGS: &[Setting] = &[
         doc: "The file of the keys that seal secrets in the database (lines ID:BASE64, newest first); `lockstep init` makes it. \
               Only its owner may be able to read it. Keep a copy apart from the database's backups: without it they cannot be \
               read. The variable LOCKSTEP_MASTER_KEY may hold the lines themselves instead.",
-    },
-    Setting {
-        key: "rate_limits",
-        kind: Kind::Flag,
-        default: Some("true"),
-        doc: "Whether the rate limits that Auth0 documents are imposed. Limits on guessing passwords and codes are always on.",
     },
     Setting {
         key: "hashing.memory_kib",

@@ -61,9 +61,6 @@ pub(crate) struct Args {
     /// Folder that keeps data, keys and CA; without it the twin lives in memory
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// Impose Auth0's documented rate limits, to test how your code backs off
-    #[arg(long)]
-    rate_limits: bool,
     /// Print one line of JSON when ready, and nothing else on standard output
     #[arg(long)]
     json: bool,
@@ -89,7 +86,6 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
     signing_keys::import(&db, &mut env).await?;
     let mut settings = Config::new(issuer.clone());
     settings.dev = true;
-    settings.rate_limits = args.rate_limits;
     let app = App::open(settings, db, Arc::clone(&clock) as Arc<_>).await?;
     let demo = demo::seed(app.db(), &mut env).await?;
     twin::snapshot(&app, twin::SEED).await?;

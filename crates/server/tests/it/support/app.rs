@@ -82,7 +82,6 @@ impl TestApp {
     pub(crate) async fn with(change: impl FnOnce(&mut Config)) -> Self {
         let mut config = Config::new(Issuer::parse(ISSUER).unwrap());
         config.hashing = HashParams::WEAKEST;
-        config.rate_limits = false;
         change(&mut config);
         let clock = Arc::new(ManualClock(AtomicI64::new(BEGIN.as_millis())));
         let db = Db::memory(new_master_keys()).await.unwrap();
