@@ -78,7 +78,7 @@ pub async fn answer(
         let showing = showing(&mut tx, id, &loaded, None).await?;
         return Ok((Next::GoTo(Box::new(showing)), Vec::new()));
     };
-    let Some(user) = users::find(&mut tx, &user).await? else { return Err(lost(&loaded)) };
+    let Some(user) = users::find(&mut tx, &user).await? else { return Err(lost(app, &loaded)) };
     let login = loaded.stored.data.login.clone();
     let guessed = match (&answer, login.asked_kind()) {
         (Answer::Code { code, .. }, Some(kind)) if !code.trim().is_empty() => Some(kind),
@@ -134,10 +134,9 @@ fn where_to(app: &App, loaded: &Loaded) -> Lost {
     uri.map_or(Lost::Nowhere, |uri| Lost::StartAgain(start_again(app, uri)))
 }
 
-fn lost(loaded: &Loaded) -> LoginError {
-    LoginError::Lost(
-        loaded.client.initiate_login_uri().map_or(Lost::Nowhere, |uri| Lost::StartAgain(uri.to_owned())),
-    )
+fn lost(app: &App, loaded: &Loaded) -> LoginError {
+    let uri = loaded.client.initiate_login_uri();
+    LoginError::Lost(uri.map_or(Lost::Nowhere, |uri| Lost::StartAgain(start_again(app, uri))))
 }
 
 /// The application's Login URI with `iss` (OpenID Connect Core section 4).
@@ -165,7 +164,7 @@ pub(super) async fn finish(
     let guardian = settings::guardian(&mut tx).await?;
     let (next, problem) = match next {
         Login::Deciding(deciding) => {
-            let Some(user) = &user else { return Err(lost(&loaded)) };
+            let Some(user) = &user else { return Err(lost(app, &loaded)) };
             let facts = facts::load(&mut tx, here, env, &loaded, &guardian, user).await?;
             let decided = deciding.decide(&facts, env);
             effects.extend(decided.effects);

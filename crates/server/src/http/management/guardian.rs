@@ -5,6 +5,7 @@ use lockstep_engine::flows::management::{Outcome, enrollments, factors, policies
 
 use super::answer::Answer;
 use super::dispatch::Request;
+use crate::ui::mail;
 
 pub(super) async fn list_factors(r: &mut Request) -> Outcome<Answer> {
     factors::list(&mut r.call).await.map(Answer::ok)
@@ -41,18 +42,9 @@ pub(super) async fn patch(r: &mut Request, group: Group) -> Outcome<Answer> {
 
 pub(super) async fn create_ticket(r: &mut Request) -> Outcome<Answer> {
     let body = r.body();
-    enrollments::create_ticket(&mut r.call, body, &invitation).await.map(Answer::ok)
-}
-
-/// The mail with an enrolment link.
-fn invitation(to: enrollments::Invitation<'_>) -> (String, String, Option<String>) {
-    let (tenant, link) = (to.tenant, to.link);
-    let subject = format!("Set up a second factor for {tenant}");
-    let text = format!(
-        "Hello,\n\nyou have been asked to set up a second factor for your account at {tenant}. Open this link to do so; \
-         it works once, for five days:\n\n{link}\n\nIf you did not expect this message, tell whoever runs {tenant}.\n"
-    );
-    (subject, text, None)
+    enrollments::create_ticket(&mut r.call, body, &|to| mail::enrollment(to.tenant, to.link))
+        .await
+        .map(Answer::ok)
 }
 
 pub(super) async fn read_enrollment(r: &mut Request) -> Outcome<Answer> {
