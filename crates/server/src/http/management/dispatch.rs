@@ -133,6 +133,7 @@ pub(super) async fn unknown() -> Response {
 
 /// Adds the headers by which tools pace themselves. Nothing is limited here, so a whole budget is always left.
 pub(super) async fn add_headers(State(()): State<()>, mut response: Response) -> Response {
+    // Not the tenant's clock, which a twin may have moved: tools sleep until then by their own.
     let reset = lockstep_core::time::Clock::now(&lockstep_core::time::SystemClock).as_secs() + 1;
     for (name, value) in [
         ("x-ratelimit-limit", HeaderValue::from_static("50")),
