@@ -55,8 +55,10 @@ class Authenticator:
         self.last = 0
 
     def code(self):
-        """A code that was not used yet: a code is good once, and the server looks one step ahead."""
-        step = max(int(time.time() // 30), self.last + 1)
+        """A code that was not used yet. A code is good once, and the server looks one step back and one ahead: three at any time."""
+        # The oldest of the three only while it stays good for long enough to be typed in.
+        oldest = -1 if 30 - time.time() % 30 > 10 else 0
+        step = max(int(time.time() // 30) + oldest, self.last + 1)
         while step > time.time() // 30 + 1:
             time.sleep(0.5)
         self.last = step

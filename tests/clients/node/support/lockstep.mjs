@@ -16,6 +16,16 @@ export function ready() {
   return JSON.parse(line);
 }
 
+/** Moves the twin's clock (`POST /_dev/api/clock`). Clients keep this machine's time. */
+export async function moveClock(change) {
+  const response = await fetch(`${ready().issuer}_dev/api/clock`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(change),
+  });
+  if (!response.ok) throw new Error(`the clock was not moved: ${response.status} ${await response.text()}`);
+}
+
 /** What a JWT says, unverified. */
 export function claims(token) {
   return JSON.parse(Buffer.from(token.split(".")[1], "base64url"));

@@ -51,12 +51,14 @@ export class Authenticator {
   }
 
   /**
-   * A code that was not used yet. A code is good once, and the server looks one step ahead: so the next step's
-   * code is taken early where today's is spent, and only a third login within a step has to wait.
+   * A code that was not used yet. A code is good once, and the server looks one step back and one ahead: so there are
+   * three at any time, taken in their order, and only a fourth login within a step has to wait.
    */
   async code() {
     const now = () => Math.floor(Date.now() / 1000 / this.period);
-    const step = Math.max(now(), this.#lastStep + 1);
+    // The oldest of the three only while it stays good for long enough to be typed in.
+    const left = this.period - ((Date.now() / 1000) % this.period);
+    const step = Math.max(left > 10 ? now() - 1 : now(), this.#lastStep + 1);
     while (step > now() + 1) await sleep(500);
     this.#lastStep = step;
     return this.codeOf(step);
