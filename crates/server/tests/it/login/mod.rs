@@ -2,6 +2,7 @@
 
 mod enrolment;
 mod first_factor;
+mod nodes;
 mod recovery;
 mod remember;
 mod reset;

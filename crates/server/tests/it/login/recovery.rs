@@ -23,7 +23,7 @@ async fn enrolled() -> (TestApp, Person, AuthenticatorApp, String) {
     (app, ana, phone, code)
 }
 
-async fn to_recovery(browser: &mut Browser<'_>, person: &Person) {
+pub(super) async fn to_recovery(browser: &mut Browser<'_>, person: &Person) {
     browser.authorize(&[]).await.password(person).await;
     assert_eq!(browser.screen(), "mfa-otp-challenge", "recovery is never asked first");
     browser.submit(&[("action", "pick-authenticator")]).await;

@@ -3,7 +3,7 @@
 use lockstep_core::time::Span;
 use serde_json::{Value, json};
 
-use crate::support::{ACR, API, CALLBACK, Person, TestApp, claims};
+use crate::support::{ACR, API, CALLBACK, Person, Shared, TestApp, at_once, claims};
 
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 const CHALLENGE: (&str, &str) = ("code_challenge", "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM");
@@ -93,6 +93,38 @@ async fn inside_the_leeway_only_the_token_before_the_newest_may_come_again() {
     app.clock.advance(Span::seconds(6));
     assert_eq!(refresh(&app, &r1, &[]).await, invalid(), "after the leeway too");
     let _ = r2;
+}
+
+#[tokio::test]
+async fn of_fifty_refreshes_at_two_servers_one_wins_and_reuse_ends_the_family() {
+    for shared in Shared::each().await {
+        let apps = [shared.server().await.with_apps().await, shared.server().await];
+        let ana = apps[0].user("ana@example.com").await;
+        let r1 = token(&log_in(&apps[0], &ana, &[]).await);
+        let answers = at_once((0..50).map(|n| refresh(&apps[n % 2], &r1, &[]))).await;
+        let won: Vec<_> = answers.iter().filter(|(status, _)| *status == 200).collect();
+        assert!(answers.iter().all(|a| a.0 == 200 || *a == invalid()), "{answers:?}");
+        assert_eq!(won.len(), 1);
+        assert_eq!(refresh(&apps[1], &token(&won[0].1), &[]).await, invalid(), "the losers were reuse");
+    }
+}
+
+#[tokio::test]
+async fn inside_the_leeway_fifty_refreshes_at_two_servers_stay_one_family() {
+    for shared in Shared::each().await {
+        let apps = [shared.server().await.with_apps().await, shared.server().await];
+        apps[0].leeway("spa", 5).await;
+        let ana = apps[0].user("ana@example.com").await;
+        let r1 = token(&log_in(&apps[0], &ana, &[]).await);
+        let answers = at_once((0..50).map(|n| refresh(&apps[n % 2], &r1, &[]))).await;
+        assert!(answers.iter().all(|a| a.0 == 200), "{answers:?}");
+        // One family: the end of it ends them all.
+        let revoke = [("client_id", "spa"), ("token", &token(&answers[0].1))];
+        assert_eq!(apps[1].form("/oauth/revoke", &revoke).await.status, 200);
+        for (n, (_, answer)) in answers.iter().enumerate() {
+            assert_eq!(refresh(&apps[n % 2], &token(answer), &[]).await, invalid());
+        }
+    }
 }
 
 #[tokio::test]

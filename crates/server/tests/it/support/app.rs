@@ -11,7 +11,7 @@ use lockstep::http::{Web, WebSettings, router};
 use lockstep_core::crypto::hasher::HashParams;
 use lockstep_core::env::Issuer;
 use lockstep_core::time::{Clock, Span, Timestamp};
-use lockstep_engine::app::{App, new_master_keys};
+use lockstep_engine::app::{App, StartError, new_master_keys};
 use lockstep_engine::config::Config;
 use lockstep_engine::store::db::Db;
 use serde_json::Value;
@@ -27,6 +27,11 @@ pub(crate) const BEGIN: Timestamp = Timestamp::from_secs(1_770_055_315);
 pub(crate) struct ManualClock(AtomicI64);
 
 impl ManualClock {
+    /// Returns a clock that stands at [`BEGIN`].
+    pub(crate) fn new() -> Self {
+        Self(AtomicI64::new(BEGIN.as_millis()))
+    }
+
     pub(crate) fn advance(&self, span: Span) {
         self.0.fetch_add(span.as_millis(), Ordering::SeqCst);
     }
@@ -80,14 +85,28 @@ impl TestApp {
 
     /// Starts a server with changed settings.
     pub(crate) async fn with(change: impl FnOnce(&mut Config)) -> Self {
+        let db = Db::memory(new_master_keys()).await.unwrap();
+        Self::on(db, Arc::new(ManualClock::new()), change).await.unwrap()
+    }
+
+    /// Starts a server on a database that may have been used before.
+    pub(crate) async fn on(
+        db: Db,
+        clock: Arc<ManualClock>,
+        change: impl FnOnce(&mut Config),
+    ) -> Result<Self, StartError> {
         let mut config = Config::new(Issuer::parse(ISSUER).unwrap());
         config.hashing = HashParams::WEAKEST;
         change(&mut config);
-        let clock = Arc::new(ManualClock(AtomicI64::new(BEGIN.as_millis())));
-        let db = Db::memory(new_master_keys()).await.unwrap();
-        let app = App::open(config, db, Arc::clone(&clock) as Arc<dyn Clock>).await.unwrap();
+        let app = App::open(config, db, Arc::clone(&clock) as Arc<dyn Clock>).await?;
         let router = router(Web::new(app.clone(), WebSettings::default()));
-        Self { app, clock, router, counter: AtomicI64::new(0) }
+        Ok(Self { app, clock, router, counter: AtomicI64::new(0) })
+    }
+
+    /// Ends the server as an orderly stop does.
+    pub(crate) async fn stop(self) {
+        self.app.logs().flush().await;
+        self.app.db().close().await;
     }
 
     /// Returns another number each time.
