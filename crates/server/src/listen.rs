@@ -4,12 +4,15 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Bytes;
 use axum::extract::ConnectInfo;
-use hyper::body::Incoming;
+use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
@@ -17,11 +20,14 @@ use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
+use tokio::time::Sleep;
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
 
 /// How long a peer may take to send a request's headers, or to say the next thing on a kept-alive connection.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long a request's body may take from the moment it has to be waited for.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a TLS handshake may take.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long running requests are waited for at the end.
@@ -146,7 +152,7 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     let service = router.map_request(move |mut request: http::Request<Incoming>| {
         request.extensions_mut().insert(ConnectInfo(peer));
         request.extensions_mut().insert(transport);
-        request.map(axum::body::Body::new)
+        request.map(|body| axum::body::Body::new(Timely { body, deadline: None }))
     });
     let service = TowerToHyperService::new(service.map_err(|never: Infallible| match never {}));
     let mut builder = auto::Builder::new(TokioExecutor::new());
@@ -161,6 +167,40 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
     if let Err(error) = watcher.watch(connection).await {
         tracing::trace!(%error, "A connection ended early: {error}");
+    }
+}
+
+/// A body that has to be there in time: a peer that sends a byte now and then does not hold a request for ever.
+struct Timely {
+    body: Incoming,
+    /// Set when there is something to wait for; most bodies come with their headers.
+    deadline: Option<Pin<Box<Sleep>>>,
+}
+
+impl Body for Timely {
+    type Data = Bytes;
+    type Error = axum::BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::BoxError>>> {
+        if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) {
+            return Poll::Ready(frame.map(|f| f.map_err(Into::into)));
+        }
+        let deadline = self.deadline.get_or_insert_with(|| Box::pin(tokio::time::sleep(BODY_TIMEOUT)));
+        match deadline.as_mut().poll(context) {
+            Poll::Ready(()) => Poll::Ready(Some(Err("the body took too long".into()))),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 
@@ -184,5 +224,48 @@ pub async fn stop_signal() {
     tokio::select! {
         () = interrupt => {}
         () = terminate => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::post;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+
+    /// Sends the beginning of a request, then a blank now and then; returns the answer and how long the connection lasted.
+    async fn drip(beginning: &str) -> (String, Duration) {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let router = Router::new().route("/", post(async |body: String| body));
+        tokio::spawn(serve(vec![Door::new(listener, None).unwrap()], router, std::future::pending()));
+        let mut peer = TcpStream::connect(address).await.unwrap();
+        peer.write_all(beginning.as_bytes()).await.unwrap();
+        let begin = tokio::time::Instant::now();
+        let mut answer = Vec::new();
+        // The clock is paused: it jumps to the next moment at which something happens.
+        while begin.elapsed() < Duration::from_secs(3600) {
+            let mut some = [0; 1024];
+            match tokio::time::timeout(Duration::from_secs(2), peer.read(&mut some)).await {
+                Ok(Ok(0) | Err(_)) => break,
+                Ok(Ok(n)) => answer.extend_from_slice(&some[..n]),
+                Err(_) => drop(peer.write_all(b"a").await),
+            }
+        }
+        (String::from_utf8(answer).unwrap(), begin.elapsed())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_drips_its_headers_is_hung_up_on() {
+        let (_, lasted) = drip("POST / HTTP/1.1\r\nHost: a\r\nX: ").await;
+        assert!(lasted <= HEADER_TIMEOUT + Duration::from_secs(3), "{lasted:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_drips_its_body_is_hung_up_on() {
+        let (answer, lasted) = drip("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n").await;
+        assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
+        assert!(lasted <= BODY_TIMEOUT + HEADER_TIMEOUT + Duration::from_secs(3), "{lasted:?}");
     }
 }

@@ -118,3 +118,59 @@ async fn another_user_under_prompt_login_replaces_the_session() {
     old.authorize(&[("prompt", "none")]).await;
     assert_eq!(old.back_with_error().0, "login_required");
 }
+
+#[tokio::test]
+async fn an_outsider_cannot_keep_a_user_locked_out() {
+    let app = TestApp::new().await.with_apps().await;
+    app.mfa(&["otp"], &["all-applications"]).await;
+    let ana = app.user_with_totp("ana@example.com").await;
+    let mut outsider = app.browser();
+    outsider.from_address("192.0.2.10");
+    outsider.authorize(&[]).await;
+    for n in 0..130 {
+        outsider.submit(&[("username", &ana.email), ("password", "wrong")]).await;
+        let expected = if n < 10 { "wrong-credentials" } else { "user-blocked" };
+        assert_eq!(outsider.error_shown().as_deref(), Some(expected), "{n}");
+        if n >= 10 {
+            app.clock.advance(Span::minutes(1));
+            outsider.authorize(&[]).await;
+        }
+    }
+    outsider.submit(&[("username", &ana.email), ("password", PASSWORD)]).await;
+    assert_eq!(outsider.error_shown().as_deref(), Some("user-blocked"));
+    let mut owner = app.browser();
+    owner.from_address("198.51.100.7");
+    app.log_in(&mut owner, &ana, &[]).await;
+}
+
+#[tokio::test]
+async fn long_passwords_count_whole_and_huge_ones_are_refused() {
+    let app = TestApp::new().await.with_apps().await;
+    let long = format!("Pw-1{}", "x".repeat(69));
+    assert_eq!(long.len(), 73);
+    let mut browser = app.browser();
+    browser.authorize(&[("screen_hint", "signup")]).await;
+    browser.submit(&[("email", "new@example.com"), ("password", &long)]).await;
+    browser.back_with_code();
+    for (typed, right) in [(&long[..72], false), (&long[..], true)] {
+        let mut browser = app.browser();
+        browser.authorize(&[]).await;
+        browser.submit(&[("username", "new@example.com"), ("password", typed)]).await;
+        assert_eq!(browser.url.starts_with("https://app.example"), right, "{} bytes", typed.len());
+    }
+    for field in ["username", "password"] {
+        let mut browser = app.browser();
+        browser.authorize(&[]).await;
+        let huge = "a.".repeat(500_000);
+        let mut fields = vec![("username", "new@example.com"), ("password", PASSWORD)];
+        fields.retain(|(name, _)| *name != field);
+        fields.push((field, &huge));
+        browser.submit(&fields).await;
+        assert!(browser.page.status.is_client_error(), "{field}: {}", browser.page.status);
+    }
+    let mut browser = app.browser();
+    browser.authorize(&[("screen_hint", "signup")]).await;
+    let email = format!("a@{}", "a.".repeat(50_000));
+    browser.submit(&[("email", &email), ("password", PASSWORD)]).await;
+    assert!(browser.page.status.is_client_error());
+}

@@ -4,6 +4,7 @@ use lockstep_core::factors::totp::device::AuthenticatorApp;
 use lockstep_core::time::Span;
 use serde_json::json;
 
+use crate::management::admin;
 use crate::support::{Browser, Person, TestApp};
 
 /// A tenant with policy Always, a user who has just enrolled, her app, and her recovery code.
@@ -77,6 +78,79 @@ async fn dashes_blanks_and_small_letters_are_the_same_code() {
         code.to_lowercase().as_bytes().chunks(4).map(|c| String::from_utf8_lossy(c).into_owned()).collect();
     browser.code(&format!(" {} ", spelled.join("-"))).await;
     assert_eq!(browser.screen(), "mfa-recovery-code-challenge-new-code");
+}
+
+#[tokio::test]
+async fn wrong_codes_are_answered_alike_and_odd_ones_spend_nothing() {
+    let (app, ana, _, code) = enrolled().await;
+    let mut nearly = code.clone().into_bytes();
+    nearly[7] = if nearly[7] == b'A' { b'B' } else { b'A' };
+    let nearly = String::from_utf8(nearly).unwrap();
+    let mut browser = app.browser();
+    to_recovery(&mut browser, &ana).await;
+    for (typed, error) in [
+        ("A".repeat(24), "invalid-code"),
+        (nearly, "invalid-code"),
+        (code[..23].to_owned(), "invalid-code-format"),
+        (format!("{code}A"), "invalid-code-format"),
+        ("A".repeat(4096), "invalid-code-format"),
+        ("ＡＡＡＡＡＡＡＡＡＡＡＡＡＡＡＡＡＡＡＡＡＡＡＡ".to_owned(), "invalid-code-format"),
+    ] {
+        browser.code(&typed).await;
+        assert_eq!(browser.error_shown().as_deref(), Some(error), "{typed}");
+        assert_eq!(browser.page.status, 400);
+    }
+    browser.code(&code).await;
+    assert_eq!(browser.screen(), "mfa-recovery-code-challenge-new-code");
+}
+
+#[tokio::test]
+async fn the_order_of_enrolment_does_not_make_recovery_the_first_question() {
+    let app = TestApp::new().await.with_apps().await;
+    app.mfa(&["otp", "recovery-code"], &["all-applications"]).await;
+    let admin = admin(&app).await;
+    let ana = app.user("ana@example.com").await;
+    let methods = "/users/auth0%7Cana/authentication-methods";
+    let regenerate = "/users/auth0%7Cana/recovery-code-regeneration";
+    admin.expect(200, "POST", regenerate, None).await;
+    let totp = json!({"type": "totp", "totp_secret": "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"});
+    admin.expect(201, "POST", methods, Some(totp.clone())).await;
+    to_recovery(&mut app.browser(), &ana).await;
+    // The newest is a recovery code, then the newest is an app again.
+    admin.expect(200, "POST", regenerate, None).await;
+    to_recovery(&mut app.browser(), &ana).await;
+    admin.expect(204, "DELETE", methods, None).await;
+    let mut browser = app.browser();
+    browser.authorize(&[]).await.password(&ana).await;
+    assert_eq!(browser.screen(), "mfa-otp-enrollment-qr", "without another factor a recovery code is none");
+    admin.expect(201, "POST", methods, Some(totp)).await;
+    let fresh = admin.expect(200, "POST", regenerate, None).await;
+    let mut browser = app.browser();
+    to_recovery(&mut browser, &ana).await;
+    browser.code(fresh["recovery_code"].as_str().unwrap()).await;
+    assert_eq!(browser.screen(), "mfa-recovery-code-challenge-new-code");
+}
+
+#[tokio::test]
+async fn recovery_codes_are_long_and_differ() {
+    let app = TestApp::new().await.with_apps().await;
+    let admin = admin(&app).await;
+    app.user_with_totp("ana@example.com").await;
+    let mut codes = Vec::new();
+    for _ in 0..100 {
+        let answer = admin.expect(200, "POST", "/users/auth0%7Cana/recovery-code-regeneration", None).await;
+        codes.push(answer["recovery_code"].as_str().unwrap().to_owned());
+    }
+    for code in &codes {
+        assert!(code.len() == 24 && code.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit()));
+    }
+    for place in 0..24 {
+        let first = codes[0].as_bytes()[place];
+        assert!(codes.iter().any(|code| code.as_bytes()[place] != first), "place {place} is constant");
+    }
+    codes.sort();
+    codes.dedup();
+    assert_eq!(codes.len(), 100);
 }
 
 #[tokio::test]

@@ -1,8 +1,10 @@
 //! Remember this browser (contract/step-up-and-claims.md 10).
 
+use lockstep_core::factors::totp::device::AuthenticatorApp;
 use lockstep_core::time::Span;
 use serde_json::json;
 
+use crate::management::admin;
 use crate::support::{ACR, Browser, Person, TestApp};
 
 const COOKIE: &str = "__Host-auth0-mf";
@@ -83,6 +85,33 @@ async fn a_browser_is_remembered_for_its_user_alone_and_for_several() {
     thief.plant_cookie(COOKIE, &before.unwrap());
     thief.authorize(&[]).await.password(&ana).await;
     assert_eq!(thief.screen(), "mfa-otp-challenge");
+}
+
+#[tokio::test]
+async fn a_remembered_browser_does_not_outlive_the_factor() {
+    let app = app().await;
+    let admin = admin(&app).await;
+    let ana = app.user_with_totp("ana@example.com").await;
+    let mut browser = remembered(&app, &ana).await;
+    let methods = "/users/auth0%7Cana/authentication-methods";
+    let held = admin.expect(200, "GET", methods, None).await;
+    let id = held[0]["id"].as_str().unwrap().replace('|', "%7C");
+    admin.expect(204, "DELETE", &format!("{methods}/{id}"), None).await;
+    browser.authorize(&[]).await.password(&ana).await;
+    assert_eq!(browser.screen(), "mfa-otp-enrollment-qr");
+    // Scanned, but no code entered: nothing is held, and the next request begins again.
+    browser.authorize(&[("prompt", "none")]).await;
+    assert_eq!(browser.back_with_error().0, "login_required");
+    browser.authorize(&[]).await.password(&ana).await;
+    assert_eq!(browser.screen(), "mfa-otp-enrollment-qr");
+    let held = admin.expect(200, "GET", methods, None).await;
+    assert_eq!(held.as_array().unwrap().iter().filter(|m| m["confirmed"] == true).count(), 0, "{held}");
+    let phone = AuthenticatorApp::scan(&browser.attribute("a[href^='otpauth:']", "href").unwrap()).unwrap();
+    browser.code(&phone.code_at(app.now())).await;
+    browser.back_with_code();
+    browser.drop_cookie(SESSION);
+    browser.authorize(&[]).await.password(&ana).await;
+    assert_eq!(browser.screen(), "mfa-otp-challenge", "the old trust does not come back with a new factor");
 }
 
 #[tokio::test]

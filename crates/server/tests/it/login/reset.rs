@@ -84,3 +84,28 @@ async fn unknown_users_get_the_same_page_and_no_mail_and_old_links_die() {
     app.clock.advance(Span::days(6));
     assert_eq!(set(&app, &second, "New-password-1").await.1, "reset-password-error");
 }
+
+#[tokio::test]
+async fn an_address_that_is_two_is_none() {
+    let app = TestApp::new().await.with_apps().await;
+    app.user("ana@example.com").await;
+    for odd in [
+        "email=ana%40example.com&email=x%40evil.example",
+        "email%5B%5D=ana%40example.com&email%5B%5D=x%40evil.example",
+        "email=ana%40example.com%2Cx%40evil.example",
+        "email=ana%40example.com%0d%0aBcc%3A+x%40evil.example",
+        "email=ana%40exam%00ple.com",
+    ] {
+        let mut browser = app.browser();
+        browser.authorize(&[]).await;
+        let state = browser.query("state").unwrap();
+        browser
+            .goto(&format!("/u/reset-password/request/Username-Password-Authentication?state={state}"))
+            .await;
+        browser.submit_encoded(odd).await;
+        assert!(browser.page.status.as_u16() < 500, "{odd}: {}", browser.page.status);
+        let mut conn = app.app.db().read().await.unwrap();
+        let mails = outbox::list(&mut conn, 10).await.unwrap();
+        assert!(mails.is_empty(), "{odd} sent {} mails", mails.len());
+    }
+}

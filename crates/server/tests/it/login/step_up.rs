@@ -158,3 +158,50 @@ async fn silent_renewal_works_in_a_session_that_has_passed_mfa_and_fails_in_one_
     without.authorize(&[("prompt", "none")]).await;
     assert_eq!(without.back_with_error().1, "Multifactor authentication required");
 }
+
+#[tokio::test]
+async fn a_step_up_of_an_hour_ago_is_asked_anew_where_freshness_is_wanted() {
+    let app = app().await;
+    let ana = app.user_with_totp("ana@example.com").await;
+    let mut browser = app.browser();
+    let first = app.log_in(&mut browser, &ana, &[ACR]).await;
+    app.clock.advance(Span::hours(1));
+    browser.authorize(&[ACR]).await;
+    let old = app.redeem(&browser.back_with_code()).await;
+    assert_eq!(old.id["auth_time"], first.id["auth_time"], "the client can tell how old it is");
+    for max_age in ["300", "0"] {
+        browser.authorize(&[ACR, ("max_age", max_age)]).await;
+        if browser.screen() == "login" {
+            browser.password(&ana).await;
+        }
+        assert_eq!(browser.screen(), "mfa-otp-challenge", "max_age={max_age}");
+        browser.code(&app.code(&ana)).await;
+        let fresh = app.redeem(&browser.back_with_code()).await;
+        assert_eq!(fresh.id["auth_time"], app.now().as_secs());
+        app.clock.advance(Span::hours(1));
+    }
+}
+
+#[tokio::test]
+async fn auth_time_is_there_whenever_freshness_was_asked_and_is_never_now() {
+    let app = app().await;
+    let ana = app.user("ana@example.com").await;
+    let mut browser = app.browser();
+    app.log_in(&mut browser, &ana, &[]).await;
+    let began = app.now().as_secs();
+    app.clock.advance(Span::minutes(20));
+    let claims = ("claims", r#"{"id_token":{"auth_time":{"essential":true}}}"#);
+    for more in [&[("max_age", "10000")][..], &[claims], &[claims, ("max_age", "10000")]] {
+        browser.authorize(more).await;
+        let tokens = app.redeem(&browser.back_with_code()).await;
+        assert_eq!(tokens.id["auth_time"].as_i64(), Some(began), "{more:?}: whole seconds of the login");
+    }
+    for more in
+        [&[("max_age", "0")][..], &[("prompt", "login")], &[("prompt", "login"), ("max_age", "10000")]]
+    {
+        app.clock.advance(Span::minutes(1));
+        browser.authorize(more).await.password(&ana).await;
+        let tokens = app.redeem(&browser.back_with_code()).await;
+        assert_eq!(tokens.id["auth_time"].as_i64(), Some(app.now().as_secs()), "{more:?}");
+    }
+}

@@ -1,7 +1,10 @@
 //! Codes of an authenticator app, at the pages.
 
+use lockstep_core::factors::totp::device::AuthenticatorApp;
 use lockstep_core::time::{Span, Timestamp};
+use serde_json::json;
 
+use crate::management::admin;
 use crate::support::{Browser, Person, TestApp};
 
 async fn app() -> TestApp {
@@ -63,7 +66,42 @@ async fn digits_of_other_scripts_are_refused_and_blanks_are_ignored() {
     {
         assert!(!answer(&app, &ana, odd).await, "{odd}");
     }
+    let mut browser = app.browser();
+    browser.authorize(&[]).await.password(&ana).await;
+    browser.submit_encoded("code=%FF%FE%30%30%35%39&action=default").await;
+    assert!(browser.page.status.is_client_error() && !browser.url.starts_with("https://app.example"));
     assert!(answer(&app, &ana, " 005-924 ").await);
+}
+
+#[tokio::test]
+async fn a_short_seed_may_be_imported_and_its_code_works() {
+    let app = app().await;
+    let admin = admin(&app).await;
+    let ana = app.user("ana@example.com").await;
+    let short = "JBSWY3DPEHPK3PXP";
+    let body = json!({"type": "totp", "totp_secret": short});
+    admin.expect(201, "POST", "/users/auth0%7Cana/authentication-methods", Some(body)).await;
+    let phone = AuthenticatorApp::scan(short).unwrap();
+    assert!(answer(&app, &ana, &phone.code_at(app.now())).await);
+}
+
+#[tokio::test]
+async fn generated_seeds_are_long_differ_and_are_the_same_in_picture_link_and_text() {
+    let app = app().await;
+    let mut seen = std::collections::BTreeSet::new();
+    for n in 0..40 {
+        let cy = app.user(&format!("cy{n}@example.com")).await;
+        let mut browser = app.browser();
+        browser.authorize(&[]).await.password(&cy).await;
+        let link = browser.attribute("a[href^='otpauth:']", "href").unwrap();
+        let in_link = AuthenticatorApp::scan(&link).unwrap().secret();
+        browser.submit(&[("action", "show-code")]).await;
+        let in_text: String = browser.text("#secret").unwrap().split_whitespace().collect();
+        assert_eq!(in_link, in_text);
+        let bytes = data_encoding::BASE32_NOPAD.decode(in_text.as_bytes()).unwrap();
+        assert!(bytes.len() >= 20);
+        assert!(seen.insert(in_text));
+    }
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! Running logins: bound to their browser, their version and their hour.
 
+use axum::body::Body;
+use http::Request;
 use lockstep_core::time::Span;
 
 use crate::support::{TestApp, authorize};
@@ -103,4 +105,64 @@ async fn pages_are_not_framed_not_kept_and_run_no_script_of_others() {
     assert_eq!(headers["x-content-type-options"], "nosniff");
     let policy = headers["content-security-policy"].to_str().unwrap();
     assert!(policy.contains("frame-ancestors 'none'") && !policy.contains("unsafe-inline"));
+}
+
+#[tokio::test]
+async fn a_tab_that_was_finished_as_another_user_does_not_mix_identities() {
+    let app = app().await;
+    let ana = app.user_with_totp("ana@example.com").await;
+    let ben = app.user_with_totp("ben@example.com").await;
+    let mut browser = app.browser();
+    browser.authorize(&[]).await.password(&ana).await;
+    let first_tab = browser.url.clone();
+    let second = app.log_in(&mut browser, &ben, &[]).await;
+    assert_eq!(second.id["sub"], "auth0|ben");
+    // The first tab's address names another application now; the login knows its own.
+    browser.goto(&format!("{first_tab}&client_id=spa")).await;
+    assert_eq!(browser.screen(), "mfa-otp-challenge");
+    browser.code(&app.code(&ana)).await;
+    let first = app.redeem(&browser.back_with_code()).await;
+    assert_eq!(first.id["sub"], "auth0|ana");
+    assert_ne!(first.id["sid"], second.id["sid"]);
+    browser.authorize(&[("prompt", "none")]).await;
+    let silent = app.redeem(&browser.back_with_code()).await;
+    assert_eq!((&silent.id["sub"], &silent.id["sid"]), (&first.id["sub"], &first.id["sid"]));
+}
+
+#[tokio::test]
+async fn a_broken_session_cookie_is_no_session() {
+    let app = app().await;
+    let ana = app.user_with_totp("ana@example.com").await;
+    let mut browser = app.browser();
+    app.log_in(&mut browser, &ana, &[]).await;
+    let good = browser.cookie("__Host-auth0").unwrap().to_owned();
+    let cut = |n: usize| good[..good.len() - n].to_owned();
+    let last = if good.ends_with('A') { "B" } else { "A" };
+    let mut broken =
+        vec![format!("{}{last}", cut(1)), cut(4), cut(1), good[..4].to_owned(), format!("{good}=")];
+    broken.extend(["", "null", "undefined", "%00", "\"\""].map(str::to_owned));
+    broken.push("a".repeat(8192));
+    for cookie in broken {
+        let mut other = app.browser();
+        other.plant_cookie("__Host-auth0", &cookie);
+        other.authorize(&[("prompt", "none")]).await;
+        assert_eq!(other.back_with_error().0, "login_required", "{cookie}");
+        other.plant_cookie("__Host-auth0", &cookie);
+        other.authorize(&[]).await;
+        assert_eq!(other.screen(), "login", "{cookie}");
+        other.plant_cookie("__Host-auth0", &cookie);
+        other.goto("/v2/logout").await;
+        assert_eq!(other.page.status, 200, "{cookie}");
+    }
+    for both in
+        [format!("__Host-auth0=bad; __Host-auth0={good}"), format!("__Host-auth0={good}; __Host-auth0=bad")]
+    {
+        let request = Request::get(authorize(&[("prompt", "none")])).header("cookie", both.clone());
+        let answer = app.send(request.body(Body::empty()).unwrap()).await;
+        let location = answer.location();
+        assert!(
+            location.contains("code=") || location.contains("error=login_required"),
+            "{both}: {location}"
+        );
+    }
 }

@@ -244,6 +244,9 @@ async fn long_and_odd_input_costs_nothing() {
         ("scope", &scopes),
     ];
     assert!(app.form("/oauth/token", &fields).await.status.is_client_error());
+    let levels = "urn:x ".repeat(6_000);
+    let answer = app.get(&crate::support::authorize(&[("acr_values", levels.trim())])).await;
+    assert!(answer.status.as_u16() < 500, "{}", answer.status);
     let many: String = (0..5000).map(|n| format!("p{n}=1&")).collect();
     assert_eq!(app.raw("/oauth/token", "application/x-www-form-urlencoded", &many, None).await.status, 400);
     let huge = format!("grant_type={}", "a".repeat(2 * 1024 * 1024));

@@ -1,8 +1,10 @@
 //! A browser without a screen: cookies, redirects, forms.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 use axum::body::Body;
+use axum::extract::ConnectInfo;
 use http::Request;
 use http::header::SET_COOKIE;
 use scraper::{Html, Selector};
@@ -14,6 +16,7 @@ pub(crate) struct Browser<'a> {
     app: &'a TestApp,
     cookies: BTreeMap<String, String>,
     user_agent: String,
+    address: Option<SocketAddr>,
     /// Where it is.
     pub(crate) url: String,
     /// What it shows.
@@ -27,6 +30,7 @@ impl TestApp {
             app: self,
             cookies: BTreeMap::new(),
             user_agent: "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0".to_owned(),
+            address: None,
             url: "about:blank".to_owned(),
             page: Answer {
                 status: http::StatusCode::OK,
@@ -58,6 +62,14 @@ impl Browser<'_> {
         self.travel("POST", &url, Some(body)).await
     }
 
+    /// Sends the page's form with further fields that are encoded already: what no browser would send.
+    pub(crate) async fn submit_encoded(&mut self, more: &str) -> &mut Self {
+        let hidden = self.hidden_fields();
+        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(hidden).finish();
+        let url = self.url.clone();
+        self.travel("POST", &url, Some(format!("{body}&{more}"))).await
+    }
+
     async fn travel(&mut self, method: &str, url: &str, body: Option<String>) -> &mut Self {
         let mut url = url::Url::parse(ISSUER).unwrap().join(url).unwrap().to_string();
         let (mut method, mut body) = (method.to_owned(), body);
@@ -78,7 +90,11 @@ impl Browser<'_> {
                     .header("origin", ISSUER.trim_end_matches('/'));
             }
             let sent = body.take().map_or_else(Body::empty, Body::from);
-            let answer = self.app.send(request.body(sent).unwrap()).await;
+            let mut request = request.body(sent).unwrap();
+            if let Some(address) = self.address {
+                request.extensions_mut().insert(ConnectInfo(address));
+            }
+            let answer = self.app.send(request).await;
             self.keep_cookies(&answer);
             self.url.clone_from(&url);
             let next = answer.status.is_redirection().then(|| answer.location().to_owned());
@@ -120,6 +136,11 @@ impl Browser<'_> {
     /// Forgets a cookie.
     pub(crate) fn drop_cookie(&mut self, name: &str) {
         self.cookies.remove(name);
+    }
+
+    /// Goes on from another place in the network.
+    pub(crate) fn from_address(&mut self, ip: &str) {
+        self.address = Some(SocketAddr::new(ip.parse().unwrap(), 40_000));
     }
 
     /// Goes on as another kind of browser.
