@@ -125,7 +125,7 @@ async fn an_outsider_cannot_keep_a_user_locked_out() {
     app.mfa(&["otp"], &["all-applications"]).await;
     let ana = app.user_with_totp("ana@example.com").await;
     let mut outsider = app.browser();
-    outsider.from_address("192.0.2.10");
+    outsider.move_to_address("192.0.2.10");
     outsider.authorize(&[]).await;
     for n in 0..130 {
         outsider.submit(&[("username", &ana.email), ("password", "wrong")]).await;
@@ -139,7 +139,7 @@ async fn an_outsider_cannot_keep_a_user_locked_out() {
     outsider.submit(&[("username", &ana.email), ("password", PASSWORD)]).await;
     assert_eq!(outsider.error_shown().as_deref(), Some("user-blocked"));
     let mut owner = app.browser();
-    owner.from_address("198.51.100.7");
+    owner.move_to_address("198.51.100.7");
     app.log_in(&mut owner, &ana, &[]).await;
 }
 

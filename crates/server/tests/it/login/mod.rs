@@ -6,6 +6,7 @@ mod nodes;
 mod recovery;
 mod remember;
 mod reset;
+mod secrets;
 mod step_up;
 mod ticket;
 mod totp;

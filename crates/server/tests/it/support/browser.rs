@@ -139,7 +139,7 @@ impl Browser<'_> {
     }
 
     /// Goes on from another place in the network.
-    pub(crate) fn from_address(&mut self, ip: &str) {
+    pub(crate) fn move_to_address(&mut self, ip: &str) {
         self.address = Some(SocketAddr::new(ip.parse().unwrap(), 40_000));
     }
 
