@@ -37,8 +37,17 @@ const TABLE: &[(&str, &str)] = &[
     ("create delete", "passwords_checking_job"),
 ];
 
-/// Returns every scope that the Management API lists. Those that only a user's own token may hold (`read:current_user` …) are
-/// not among them.
+/// The scopes that a user's own token may hold. They act on that user only; the API does not list them.
+pub const OF_USER_TOKENS: &[&str] = &[
+    "read:current_user",
+    "update:current_user_metadata",
+    "update:current_user_identities",
+    "create:current_user_device_credentials",
+    "delete:current_user_device_credentials",
+    "delete:current_user",
+];
+
+/// Returns every scope that the Management API lists. [`OF_USER_TOKENS`] are not among them.
 pub fn all() -> impl Iterator<Item = String> {
     TABLE.iter().flat_map(|(verbs, nouns)| {
         nouns

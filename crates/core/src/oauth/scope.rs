@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::codes::OAuthError;
 use crate::model::client::Client;
+use crate::model::management_scopes::OF_USER_TOKENS;
 use crate::model::resource_server::ResourceServer;
 
 /// Far above what an API defines; a list of 50,000 words is an attack.
@@ -137,6 +138,8 @@ pub fn granted(asked: &Scopes, ask: &Ask<'_>) -> Scopes {
     asked.filter(|scope| match scope {
         "offline_access" => ask.can_refresh && allows_offline_access(ask.client, ask.api),
         scope if OIDC.contains(&scope) => true,
+        // A person's token acts on that person, whatever it asks for: an operator's powers come with a machine's token.
+        scope if ask.api.is_some_and(ResourceServer::is_system) => OF_USER_TOKENS.contains(&scope),
         scope => ask.api.is_some_and(|api| {
             api.scopes().any(|s| s == scope)
                 && ask.client_grant.is_none_or(|g| g.iter().any(|s| s == scope))

@@ -4,6 +4,7 @@ use lockstep_core::codes::{ManagementCode, ManagementError};
 use lockstep_core::crypto::jose::{JwtError, claims};
 use lockstep_core::env::Env;
 use lockstep_core::ids::{ClientId, UserId};
+use lockstep_core::model::management_scopes::OF_USER_TOKENS;
 use lockstep_core::time::Span;
 use serde_json::Value;
 
@@ -30,16 +31,6 @@ impl Caller {
         self.scopes.iter().any(|own| own == scope)
     }
 }
-
-/// The scopes that a user's own token may hold. They act on that user only; the API does not list them.
-pub const OF_USER_TOKENS: &[&str] = &[
-    "read:current_user",
-    "update:current_user_metadata",
-    "update:current_user_identities",
-    "create:current_user_device_credentials",
-    "delete:current_user_device_credentials",
-    "delete:current_user",
-];
 
 /// What a route asks for.
 #[derive(Clone, Copy, Debug)]

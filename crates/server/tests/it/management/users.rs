@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::token;
+use super::{AUDIENCE, token};
 use crate::support::{PASSWORD, TestApp};
 
 async fn patch(app: &TestApp, token: &str, body: Value) -> u16 {
@@ -65,6 +65,36 @@ async fn a_new_password_ends_sessions_and_refresh_tokens_and_blocking_ends_login
     let mut old = app.browser();
     old.authorize(&[]).await.submit(&[("username", &ana.email), ("password", PASSWORD)]).await;
     assert_eq!(old.error_shown().as_deref(), Some("wrong-credentials"));
+}
+
+#[tokio::test]
+async fn a_users_own_token_changes_her_metadata_and_nothing_else_of_nobody_else() {
+    let app = TestApp::new().await.with_apps().await;
+    let ana = app.user("ana@example.com").await;
+    app.user("ben@example.com").await;
+    let mut browser = app.browser();
+    let scope = "openid read:current_user update:current_user_metadata update:users";
+    let tokens = app.log_in(&mut browser, &ana, &[("audience", AUDIENCE), ("scope", scope)]).await;
+    let own = tokens.answer["access_token"].as_str().unwrap();
+    let patch = async |user: &str, body: Value| {
+        let answer = app.json("PATCH", &format!("/api/v2/users/auth0|{user}"), Some(own), Some(body)).await;
+        answer.status.as_u16()
+    };
+    assert_eq!(patch("ana", json!({"user_metadata": {"colour": "blue"}})).await, 200);
+    for body in [
+        json!({"app_metadata": {"role": "admin"}}),
+        json!({"user_metadata": {"a": 1}, "app_metadata": {"role": "admin"}}),
+        json!({"email_verified": true}),
+        json!({"blocked": false}),
+        json!({"password": "N3w-password!"}),
+    ] {
+        assert_eq!(patch("ana", body.clone()).await, 403, "{body}");
+    }
+    assert_eq!(patch("ben", json!({"user_metadata": {"colour": "blue"}})).await, 403);
+    let other = app.json("GET", "/api/v2/users/auth0|ben", Some(own), None).await;
+    assert_eq!(other.status, 403);
+    let stored = app.json("GET", "/api/v2/users/auth0|ana", Some(own), None).await.json();
+    assert_eq!((&stored["user_metadata"]["colour"], stored.get("app_metadata")), (&json!("blue"), None));
 }
 
 #[tokio::test]

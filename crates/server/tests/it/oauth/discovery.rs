@@ -1,7 +1,10 @@
 //! What we say about ourselves, and who may read answers from a web page.
 
 use http::Request;
+use lockstep_engine::store::outbox;
+use serde_json::json;
 
+use crate::management::token;
 use crate::support::TestApp;
 
 #[tokio::test]
@@ -19,6 +22,43 @@ async fn links_come_from_configuration_and_not_from_the_request() {
         let document = answer.json();
         assert_eq!(document["issuer"], "https://lockstep.test/", "{name}: {value}");
         assert!(!answer.body.contains("evil"), "{name}: {value}");
+    }
+}
+
+#[tokio::test]
+async fn links_in_mails_come_from_configuration_too() {
+    for (name, value) in [
+        ("host", "evil.example"),
+        ("x-forwarded-host", "evil.example"),
+        ("forwarded", "host=evil.example"),
+        ("x-forwarded-proto", "http"),
+        ("host", "lockstep.test@evil.example"),
+    ] {
+        let app = TestApp::new().await.with_apps().await;
+        app.user("ana@example.com").await;
+        let mut browser = app.browser();
+        browser.send_header(name, value);
+        browser.authorize(&[]).await;
+        let state = browser.query("state").unwrap();
+        browser
+            .goto(&format!("/u/reset-password/request/Username-Password-Authentication?state={state}"))
+            .await;
+        browser.submit(&[("email", "ana@example.com")]).await;
+        let ticket = Request::post("/api/v2/guardian/enrollments/ticket")
+            .header(name, value)
+            .header("authorization", format!("Bearer {}", token(&app, &[]).await))
+            .header("content-type", "application/json");
+        let body = json!({"user_id": "auth0|ana", "send_mail": true});
+        let answer = app.send(ticket.body(body.to_string().into()).unwrap()).await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        assert!(answer.json()["ticket_url"].as_str().unwrap().starts_with("https://lockstep.test/"));
+        let mut conn = app.app.db().read().await.unwrap();
+        let mails = outbox::list(&mut conn, 10).await.unwrap();
+        assert_eq!(mails.len(), 2, "{name}: {value}");
+        for mail in mails {
+            let text = format!("{}{}", mail.message.text, mail.message.html.unwrap_or_default());
+            assert!(text.contains("https://lockstep.test/") && !text.contains("evil"), "{name}: {value}");
+        }
     }
 }
 

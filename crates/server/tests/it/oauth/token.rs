@@ -247,6 +247,8 @@ async fn long_and_odd_input_costs_nothing() {
     let levels = "urn:x ".repeat(6_000);
     let answer = app.get(&crate::support::authorize(&[("acr_values", levels.trim())])).await;
     assert!(answer.status.as_u16() < 500, "{}", answer.status);
+    let deep = format!("{{\"grant_type\":{}1{}}}", "[".repeat(100_000), "]".repeat(100_000));
+    assert_eq!(app.raw("/oauth/token", "application/json", &deep, None).await.status, 400);
     let many: String = (0..5000).map(|n| format!("p{n}=1&")).collect();
     assert_eq!(app.raw("/oauth/token", "application/x-www-form-urlencoded", &many, None).await.status, 400);
     let huge = format!("grant_type={}", "a".repeat(2 * 1024 * 1024));

@@ -17,6 +17,7 @@ pub(crate) struct Browser<'a> {
     cookies: BTreeMap<String, String>,
     user_agent: String,
     address: Option<SocketAddr>,
+    more_headers: Vec<(String, String)>,
     /// Where it is.
     pub(crate) url: String,
     /// What it shows.
@@ -31,6 +32,7 @@ impl TestApp {
             cookies: BTreeMap::new(),
             user_agent: "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0".to_owned(),
             address: None,
+            more_headers: Vec::new(),
             url: "about:blank".to_owned(),
             page: Answer {
                 status: http::StatusCode::OK,
@@ -80,6 +82,9 @@ impl Browser<'_> {
                 .uri(path)
                 .header("host", "lockstep.test")
                 .header("user-agent", &self.user_agent);
+            for (name, value) in &self.more_headers {
+                request = request.header(name, value);
+            }
             if !self.cookies.is_empty() {
                 let jar: Vec<String> = self.cookies.iter().map(|(k, v)| format!("{k}={v}")).collect();
                 request = request.header("cookie", jar.join("; "));
@@ -136,6 +141,11 @@ impl Browser<'_> {
     /// Forgets a cookie.
     pub(crate) fn drop_cookie(&mut self, name: &str) {
         self.cookies.remove(name);
+    }
+
+    /// Sends a header with each request, also a second one of a name.
+    pub(crate) fn send_header(&mut self, name: &str, value: &str) {
+        self.more_headers.push((name.to_owned(), value.to_owned()));
     }
 
     /// Goes on from another place in the network.
