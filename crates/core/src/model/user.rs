@@ -84,6 +84,40 @@ pub struct Identity {
 }
 
 impl User {
+    /// Returns a user of a database connection with nothing but the account that logs in: no address, no profile, nothing proven.
+    pub fn new(id: UserId, connection: &str, now: Timestamp) -> Self {
+        let (provider, user_id) = id.parts();
+        let identity = Identity {
+            connection: connection.to_owned(),
+            user_id: user_id.to_owned(),
+            provider: provider.to_owned(),
+            is_social: false,
+            profile_data: None,
+        };
+        Self {
+            id,
+            connection: connection.to_owned(),
+            email: None,
+            email_verified: false,
+            username: None,
+            phone_number: None,
+            phone_verified: false,
+            profile: Profile::default(),
+            user_metadata: None,
+            app_metadata: None,
+            identities: vec![identity],
+            blocked: false,
+            blocked_set: false,
+            password_changed_at: None,
+            mfa_changed_at: None,
+            last_login: None,
+            last_ip: None,
+            logins_count: 0,
+            created_at: now,
+            updated_at: now,
+        }
+    }
+
     /// Returns what the user is called in logs and greetings: user name, else address, else number.
     pub fn display_name(&self) -> &str {
         self.username

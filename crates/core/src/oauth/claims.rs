@@ -204,26 +204,10 @@ mod tests {
 
     fn ann() -> User {
         User {
-            id: UserId::trusted("auth0|507f1f77bcf86cd799439011"),
-            connection: "Users".into(),
             email: Some("ann@example.com".into()),
             email_verified: true,
-            username: None,
-            phone_number: None,
-            phone_verified: false,
             profile: Profile { given_name: Some("Ann".into()), ..Profile::default() },
-            user_metadata: None,
-            app_metadata: None,
-            identities: Vec::new(),
-            blocked: false,
-            blocked_set: false,
-            password_changed_at: None,
-            mfa_changed_at: None,
-            last_login: None,
-            last_ip: None,
-            logins_count: 0,
-            created_at: T,
-            updated_at: T,
+            ..User::new(UserId::trusted("auth0|507f1f77bcf86cd799439011"), "Users", T)
         }
     }
 

@@ -10,7 +10,7 @@ use lockstep_core::model::connection::DEFAULT_CONNECTION;
 use lockstep_core::model::document::Document;
 use lockstep_core::model::management_scopes;
 use lockstep_core::model::resource_server::{self, ClientGrant, ResourceServer};
-use lockstep_core::model::user::{Identity, Profile, User};
+use lockstep_core::model::user::{Profile, User};
 use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
@@ -273,14 +273,9 @@ fn grant(client: &str, audience: &str, scopes: &[String], env: &mut Env) -> Clie
 async fn create_user(tx: &mut Conn, demo: &DemoUser, env: &mut Env) -> Result<(), DbError> {
     let id = UserId::trusted(demo.user_id);
     let (given, family) = demo.name.split_once(' ').unwrap_or((demo.name, ""));
-    let (provider, identity) = id.parts();
     let user = User {
-        connection: DEFAULT_CONNECTION.to_owned(),
         email: Some(demo.email.to_owned()),
         email_verified: true,
-        username: None,
-        phone_number: None,
-        phone_verified: false,
         profile: Profile {
             name: Some(demo.name.to_owned()),
             nickname: demo.email.split('@').next().map(str::to_owned),
@@ -288,25 +283,7 @@ async fn create_user(tx: &mut Conn, demo: &DemoUser, env: &mut Env) -> Result<()
             family_name: Some(family.to_owned()),
             picture: None,
         },
-        user_metadata: None,
-        app_metadata: None,
-        identities: vec![Identity {
-            connection: DEFAULT_CONNECTION.to_owned(),
-            user_id: identity.to_owned(),
-            provider: provider.to_owned(),
-            is_social: false,
-            profile_data: None,
-        }],
-        blocked: false,
-        blocked_set: false,
-        password_changed_at: None,
-        mfa_changed_at: None,
-        last_login: None,
-        last_ip: None,
-        logins_count: 0,
-        created_at: env.now,
-        updated_at: env.now,
-        id: id.clone(),
+        ..User::new(id.clone(), DEFAULT_CONNECTION, env.now)
     };
     users::create(tx, &user, Some(PASSWORD_HASH)).await?;
     if let Some(secret) = demo.totp_secret {

@@ -5,7 +5,7 @@ use lockstep_core::ids::UserId;
 use lockstep_core::model::client::Client;
 use lockstep_core::model::connection::{Connection, PasswordRule};
 use lockstep_core::model::log_event::{LogEvent, Origin};
-use lockstep_core::model::user::{Identity, Profile, User, normal_email};
+use lockstep_core::model::user::{Profile, User, normal_email};
 use serde_json::json;
 
 use crate::app::App;
@@ -123,34 +123,11 @@ fn valid_username(connection: &Connection, given: Option<&str>) -> Result<Option
 
 fn new_user(env: &mut Env, connection: &Connection, email: String, username: Option<String>) -> User {
     let id = UserId::new(env.rng());
-    let identity = id.parts().1.to_owned();
     let nickname = email.split('@').next().map(str::to_owned);
     User {
-        connection: connection.name.clone(),
-        email_verified: false,
         username,
-        phone_number: None,
-        phone_verified: false,
         profile: Profile { name: Some(email.clone()), nickname, ..Profile::default() },
         email: Some(email),
-        user_metadata: None,
-        app_metadata: None,
-        identities: vec![Identity {
-            connection: connection.name.clone(),
-            user_id: identity,
-            provider: "auth0".to_owned(),
-            is_social: false,
-            profile_data: None,
-        }],
-        blocked: false,
-        blocked_set: false,
-        password_changed_at: None,
-        mfa_changed_at: None,
-        last_login: None,
-        last_ip: None,
-        logins_count: 0,
-        created_at: env.now,
-        updated_at: env.now,
-        id,
+        ..User::new(id, &connection.name, env.now)
     }
 }

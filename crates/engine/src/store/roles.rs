@@ -200,7 +200,6 @@ mod tests {
     use lockstep_core::ids::ResourceServerId;
     use lockstep_core::model::document::Document;
     use lockstep_core::model::resource_server::ResourceServer;
-    use lockstep_core::model::user::Profile;
 
     use super::*;
     use crate::store::{resource_servers, testing};
@@ -225,28 +224,8 @@ mod tests {
 
     async fn user(conn: &mut Conn, name: &str) -> UserId {
         let now = Timestamp::from_secs(1);
-        let user = User {
-            id: UserId::trusted(format!("auth0|{name}")),
-            connection: "c".to_owned(),
-            email: Some(format!("{name}@example.com")),
-            email_verified: false,
-            username: None,
-            phone_number: None,
-            phone_verified: false,
-            profile: Profile::default(),
-            user_metadata: None,
-            app_metadata: None,
-            identities: Vec::new(),
-            blocked: false,
-            blocked_set: false,
-            password_changed_at: None,
-            mfa_changed_at: None,
-            last_login: None,
-            last_ip: None,
-            logins_count: 0,
-            created_at: now,
-            updated_at: now,
-        };
+        let id = UserId::trusted(format!("auth0|{name}"));
+        let user = User { email: Some(format!("{name}@example.com")), ..User::new(id, "c", now) };
         users::create(conn, &user, None).await.unwrap();
         user.id
     }

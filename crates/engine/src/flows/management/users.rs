@@ -5,7 +5,7 @@ use lockstep_core::ids::UserId;
 use lockstep_core::model::connection::Connection;
 use lockstep_core::model::document::merge_metadata;
 use lockstep_core::model::log_event::LogEvent;
-use lockstep_core::model::user::{Identity, Profile, User, normal_email};
+use lockstep_core::model::user::{Profile, User, normal_email};
 use serde_json::{Map, Value, json};
 
 use super::authentication_methods::INDEPENDENT;
@@ -101,8 +101,6 @@ pub async fn create(call: &mut Call, body: Option<Value>) -> Outcome {
     let initials: String =
         main.iter().flat_map(|m| m.chars()).filter(char::is_ascii_alphanumeric).take(2).collect();
     let user = User {
-        id,
-        connection: name.clone(),
         email,
         email_verified: flag("email_verified"),
         username,
@@ -118,22 +116,9 @@ pub async fn create(call: &mut Call, body: Option<Value>) -> Outcome {
         },
         user_metadata: object(&body, "user_metadata"),
         app_metadata: object(&body, "app_metadata"),
-        identities: vec![Identity {
-            connection: name,
-            user_id: identity,
-            provider: "auth0".to_owned(),
-            is_social: false,
-            profile_data: None,
-        }],
         blocked: flag("blocked"),
         blocked_set: body.contains_key("blocked"),
-        password_changed_at: None,
-        mfa_changed_at: None,
-        last_login: None,
-        last_ip: None,
-        logins_count: 0,
-        created_at: call.env.now,
-        updated_at: call.env.now,
+        ..User::new(id, &name, call.env.now)
     };
     let mut tx = call.app.db().write().await?;
     users::create(&mut tx, &user, Some(&hash)).await.map_err(taken(ManagementCode::UserExists))?;

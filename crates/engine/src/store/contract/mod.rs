@@ -10,7 +10,7 @@ use lockstep_core::assurance::{Method, MethodName, Methods};
 use lockstep_core::ids::{ClientId, ConnectionId, UserId};
 use lockstep_core::model::client::{self, Client};
 use lockstep_core::model::connection::Connection;
-use lockstep_core::model::user::{Identity, Profile, User};
+use lockstep_core::model::user::{Profile, User};
 use lockstep_core::random::{Rng, SystemRng};
 use lockstep_core::time::Timestamp;
 use serde_json::{Value, json};
@@ -27,36 +27,17 @@ pub(super) fn rng() -> Box<dyn Rng> {
 
 pub(super) fn user(name: &str) -> User {
     User {
-        id: UserId::parse(format!("auth0|{name}")).unwrap(),
-        connection: "db".to_owned(),
         email: Some(format!("{name}@example.com")),
         email_verified: true,
         username: Some(format!("{name}-NAME")),
         phone_number: Some(format!("+1555{:07}", name.len() * 1000 + usize::from(name.as_bytes()[0]))),
-        phone_verified: false,
         profile: Profile {
             name: Some(name.to_owned()),
             picture: Some("https://p.example/a.png".to_owned()),
             ..Profile::default()
         },
         user_metadata: json!({"a": 1}).as_object().cloned(),
-        app_metadata: None,
-        identities: vec![Identity {
-            connection: "db".to_owned(),
-            user_id: name.to_owned(),
-            provider: "auth0".to_owned(),
-            is_social: false,
-            profile_data: None,
-        }],
-        blocked: false,
-        blocked_set: false,
-        password_changed_at: None,
-        mfa_changed_at: None,
-        last_login: None,
-        last_ip: None,
-        logins_count: 0,
-        created_at: T0,
-        updated_at: T0,
+        ..User::new(UserId::parse(format!("auth0|{name}")).unwrap(), "db", T0)
     }
 }
 

@@ -8,7 +8,7 @@ use lockstep_core::ids::{AuthenticatorId, ClientGrantId, ClientId, ResourceServe
 use lockstep_core::model::client::{Client, with_defaults};
 use lockstep_core::model::resource_server::{self, ClientGrant, ResourceServer};
 use lockstep_core::model::settings::Guardian;
-use lockstep_core::model::user::{Identity, Profile, User};
+use lockstep_core::model::user::{Profile, User};
 use lockstep_core::random::{Rng, SystemRng};
 use lockstep_engine::store::{
     authenticators, client_grants, clients, connections, resource_servers, settings, users,
@@ -119,36 +119,14 @@ impl TestApp {
         let name = email.split('@').next().unwrap();
         let id = UserId::parse(format!("auth0|{name}")).unwrap();
         let user = User {
-            id: id.clone(),
-            connection: "Username-Password-Authentication".to_owned(),
             email: Some(email.to_owned()),
             email_verified: true,
-            username: None,
-            phone_number: None,
-            phone_verified: false,
             profile: Profile {
                 name: Some(email.to_owned()),
                 nickname: Some(name.to_owned()),
                 ..Profile::default()
             },
-            user_metadata: None,
-            app_metadata: None,
-            identities: vec![Identity {
-                connection: "Username-Password-Authentication".to_owned(),
-                user_id: name.to_owned(),
-                provider: "auth0".to_owned(),
-                is_social: false,
-                profile_data: None,
-            }],
-            blocked: false,
-            blocked_set: false,
-            password_changed_at: None,
-            mfa_changed_at: None,
-            last_login: None,
-            last_ip: None,
-            logins_count: 0,
-            created_at: self.now(),
-            updated_at: self.now(),
+            ..User::new(id.clone(), "Username-Password-Authentication", self.now())
         };
         let hash = hasher::hash(PASSWORD, HashParams::WEAKEST, &mut SystemRng).unwrap();
         let mut tx = self.app.db().write().await.unwrap();
