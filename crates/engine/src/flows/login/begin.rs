@@ -19,7 +19,7 @@ use lockstep_core::model::user::User;
 use lockstep_core::oauth::request::{AuthorizeRequest, ScreenHint};
 use lockstep_core::oauth::response::AuthorizeResponse;
 
-use super::step::{finish, refusal, showing};
+use super::step::{finish, refusal, refuse, showing};
 use super::{Browser, Here, LIFETIME, Loaded, LoginError, NewCookie, Next, Running, Showing, apply};
 use crate::app::App;
 use crate::store::db::{Conn, DbError};
@@ -92,8 +92,8 @@ pub async fn begin(
     let loaded = Loaded { stored, client, tenant };
     if let Login::Refused(refused) = &loaded.stored.data.login {
         tx.commit().await?;
-        let error = refusal(refused.why);
-        return Ok((Begun::Answer(loaded.stored.data.request.reply_to.error(&error)), Vec::new()));
+        let answer = refuse(app, env, origin, &loaded, user.as_ref(), &refusal(refused.why));
+        return Ok((Begun::Answer(answer), Vec::new()));
     }
     transactions::create(&mut tx, &loaded.stored).await?;
     if !matches!(loaded.stored.data.login, Login::Deciding(_)) {

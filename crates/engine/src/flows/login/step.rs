@@ -8,7 +8,7 @@ use lockstep_core::login::demand::NotNeeded;
 use lockstep_core::login::effect::{Effect, Problem, Step};
 use lockstep_core::login::state::{LoggedIn, Login, MfaOutcome, Refusal, Refused};
 use lockstep_core::login::steps::Answer;
-use lockstep_core::model::log_event::Origin;
+use lockstep_core::model::log_event::{LogEvent, Origin};
 use lockstep_core::model::user::User;
 use lockstep_core::time::Span;
 
@@ -255,18 +255,41 @@ async fn end(
     loaded: &Loaded,
     user: Option<&User>,
 ) -> Result<lockstep_core::oauth::response::AuthorizeResponse, LoginError> {
-    let running = &loaded.stored.data;
-    let request = &running.request;
-    match (&running.login, user) {
+    let error = match (&loaded.stored.data.login, user) {
         (Login::LoggedIn(_), Some(user)) if user.blocked => {
-            Ok(request.reply_to.error(&OAuthError::new(OAuthCode::Unauthorized, "user is blocked")))
+            OAuthError::new(OAuthCode::Unauthorized, "user is blocked")
         }
-        (Login::LoggedIn(done), Some(user)) => complete(app, env, origin, loaded, done, user).await,
-        (Login::Refused(Refused { why }), _) => Ok(request.reply_to.error(&refusal(*why))),
-        _ => Ok(request
-            .reply_to
-            .error(&OAuthError::new(OAuthCode::ServerError, OAuthCode::ServerError.text()))),
+        (Login::LoggedIn(done), Some(user)) => return complete(app, env, origin, loaded, done, user).await,
+        (Login::Refused(Refused { why }), _) => refusal(*why),
+        _ => OAuthError::new(OAuthCode::ServerError, OAuthCode::ServerError.text()),
+    };
+    Ok(refuse(app, env, origin, loaded, user, &error))
+}
+
+/// Builds the error that goes to the application. That of a silent request is in the tenant's log too: nobody saw a page that
+/// could tell why people are sent to log in again.
+pub(super) fn refuse(
+    app: &App,
+    env: &Env,
+    origin: &Origin,
+    loaded: &Loaded,
+    user: Option<&User>,
+    error: &OAuthError,
+) -> lockstep_core::oauth::response::AuthorizeResponse {
+    let request = &loaded.stored.data.request;
+    if request.is_silent() {
+        let mut event = LogEvent::new("fsa", error.description.clone())
+            .client(&loaded.client.id, loaded.client.name())
+            .from(origin);
+        if let Some(user) = user {
+            event = event.user(&user.id, user.display_name());
+            event.connection = Some(user.connection.clone());
+        }
+        event.audience.clone_from(&request.audience);
+        event.scope = Some(request.scope.to_string());
+        app.log(env, &event);
     }
+    request.reply_to.error(error)
 }
 
 async fn complete(

@@ -191,7 +191,11 @@ async fn auth_time_is_there_whenever_freshness_was_asked_and_is_never_now() {
     let began = app.now().as_secs();
     app.clock.advance(Span::minutes(20));
     let claims = ("claims", r#"{"id_token":{"auth_time":{"essential":true}}}"#);
-    for more in [&[("max_age", "10000")][..], &[claims], &[claims, ("max_age", "10000")]] {
+    let voluntary = ("claims", r#"{"id_token":{"auth_time":null}}"#);
+    // A login begun with prompt=login, and the same address without it: nobody was asked, so nothing is fresher.
+    browser.authorize(&[("prompt", "login")]).await;
+    assert_eq!(browser.screen(), "login");
+    for more in [&[("max_age", "10000")][..], &[claims], &[voluntary], &[claims, ("max_age", "10000")], &[]] {
         browser.authorize(more).await;
         let tokens = app.redeem(&browser.back_with_code()).await;
         assert_eq!(tokens.id["auth_time"].as_i64(), Some(began), "{more:?}: whole seconds of the login");
@@ -204,4 +208,59 @@ async fn auth_time_is_there_whenever_freshness_was_asked_and_is_never_now() {
         let tokens = app.redeem(&browser.back_with_code()).await;
         assert_eq!(tokens.id["auth_time"].as_i64(), Some(app.now().as_secs()), "{more:?}");
     }
+}
+
+#[tokio::test]
+async fn silent_renewal_serves_each_application_of_the_session_and_logs_why_it_failed() {
+    let app = app().await;
+    let ana = app.user_with_totp("ana@example.com").await;
+    let pkce = [
+        ("client_id", "spa"),
+        ("code_challenge", "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"),
+        ("code_challenge_method", "S256"),
+    ];
+    let silent = [("prompt", "none"), ("response_mode", "web_message")];
+    let of_spa = [&pkce[..], &silent[..]].concat();
+    let mut without = app.browser();
+    without.authorize(&pkce).await.password(&ana).await;
+    without.back_with_code();
+    app.mfa(&["otp"], &["all-applications"]).await;
+    let mut with = app.browser();
+    with.authorize(&pkce).await.password(&ana).await.code(&app.code(&ana)).await;
+    with.back_with_code();
+    for more in [&of_spa[..], &silent[..]] {
+        with.authorize(more).await;
+        assert_eq!(with.page.status, 200);
+        assert!(with.page.body.contains("\"code\""), "{more:?}: {}", with.page.body);
+        without.authorize(more).await;
+        assert!(!without.page.body.contains("\"code\""), "{more:?}: {}", without.page.body);
+        assert!(without.page.body.contains("Multifactor authentication required"), "{}", without.page.body);
+    }
+    app.app.logs().flush().await;
+    let admin = crate::management::admin(&app).await;
+    let logs = admin.expect(200, "GET", "/logs?q=type:fsa", None).await;
+    let told: Vec<_> = logs.as_array().unwrap().iter().map(|l| &l["description"]).collect();
+    assert_eq!(told, ["Multifactor authentication required"; 2]);
+}
+
+#[tokio::test]
+async fn silent_renewal_counts_a_remembered_browser_as_the_policy_does() {
+    let app = app().await;
+    app.mfa(&["otp"], &["all-applications"]).await;
+    let ana = app.user_with_totp("ana@example.com").await;
+    let mut browser = app.browser();
+    browser.authorize(&[]).await.password(&ana).await;
+    let code = app.code(&ana);
+    browser.submit(&[("code", &code), ("rememberBrowser", "true")]).await;
+    browser.back_with_code();
+    app.clock.advance(Span::minutes(1));
+    // A new session of the password alone, spared by the remembered browser.
+    browser.drop_cookie("__Host-auth0");
+    browser.authorize(&[]).await.password(&ana).await;
+    browser.back_with_code();
+    browser.authorize(&[("prompt", "none")]).await;
+    browser.back_with_code();
+    browser.drop_cookie("__Host-auth0-mf");
+    browser.authorize(&[("prompt", "none")]).await;
+    assert_eq!(browser.back_with_error().1, "Multifactor authentication required");
 }
