@@ -184,4 +184,21 @@ mod tests {
         assert!(AuthenticatorId::parse("dev_short").is_err());
         assert!(ConnectionId::parse("con_../../../../etc").is_err());
     }
+
+    #[test]
+    fn the_next_authenticators_id_cannot_be_told_from_the_last() {
+        let rng: &mut dyn Rng = &mut crate::random::SystemRng;
+        let ids: Vec<_> = (0..1000).map(|_| AuthenticatorId::new(rng).as_str().to_owned()).collect();
+        let different: std::collections::HashSet<_> = ids.iter().collect();
+        assert_eq!(different.len(), ids.len());
+        let random: Vec<_> =
+            ids.iter().map(|id| id.split_once("dev_").map_or(id.as_str(), |(_, r)| r)).collect();
+        // 16 letters and digits of 62 are 95 bits.
+        assert!(random.iter().all(|r| r.len() >= 16), "{}", ids[0]);
+        for place in 0..16 {
+            let seen: std::collections::HashSet<_> = random.iter().map(|r| r.as_bytes()[place]).collect();
+            assert!(seen.len() > 30, "place {place} is nearly always the same");
+        }
+        assert!(!ids.is_sorted() && !ids.iter().rev().is_sorted());
+    }
 }

@@ -4,7 +4,7 @@ use lockstep_core::factors::totp::device::AuthenticatorApp;
 use lockstep_core::time::Span;
 use serde_json::json;
 
-use crate::support::{Browser, TestApp};
+use crate::support::{ACR, Browser, TestApp};
 
 async fn app() -> TestApp {
     let app = TestApp::new().await.with_apps().await;
@@ -122,4 +122,49 @@ async fn a_phone_is_shown_the_key_first() {
         .pretend_to_be("Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X) Mobile/15E148 Safari/604.1");
     browser.authorize(&[]).await.password(&cy).await;
     assert_eq!(browser.screen(), "mfa-otp-enrollment-code");
+}
+
+#[tokio::test]
+async fn an_easier_request_in_another_tab_does_not_skip_the_enrolment_of_the_first() {
+    let app = app().await;
+    app.mfa(&["otp"], &[]).await;
+    let cy = app.user("cy@example.com").await;
+    let mut browser = app.browser();
+    browser.authorize(&[ACR]).await.password(&cy).await;
+    assert_eq!(browser.screen(), "mfa-otp-enrollment-qr");
+    let first = browser.url.clone();
+    let state = browser.query("state").unwrap();
+    let spa = [
+        ("client_id", "spa"),
+        ("code_challenge", "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"),
+        ("code_challenge_method", "S256"),
+    ];
+    browser.authorize(&spa).await.password(&cy).await;
+    browser.back_with_code();
+    for url in [
+        first.clone(),
+        format!("{first}&ui_locales=fr"),
+        format!("{first}&client_id=spa"),
+        format!("/u/login?state={state}"),
+        format!("/u/login?state={state}&restart=1"),
+        format!("/u/consent?state={state}"),
+        format!("/authorize/resume?state={state}"),
+    ] {
+        browser.goto(&url).await;
+        assert!(browser.url.starts_with("https://lockstep.test/"), "{url} led to {}", browser.url);
+        browser.goto(&first).await;
+        for action in ["default", "accept", "skip", "back", "restart"] {
+            browser.submit(&[("action", action)]).await;
+            assert!(browser.url.starts_with("https://lockstep.test/"), "{action} led to {}", browser.url);
+            browser.goto(&first).await;
+        }
+    }
+    assert_eq!(browser.screen(), "mfa-otp-enrollment-qr");
+    app.clock.advance(Span::minutes(61));
+    browser.goto(&first).await;
+    assert_eq!(browser.page.status, 400);
+    assert!(browser.page.body.contains("data-screen"));
+    // The session of the easier request does not do for the stronger one either.
+    browser.authorize(&[ACR]).await;
+    assert_eq!(browser.screen(), "mfa-otp-enrollment-qr");
 }

@@ -174,3 +174,64 @@ async fn long_passwords_count_whole_and_huge_ones_are_refused() {
     browser.submit(&[("email", &email), ("password", PASSWORD)]).await;
     assert!(browser.page.status.is_client_error());
 }
+
+#[tokio::test]
+async fn a_sign_up_form_sets_its_own_fields_and_no_others() {
+    let app = TestApp::new().await.with_apps().await;
+    let admin = crate::management::admin(&app).await;
+    let mut browser = app.browser();
+    browser.authorize(&[("screen_hint", "signup")]).await;
+    let more = "email=new%40example.com&password=Pw-ana-1%21&action=default&email_verified=true&user_id=mine\
+                &app_metadata=%7B%22role%22%3A%22admin%22%7D&app_metadata%5Brole%5D=admin&blocked=false\
+                &multifactor=guardian&mfa_factors=otp&phone_verified=true";
+    browser.submit_encoded(more).await;
+    let users = admin.expect(200, "GET", "/users-by-email?email=new@example.com", None).await;
+    for user in users.as_array().unwrap() {
+        assert_eq!(user["email_verified"], false);
+        assert_ne!(user["user_id"], "auth0|mine");
+        for field in ["app_metadata", "blocked", "multifactor", "mfa_factors", "phone_verified"] {
+            assert!(user.get(field).is_none(), "{field}: {user}");
+        }
+    }
+    // The endpoints that take the same fields in JSON are not there.
+    for path in ["/dbconnections/signup", "/dbconnections/change_password", "/passwordless/start"] {
+        let body = serde_json::json!({"email": ["ana@example.com", "x@evil.example"]});
+        assert_eq!(app.json("POST", path, None, Some(body)).await.status, 404, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn an_address_that_could_break_a_mail_signs_nobody_up() {
+    let app = TestApp::new().await.with_apps().await;
+    let admin = crate::management::admin(&app).await;
+    for email in [
+        "a@example.com\r\nBcc: x@evil.example",
+        "a@example.com%0d%0aDATA",
+        "\"a\r\nb\"@example.com",
+        "a@exam\u{0}ple.com",
+        "ana@example.com,x@evil.example",
+    ] {
+        let mut browser = app.browser();
+        browser.authorize(&[("screen_hint", "signup")]).await;
+        browser.submit(&[("email", email), ("password", PASSWORD)]).await;
+        assert!(browser.url.starts_with("https://lockstep.test/"), "{email:?}");
+        assert!(browser.page.status.as_u16() < 500, "{email:?}");
+    }
+    assert_eq!(admin.expect(200, "GET", "/users", None).await, serde_json::json!([]));
+}
+
+#[tokio::test]
+async fn a_megabyte_as_a_code_costs_nothing() {
+    let app = TestApp::new().await.with_apps().await;
+    app.mfa(&["otp"], &["all-applications"]).await;
+    let ana = app.user_with_totp("ana@example.com").await;
+    let mut browser = app.browser();
+    browser.authorize(&[]).await.password(&ana).await;
+    let page = browser.url.clone();
+    for huge in ["1".repeat(1_048_000), "1".repeat(2_000_000), "1".repeat(10_000)] {
+        browser.goto(&page).await.code(&huge).await;
+        assert!(browser.page.status.is_client_error(), "{}: {}", huge.len(), browser.page.status);
+    }
+    browser.goto(&page).await.code(&app.code(&ana)).await;
+    browser.back_with_code();
+}

@@ -155,6 +155,13 @@ async fn remembered_browsers_and_recovery_codes_survive_restarts_and_a_new_maste
         drop(browser);
         app.stop().await;
 
+        let seed = data_encoding::BASE32_NOPAD.decode(phone.secret().as_bytes()).unwrap();
+        let hex = data_encoding::HEXLOWER.encode(&seed);
+        let stored = shared.bytes();
+        for secret in [phone.secret().as_bytes(), &seed, hex.as_bytes(), recovery.as_bytes()] {
+            assert!(!stored.windows(secret.len()).any(|part| part == secret), "a seed or code is readable");
+        }
+
         let other = new_master_keys();
         for keys in [other.to_text().to_string(), other.rotated(&mut SystemRng).to_text().to_string()] {
             let refused = shared.start(&keys).await.err();

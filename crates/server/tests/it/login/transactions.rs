@@ -166,3 +166,51 @@ async fn a_broken_session_cookie_is_no_session() {
         );
     }
 }
+
+#[tokio::test]
+async fn every_cookie_from_login_to_logout_is_of_this_host_alone_and_out_of_scripts_reach() {
+    let app = app().await;
+    let ana = app.user_with_totp("ana@example.com").await;
+    let mut browser = app.browser();
+    // As behind a proxy that nobody trusts and that says the browser came in the clear.
+    browser.send_header("x-forwarded-proto", "http");
+    browser.authorize(&[]).await.password(&ana).await;
+    let code = app.code(&ana);
+    browser.submit(&[("code", &code), ("rememberBrowser", "true")]).await;
+    browser.back_with_code();
+    browser.goto("/v2/logout").await;
+    let names: std::collections::BTreeSet<_> =
+        browser.set_cookies.iter().map(|cookie| cookie.split_once('=').unwrap().0).collect();
+    assert_eq!(names.into_iter().collect::<Vec<_>>(), ["__Host-auth0", "__Host-auth0-mf", "__Host-auth0-tx"]);
+    for cookie in &browser.set_cookies {
+        let (name, attributes) = (cookie.split_once('=').unwrap().0, cookie.split_once("; ").unwrap().1);
+        let has = |wanted: &str| attributes.split("; ").any(|a| a.eq_ignore_ascii_case(wanted));
+        assert!(has("Secure") && has("HttpOnly") && has("Path=/"), "{cookie}");
+        assert!(!attributes.to_ascii_lowercase().contains("domain"), "{cookie}");
+        let same_site = if name == "__Host-auth0-tx" { "SameSite=Lax" } else { "SameSite=None" };
+        assert!(has(same_site), "{cookie}");
+    }
+}
+
+#[tokio::test]
+async fn a_broken_transaction_cookie_opens_no_mfa_page() {
+    let app = app().await;
+    let ana = app.user_with_totp("ana@example.com").await;
+    let mut browser = app.browser();
+    browser.authorize(&[]).await.password(&ana).await;
+    let (url, good) = (browser.url.clone(), browser.cookie("__Host-auth0-tx").unwrap().to_owned());
+    let last = if good.ends_with('A') { "B" } else { "A" };
+    let mut broken =
+        vec![format!("{}{last}", &good[..good.len() - 1]), format!("{good}=="), good[..4].to_owned()];
+    broken.extend(["", "null", "undefined", "%00"].map(str::to_owned));
+    broken.push("a".repeat(8192));
+    for cookie in broken {
+        let mut other = app.browser();
+        other.plant_cookie("__Host-auth0-tx", &cookie);
+        other.goto(&url).await;
+        assert_eq!(other.page.status, 400, "{cookie}");
+        assert_eq!(other.attribute("input[name=code]", "name"), None, "{cookie}");
+    }
+    browser.code(&app.code(&ana)).await;
+    browser.back_with_code();
+}

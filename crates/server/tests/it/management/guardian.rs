@@ -128,7 +128,23 @@ async fn authenticator_ids_of_others_are_unknown_ids() {
         let path = format!("/api/v2/users/auth0|ana/authentication-methods/{id}");
         assert_eq!(app.json(method, &path, Some(&full), None).await.status, 404, "{method}");
     }
+    for path in [
+        format!("/authentication-methods/{}", id.replace('|', "%7C")),
+        format!("/authenticators/{id}"),
+        format!("/authenticators/{}", id.replace('|', "%7C")),
+        "/authentication-methods/totp%7Cdev_".to_owned(),
+        "/authentication-methods/*".to_owned(),
+        "/authentication-methods/%25".to_owned(),
+        format!("/authentication-methods/..%2f..%2fauth0%7Cben%2fauthentication-methods%2f{id}"),
+    ] {
+        let answer = app.json("DELETE", &format!("/api/v2/users/auth0|ana{path}"), Some(&full), None).await;
+        assert!(matches!(answer.status.as_u16(), 400 | 404), "{path}: {} {}", answer.status, answer.body);
+        assert!(!answer.body.contains("ben@"), "{path}");
+    }
     let still =
         app.json("GET", "/api/v2/users/auth0|ben/authentication-methods", Some(&full), None).await.json();
     assert_eq!(still, bens);
+    let foreign = token(&TestApp::new().await.with_apps().await, &[]).await;
+    let enrollment = format!("/api/v2/guardian/enrollments/{}", id.rsplit('|').next().unwrap());
+    assert_eq!(app.json("GET", &enrollment, Some(&foreign), None).await.status, 401);
 }

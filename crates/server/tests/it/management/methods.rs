@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::admin;
+use super::{admin, token};
 use crate::support::TestApp;
 
 const PATH: &str = "/users/auth0%7Cana/authentication-methods";
@@ -51,6 +51,10 @@ async fn broken_methods_are_refused_and_the_list_still_works() {
         json!({"type": "totp"}),
         json!({"type": "totp", "totp_secret": "1"}),
         json!({"type": "totp", "totp_secret": SEED, "confirmed": false}),
+        json!({"type": "totp", "totp_secret": SEED, "id": "totp|dev_mine"}),
+        json!({"type": "totp", "totp_secret": SEED, "created_at": "2020-01-01T00:00:00.000Z"}),
+        json!({"type": "totp", "totp_secret": SEED, "last_auth_at": "2020-01-01T00:00:00.000Z"}),
+        json!({"type": "totp", "totp_secret": SEED, "__proto__": {"confirmed": true}}),
         json!({"type": "totp", "totp_secret": SEED, "name": "a\u{0}b"}),
         json!({"type": "totp", "totp_secret": SEED, "name": "x".repeat(10_000)}),
         json!({"type": "phone", "phone_number": ["+15005554412", "+15005554413"]}),
@@ -61,6 +65,11 @@ async fn broken_methods_are_refused_and_the_list_still_works() {
         let told = admin.expect(400, "POST", PATH, Some(broken)).await;
         assert_eq!(told["errorCode"], "invalid_body");
     }
+    let lone =
+        "{\"type\":\"totp\",\"totp_secret\":\"JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP\",\"name\":\"\\ud800\"}";
+    let bearer = format!("Bearer {}", token(&app, &[]).await);
+    let answer = app.raw(&format!("/api/v2{PATH}"), "application/json", lone, Some(&bearer)).await;
+    assert_eq!(answer.status, 400, "half a character: {}", answer.body);
     assert_eq!(admin.expect(200, "GET", PATH, None).await, json!([]));
 }
 

@@ -1,5 +1,6 @@
 //! Users.
 
+use lockstep_engine::store::outbox;
 use serde_json::{Value, json};
 
 use super::{AUDIENCE, token};
@@ -18,6 +19,16 @@ async fn writable_fields_are_listed_and_the_rest_is_refused() {
         ["authentication_methods", "identities", "last_login", "multifactor", "logins_count", "__proto__"]
     {
         assert_eq!(patch(&app, &full, json!({field: []})).await, 400, "{field}");
+    }
+    let only_users = token(&app, &["update:users"]).await;
+    for field in ["authentication_methods", "identities", "last_login", "multifactor"] {
+        let body = Some(json!({field: []}));
+        let told = app.json("PATCH", "/api/v2/users/auth0|ana", Some(&only_users), body).await.json();
+        let message = told["message"].as_str().unwrap();
+        assert!(
+            message.contains("Additional properties not allowed") && message.contains(field),
+            "{message}"
+        );
     }
     let only_app = token(&app, &["update:users_app_metadata"]).await;
     assert_eq!(patch(&app, &only_app, json!({"app_metadata": {"plan": "gold"}})).await, 200);
@@ -160,4 +171,78 @@ async fn searches_find_by_the_common_forms() {
     }
     let bad = app.json("GET", "/api/v2/users?q=email%3A%28", Some(&full), None).await;
     assert_eq!((bad.status.as_u16(), bad.json()["errorCode"].as_str()), (400, Some("invalid_query_string")));
+}
+
+#[tokio::test]
+async fn a_name_with_line_breaks_adds_no_header_to_a_mail() {
+    let app = TestApp::new().await.with_apps().await;
+    app.mfa(&["otp"], &[]).await;
+    app.user("ana@example.com").await;
+    let full = token(&app, &[]).await;
+    let name = "Eve\r\nSubject: Pay\r\n\r\nhi";
+    for field in ["name", "given_name", "nickname"] {
+        assert!(matches!(patch(&app, &full, json!({field: name})).await, 200 | 400), "{field}");
+    }
+    let tenant = json!({"friendly_name": "Ev\nil\r\nBcc: x@evil.example"});
+    let set = app.json("PATCH", "/api/v2/tenants/settings", Some(&full), Some(tenant)).await;
+    assert!(matches!(set.status.as_u16(), 200 | 400), "{}", set.body);
+    let body = json!({"user_id": "auth0|ana", "send_mail": true});
+    let ticket = app.json("POST", "/api/v2/guardian/enrollments/ticket", Some(&full), Some(body)).await;
+    assert_eq!(ticket.status, 200, "{}", ticket.body);
+    let mut conn = app.app.db().read().await.unwrap();
+    let mails = outbox::list(&mut conn, 10).await.unwrap();
+    assert_eq!(mails.len(), 1);
+    assert_eq!(mails[0].message.recipient, "ana@example.com");
+    let subject = mails[0].message.subject.as_str();
+    assert!(!subject.is_empty() && !subject.contains(['\r', '\n']), "{subject:?}");
+}
+
+#[tokio::test]
+async fn a_user_with_an_address_that_could_break_a_mail_is_not_created() {
+    let app = TestApp::new().await.with_apps().await;
+    let full = token(&app, &[]).await;
+    for email in [
+        "a@example.com\r\nBcc: x@evil.example",
+        "a@example.com%0d%0aDATA",
+        "\"a\r\nb\"@example.com",
+        "a@exam\u{0}ple.com",
+    ] {
+        let body =
+            json!({"connection": "Username-Password-Authentication", "email": email, "password": PASSWORD});
+        let answer = app.json("POST", "/api/v2/users", Some(&full), Some(body)).await;
+        assert_eq!(answer.status, 400, "{email:?}: {}", answer.body);
+        assert_eq!(answer.json()["errorCode"], "invalid_body", "{email:?}");
+    }
+    assert_eq!(app.json("GET", "/api/v2/users", Some(&full), None).await.json(), json!([]));
+}
+
+#[tokio::test]
+async fn a_user_blocked_after_the_login_is_blocked_at_every_redemption() {
+    let app = TestApp::new().await.with_apps().await;
+    let ana = app.user("ana@example.com").await;
+    let admin = token(&app, &["update:users"]).await;
+    let mut browser = app.browser();
+    let tokens = app.log_in(&mut browser, &ana, &[("scope", "openid offline_access")]).await;
+    browser.authorize(&[]).await;
+    let code = browser.back_with_code();
+    let web = [("client_id", "web"), ("client_secret", "web-secret")];
+    let refresh = tokens.answer["refresh_token"].as_str().unwrap();
+    let by_refresh = [&web[..], &[("grant_type", "refresh_token"), ("refresh_token", refresh)]].concat();
+    let back = ("redirect_uri", crate::support::CALLBACK);
+    let by_code = [&web[..], &[("grant_type", "authorization_code"), ("code", &code), back]].concat();
+    assert_eq!(patch(&app, &admin, json!({"blocked": true})).await, 200);
+    for fields in [&by_code, &by_refresh] {
+        let refused = app.form("/oauth/token", fields).await;
+        assert!(refused.status.is_client_error(), "{}", refused.body);
+        assert!(!refused.body.contains("access_token"));
+    }
+    browser.authorize(&[("prompt", "none")]).await;
+    assert!(matches!(browser.back_with_error().0.as_str(), "unauthorized" | "login_required"));
+    let access = tokens.answer["access_token"].as_str().unwrap();
+    assert_eq!(app.json("GET", "/userinfo", Some(access), None).await.status, 401);
+    assert_eq!(patch(&app, &admin, json!({"blocked": false})).await, 200);
+    let dead = app.form("/oauth/token", &by_code).await;
+    assert_eq!(dead.json()["error"], "invalid_grant", "the code was good once");
+    let alive = app.form("/oauth/token", &by_refresh).await;
+    assert_eq!(alive.status, 200, "blocking is no revocation: {}", alive.body);
 }

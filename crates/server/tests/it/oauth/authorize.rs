@@ -18,6 +18,7 @@ async fn a_callback_that_is_not_registered_is_never_redirected_to() {
         "https://app.example/cb/../x",
         "https://app.example/cb%2f..",
         "https://a@b@app.example/cb",
+        "https://app.example:443/cb",
         "https://app.example/cb#x",
         "https://app.example/cb?next=//evil",
         "https://evil.example/",
@@ -146,4 +147,84 @@ async fn consent_is_asked_of_third_parties_once_and_declining_says_access_denied
     browser.back_with_code();
     browser.authorize(&[("client_id", "third"), ("audience", API), ("scope", "openid transfer:b")]).await;
     assert_eq!(browser.screen(), "consent", "more scopes ask again");
+}
+
+#[tokio::test]
+async fn hostile_text_in_any_parameter_is_shown_as_text_or_not_at_all() {
+    let app = app().await;
+    for hostile in [
+        "\"><script>alert(1)</script>",
+        "</script><svg onload=alert(1)>",
+        "javascript:alert(1)",
+        "\u{2028}",
+        "{{7*7}}",
+    ] {
+        for name in [
+            "state",
+            "client_id",
+            "redirect_uri",
+            "error_description",
+            "login_hint",
+            "screen_hint",
+            "ui_locales",
+            "scope",
+            "connection",
+            "nonce",
+        ] {
+            let mut browser = app.browser();
+            browser.authorize(&[(name, hostile)]).await;
+            if browser.url.starts_with("https://app.example/cb?error=") {
+                continue;
+            }
+            let body = &browser.page.body;
+            assert!(browser.page.status.as_u16() < 500, "{name}: {hostile:?}");
+            assert!(!body.contains("<script>alert") && !body.contains("<svg onload"), "{name}: {body}");
+            assert!(!body.contains("href=\"javascript:") && !body.contains("action=\"javascript:"), "{name}");
+            assert!(
+                !body.contains("49") || !hostile.contains("7*7") || !body.contains("value=\"49\""),
+                "{name}"
+            );
+            let headers = &browser.page.headers;
+            assert_eq!(headers["x-content-type-options"], "nosniff", "{name}");
+            let policy = headers["content-security-policy"].to_str().unwrap();
+            assert!(!policy.contains("unsafe-inline"), "{name}: {policy}");
+            if name == "login_hint" {
+                assert_eq!(browser.attribute("input#username", "value").as_deref(), Some(hostile));
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn only_a_native_loopback_address_has_a_free_port_and_two_callbacks_are_none() {
+    let app = app().await;
+    let native = json!({"name": "Native", "app_type": "native", "callbacks": ["http://127.0.0.1/cb"]});
+    app.client("native", native, &json!({})).await;
+    let wild =
+        json!({"name": "Wild", "app_type": "regular_web", "callbacks": ["https://*.pr.app.example/cb"]});
+    app.client("wild", wild, &json!({})).await;
+    let pkce = [
+        ("code_challenge", "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"),
+        ("code_challenge_method", "S256"),
+    ];
+    for (client, uri, passes) in [
+        ("native", "http://127.0.0.1:49152/cb", true),
+        ("native", "http://localhost:49152/cb", false),
+        ("native", "http://127.0.0.1.evil.example/cb", false),
+        ("native", "http://127.0.0.1:49152/other", false),
+        ("wild", "https://one.pr.app.example/cb", true),
+        ("wild", "https://a.b.pr.app.example/cb", false),
+        ("wild", "https://evil.example/.pr.app.example/cb", false),
+    ] {
+        let more = [&[("client_id", client), ("redirect_uri", uri)][..], &pkce[..]].concat();
+        let answer = app.get(&authorize(&more)).await;
+        assert_eq!(answer.status.is_redirection(), passes, "{uri}: {}", answer.status);
+        assert!(passes || answer.header("location").is_none(), "{uri}");
+    }
+    for second in ["https://app.example/cb", "https://evil.example/"] {
+        let twice = authorize(&[("redirect_uri", "https://app.example/cb"), ("redirect_uri", second)]);
+        let answer = app.get(&twice).await;
+        assert!(answer.status.is_client_error(), "{}", answer.status);
+        assert_eq!(answer.header("location"), None);
+    }
 }

@@ -15,6 +15,7 @@ async fn links_come_from_configuration_and_not_from_the_request() {
         ("x-forwarded-host", "evil.example"),
         ("forwarded", "host=evil.example"),
         ("x-forwarded-proto", "http"),
+        ("auth0-custom-domain", "evil.example"),
         ("host", "lockstep.test@evil.example"),
     ] {
         let request = Request::get("/.well-known/openid-configuration").header(name, value);
@@ -22,6 +23,14 @@ async fn links_come_from_configuration_and_not_from_the_request() {
         let document = answer.json();
         assert_eq!(document["issuer"], "https://lockstep.test/", "{name}: {value}");
         assert!(!answer.body.contains("evil"), "{name}: {value}");
+    }
+    // The absolute form of a request's target, and two Host headers.
+    let absolute = Request::get("http://evil.example/.well-known/openid-configuration");
+    let doubled = Request::get("/.well-known/openid-configuration").header("host", "lockstep.test");
+    for request in [absolute, doubled.header("host", "evil.example")] {
+        let answer = app.send(request.body("".into()).unwrap()).await;
+        assert!(!answer.body.contains("evil"), "{}", answer.body);
+        assert!(answer.status.is_client_error() || answer.json()["issuer"] == "https://lockstep.test/");
     }
 }
 
@@ -32,6 +41,7 @@ async fn links_in_mails_come_from_configuration_too() {
         ("x-forwarded-host", "evil.example"),
         ("forwarded", "host=evil.example"),
         ("x-forwarded-proto", "http"),
+        ("auth0-custom-domain", "evil.example"),
         ("host", "lockstep.test@evil.example"),
     ] {
         let app = TestApp::new().await.with_apps().await;
@@ -44,7 +54,7 @@ async fn links_in_mails_come_from_configuration_too() {
             .goto(&format!("/u/reset-password/request/Username-Password-Authentication?state={state}"))
             .await;
         browser.submit(&[("email", "ana@example.com")]).await;
-        let ticket = Request::post("/api/v2/guardian/enrollments/ticket")
+        let ticket = Request::post("http://evil.example/api/v2/guardian/enrollments/ticket")
             .header(name, value)
             .header("authorization", format!("Bearer {}", token(&app, &[]).await))
             .header("content-type", "application/json");

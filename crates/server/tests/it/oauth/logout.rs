@@ -118,3 +118,58 @@ async fn refresh_tokens_survive_a_logout() {
     ];
     assert_eq!(app.form("/oauth/token", &fields).await.status, 200);
 }
+
+#[tokio::test]
+async fn a_login_left_open_in_another_tab_feeds_nobody_after_any_logout() {
+    let app = app().await;
+    let ana = app.user_with_totp("ana@example.com").await;
+    let mut browser = app.browser();
+    browser.authorize(&[]).await.password(&ana).await;
+    let code = app.code(&ana);
+    browser.submit(&[("code", &code), ("rememberBrowser", "true")]).await;
+    let hint = app.redeem(&browser.back_with_code()).await.answer["id_token"].as_str().unwrap().to_owned();
+    app.clock.advance(lockstep_core::time::Span::hours(11));
+    let out = "post_logout_redirect_uri=https%3A%2F%2Fapp.example%2Fout&state=x";
+    let by_hint = format!("/oidc/logout?id_token_hint={hint}&{out}");
+    for (logout, asks) in [("/oidc/logout", true), (by_hint.as_str(), false), ("/v2/logout", false)] {
+        // Remembered: the password alone is enough.
+        browser.drop_cookie("__Host-auth0");
+        let sid = app.log_in(&mut browser, &ana, &[]).await.id["sid"].clone();
+        browser.authorize(&[("prompt", "login"), crate::support::ACR]).await.password(&ana).await;
+        assert_eq!(browser.screen(), "mfa-otp-challenge");
+        let second_tab = browser.url.clone();
+        // The hint is of an earlier session of hers; only one of this session lets her go unasked.
+        browser.goto(logout).await;
+        if asks || browser.url.starts_with("https://lockstep.test/oidc/logout") {
+            assert_eq!(browser.screen(), "logout", "{logout} of {sid}");
+            browser.submit(&[("action", "accept")]).await;
+        }
+        browser.authorize(&[("prompt", "none")]).await;
+        assert_eq!(browser.back_with_error().0, "login_required", "{logout}");
+        browser.goto(&second_tab).await;
+        assert_eq!(browser.page.status, 400, "{logout}");
+        assert_eq!(browser.attribute("input[name=code]", "name"), None);
+        app.clock.advance(lockstep_core::time::Span::minutes(1));
+        browser.authorize(&[]).await.password(&ana).await;
+        browser.back_with_code();
+    }
+}
+
+#[tokio::test]
+async fn a_revoked_refresh_token_leaves_the_session_and_a_deleted_session_is_over() {
+    let app = app().await;
+    let ana = app.user_with_totp("ana@example.com").await;
+    let mut browser = app.browser();
+    let tokens = app.log_in(&mut browser, &ana, &[("scope", "openid offline_access")]).await;
+    let token = tokens.answer["refresh_token"].as_str().unwrap();
+    let fields = [("client_id", "web"), ("client_secret", "web-secret"), ("token", token)];
+    assert_eq!(app.form("/oauth/revoke", &fields).await.status, 200);
+    browser.authorize(&[("prompt", "none")]).await;
+    browser.back_with_code();
+    let admin = crate::management::admin(&app).await;
+    let path = format!("/sessions/{}", tokens.id["sid"].as_str().unwrap());
+    let (gone, _) = admin.call("DELETE", &path, None).await;
+    assert!(gone.status.is_success(), "{}", gone.body);
+    browser.authorize(&[("prompt", "none")]).await;
+    assert_eq!(browser.back_with_error().0, "login_required");
+}

@@ -3,6 +3,7 @@
 use lockstep_core::time::Span;
 use serde_json::{Value, json};
 
+use crate::management::admin;
 use crate::support::{ACR, API, CALLBACK, Person, Shared, TestApp, at_once, claims};
 
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
@@ -58,6 +59,13 @@ fn invalid() -> (u16, Value) {
     (403, json!({"error": "invalid_grant", "error_description": "Unknown or invalid refresh token."}))
 }
 
+/// Returns how many records of a type the tenant log has.
+async fn logged(app: &TestApp, kind: &str) -> usize {
+    app.app.logs().flush().await;
+    let logs = admin(app).await.expect(200, "GET", &format!("/logs?q=type:{kind}"), None).await;
+    logs.as_array().map_or(0, Vec::len)
+}
+
 #[tokio::test]
 async fn reuse_of_a_rotated_token_kills_the_family() {
     let app = app().await;
@@ -69,6 +77,7 @@ async fn reuse_of_a_rotated_token_kills_the_family() {
     assert_ne!(r1, r2);
     assert_eq!(refresh(&app, &r1, &[]).await, invalid());
     assert_eq!(refresh(&app, &r2, &[]).await, invalid(), "the whole family is gone");
+    assert_eq!(logged(&app, "ferrt").await, 1);
 }
 
 #[tokio::test]
@@ -85,13 +94,16 @@ async fn inside_the_leeway_only_the_token_before_the_newest_may_come_again() {
     let ben = app.user("ben@example.com").await;
     let r1 = token(&log_in(&app, &ben, &[]).await);
     let r2b = token(&refresh(&app, &r1, &[]).await.1);
-    let _ = refresh(&app, &r2b, &[]).await;
+    let r3b = token(&refresh(&app, &r2b, &[]).await.1);
     assert_eq!(refresh(&app, &r1, &[]).await, invalid(), "the second to last is a reuse");
+    assert_eq!(refresh(&app, &r3b, &[]).await, invalid(), "and ends the family");
     let cy = app.user("cy@example.com").await;
     let r1 = token(&log_in(&app, &cy, &[]).await);
-    let _ = refresh(&app, &r1, &[]).await;
+    let last = token(&refresh(&app, &r1, &[]).await.1);
     app.clock.advance(Span::seconds(6));
     assert_eq!(refresh(&app, &r1, &[]).await, invalid(), "after the leeway too");
+    assert_eq!(refresh(&app, &last, &[]).await, invalid());
+    assert_eq!(logged(&app, "ferrt").await, 2, "one for each of the two reuses");
     let _ = r2;
 }
 
@@ -160,9 +172,21 @@ async fn policy_always_does_not_break_a_renewal_that_began_with_mfa_and_asks_one
         assert_eq!(status, 200);
         renewed = token(&answer);
     }
+    assert_eq!(logged(&app, "sertft").await, 5);
+    let another =
+        json!({"type": "totp", "totp_secret": "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP", "name": "Tablet"});
+    let path = "/users/auth0%7Cana/authentication-methods";
+    admin(&app).await.expect(201, "POST", path, Some(another)).await;
+    let code = admin(&app)
+        .await
+        .expect(200, "POST", "/users/auth0%7Cana/recovery-code-regeneration", Some(json!({})))
+        .await;
+    assert!(code["recovery_code"].is_string());
+    assert_eq!(refresh(&app, &renewed, &[]).await.0, 200, "a factor enrolled meanwhile asks nobody");
     let (status, answer) = refresh(&app, &without, &[]).await;
     assert_eq!((status, answer["error"].as_str().unwrap()), (403, "mfa_required"));
     assert_eq!(answer["error_description"], "Multifactor authentication required");
+    assert_eq!(logged(&app, "fertft").await, 1);
     assert!(answer["mfa_token"].is_string());
     assert_eq!(answer["mfa_requirements"], json!({"challenge": [{"type": "otp"}]}));
     app.mfa(&["otp"], &[]).await;

@@ -3,7 +3,7 @@
 use lockstep_core::time::Span;
 use serde_json::json;
 
-use crate::support::{API, CALLBACK, TestApp, claims};
+use crate::support::{API, Answer, CALLBACK, PASSWORD, TestApp, claims};
 
 async fn app() -> TestApp {
     TestApp::new().await.with_apps().await
@@ -247,6 +247,15 @@ async fn long_and_odd_input_costs_nothing() {
     let levels = "urn:x ".repeat(6_000);
     let answer = app.get(&crate::support::authorize(&[("acr_values", levels.trim())])).await;
     assert!(answer.status.as_u16() < 500, "{}", answer.status);
+    let levels = "urn:x ".repeat(17_000);
+    let long = [
+        ("client_id", "web"),
+        ("response_type", "code"),
+        ("redirect_uri", CALLBACK),
+        ("acr_values", &levels),
+    ];
+    let answer = app.form("/authorize", &long).await;
+    assert!(answer.status.as_u16() < 500, "{}", answer.status);
     let deep = format!("{{\"grant_type\":{}1{}}}", "[".repeat(100_000), "]".repeat(100_000));
     assert_eq!(app.raw("/oauth/token", "application/json", &deep, None).await.status, 400);
     let many: String = (0..5000).map(|n| format!("p{n}=1&")).collect();
@@ -288,4 +297,67 @@ async fn a_blocked_user_cannot_redeem_what_was_issued_before() {
     app.block(&ana, false).await;
     assert_eq!(app.form("/oauth/token", &code_grant(&code)).await.status, 403, "the code stays dead");
     assert_eq!(app.form("/oauth/token", &fields).await.status, 200, "the refresh token works again");
+}
+
+/// Asks with a password in each way a client may send it.
+async fn ask_with_password(app: &TestApp, client: &str, fields: &[(&str, &str)]) -> Vec<Answer> {
+    use base64::Engine as _;
+    let form = |fields: &[(&str, &str)]| {
+        url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish()
+    };
+    let secret = format!("{client}-secret");
+    let whole = [fields, &[("client_id", client), ("client_secret", &secret)]].concat();
+    let object: serde_json::Map<_, _> = whole.iter().map(|(k, v)| ((*k).to_owned(), json!(v))).collect();
+    let basic = base64::engine::general_purpose::STANDARD.encode(format!("{client}:{secret}"));
+    let urlencoded = "application/x-www-form-urlencoded";
+    vec![
+        app.json("POST", "/oauth/token", None, Some(object.into())).await,
+        app.raw("/oauth/token", urlencoded, &form(&whole), None).await,
+        app.raw("/oauth/token", urlencoded, &form(fields), Some(&format!("Basic {basic}"))).await,
+    ]
+}
+
+#[tokio::test]
+async fn a_password_alone_gets_no_token_whatever_its_wrapping() {
+    let app = app().await;
+    app.mfa(&["otp"], &["all-applications"]).await;
+    app.user_with_totp("ana@example.com").await;
+    app.user("cy@example.com").await;
+    let grants = ["password", "http://auth0.com/oauth/grant-type/password-realm"];
+    let data = json!({"name": "Ropg", "app_type": "regular_web", "grant_types": grants});
+    app.client("ropg", data, &json!({})).await;
+    let realm = "Username-Password-Authentication";
+    let extras =
+        [None, Some(("scope", "openid offline_access")), Some(("audience", API)), Some(("realm", realm))];
+    let mut answers = Vec::new();
+    for user in ["ana@example.com", "cy@example.com"] {
+        for grant in grants {
+            for extra in extras {
+                let mut fields = vec![("grant_type", grant), ("username", user), ("password", PASSWORD)];
+                fields.extend(extra);
+                for client in ["ropg", "web"] {
+                    answers.extend(ask_with_password(&app, client, &fields).await);
+                }
+            }
+        }
+    }
+    assert_eq!(answers.len(), 96);
+    for answer in answers {
+        let told = answer.json();
+        let error = (answer.status.as_u16(), told["error"].as_str().unwrap());
+        assert_eq!(error, (400, "unsupported_grant_type"), "{told}");
+        assert!(
+            told["error_description"].as_str().unwrap().contains("is not supported by this server yet"),
+            "{told}"
+        );
+        for token in ["access_token", "id_token", "refresh_token", "mfa_token"] {
+            assert!(told.get(token).is_none(), "{token}");
+        }
+    }
+    let body = json!({"client_id": "web", "username": "ana@example.com", "password": PASSWORD, "realm": realm,
+                      "credential_type": grants[1]});
+    assert_eq!(app.json("POST", "/co/authenticate", None, Some(body)).await.status, 404);
+    let mut browser = app.browser();
+    browser.authorize(&[("login_ticket", "made-up")]).await;
+    assert_eq!(browser.screen(), "login");
 }

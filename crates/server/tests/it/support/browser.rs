@@ -18,6 +18,8 @@ pub(crate) struct Browser<'a> {
     user_agent: String,
     address: Option<SocketAddr>,
     more_headers: Vec<(String, String)>,
+    /// Every `Set-Cookie` it was sent.
+    pub(crate) set_cookies: Vec<String>,
     /// Where it is.
     pub(crate) url: String,
     /// What it shows.
@@ -33,6 +35,7 @@ impl TestApp {
             user_agent: "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0".to_owned(),
             address: None,
             more_headers: Vec::new(),
+            set_cookies: Vec::new(),
             url: "about:blank".to_owned(),
             page: Answer {
                 status: http::StatusCode::OK,
@@ -118,6 +121,7 @@ impl Browser<'_> {
     fn keep_cookies(&mut self, answer: &Answer) {
         for header in answer.headers.get_all(SET_COOKIE) {
             let text = header.to_str().unwrap();
+            self.set_cookies.push(text.to_owned());
             let (pair, attributes) = text.split_once(';').unwrap_or((text, ""));
             let (name, value) = pair.split_once('=').unwrap();
             if attributes.contains("Max-Age=0") {

@@ -51,6 +51,13 @@ impl Shared {
         places.into_iter().map(shared).collect()
     }
 
+    /// Returns the bytes of all files of the SQLite database; none of the other one.
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        let Place::Folder(folder) = &self.place else { return Vec::new() };
+        let files = std::fs::read_dir(folder).unwrap();
+        files.flat_map(|file| std::fs::read(file.unwrap().path()).unwrap()).collect()
+    }
+
     /// Starts a server on it.
     pub(crate) async fn server(&self) -> TestApp {
         self.start(&self.keys).await.unwrap()
