@@ -378,16 +378,3 @@ fn debug_shows_no_key() {
     let secret = VerifyingKey::from_secret(b"hunter2").unwrap();
     assert_eq!(format!("{secret:?}"), "VerifyingKey { alg: HS256, kid: None, .. }");
 }
-
-/// Run with `--release -- --ignored --nocapture`: one RS256 token costs one RSA operation, around half a millisecond.
-#[test]
-#[ignore = "measures; run it by hand in a release build"]
-#[expect(clippy::disallowed_methods, clippy::print_stdout, reason = "this is a measurement")]
-fn speed_of_rs256() {
-    let claims = json!({"iss": "https://login.example.org/", "sub": "auth0|1", "aud": ["a", "b"], "exp": 1});
-    let start = std::time::Instant::now();
-    for _ in 0..2000 {
-        RSA.sign_jwt("at+jwt", &claims).unwrap();
-    }
-    println!("{:?} a token", start.elapsed() / 2000);
-}
