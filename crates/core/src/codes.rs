@@ -285,6 +285,10 @@ management_codes! {
     InexistentLog = Some("inexistent_log"), 404, "The log does not exist.";
     /// No such session.
     InexistentSession = Some("inexistent_session"), 404, "The session does not exist.";
+    /// Nobody sends the tenant's mail.
+    InexistentEmailProvider = Some("inexistent_email_provider"), 404, "There is not a configured email provider";
+    /// Somebody sends the tenant's mail already.
+    EmailProviderConflict = Some("email_provider_conflict"), 409, "There is already a configured email provider";
     /// No such thing.
     NotFound = None, 404, "Not Found";
     /// A user that is there already.

@@ -65,6 +65,11 @@ pub async fn save_sealed<T: Serialize>(
     Ok(())
 }
 
+/// Removes the settings of one subject; returns whether there were any.
+pub async fn delete(conn: &mut Conn, name: &str) -> Result<bool, DbError> {
+    Ok(conn.execute("delete from settings where name = $1", values![name]).await? == 1)
+}
+
 fn aad(name: &str) -> String {
     format!("settings:sealed:{name}")
 }

@@ -12,6 +12,7 @@ pub mod client_credentials;
 pub mod client_grants;
 pub mod clients;
 pub mod connections;
+pub mod emails;
 pub mod enrollments;
 pub mod factors;
 pub mod guardian_settings;

@@ -51,6 +51,9 @@ async fn settings_have_defaults_and_are_replaced_whole() {
             );
             assert!(!text.contains("very-secret"));
         }
+        assert!(settings::delete(&mut c, "twilio").await.unwrap());
+        assert!(!settings::delete(&mut c, "twilio").await.unwrap());
+        assert_eq!(settings::find_sealed::<serde_json::Value>(&mut c, "twilio").await.unwrap(), None);
     }
 }
 

@@ -7,6 +7,7 @@ mod branding;
 mod clients;
 mod connections;
 mod dispatch;
+mod emails;
 mod guardian;
 mod logs;
 mod methods;

@@ -11,7 +11,8 @@ use lockstep_engine::flows::management::guardian_settings::Group;
 use super::answer::Answer;
 use super::dispatch::Request;
 use super::{
-    branding, clients, connections, guardian, logs, methods, resource_servers, roles, stubs, tenants, users,
+    branding, clients, connections, emails, guardian, logs, methods, resource_servers, roles, stubs, tenants,
+    users,
 };
 
 /// What answers a route.
@@ -181,6 +182,10 @@ pub static TABLE: &[Route] = table! {
     DELETE "/connections/{id}/users", Any(&["delete:users"]), "Delete a connection's user", |r| connections::delete_user(r);
     GET "/branding", Any(&["read:branding"]), "Get branding settings", |r| branding::read(r);
     PATCH "/branding", Any(&["update:branding"]), "Update branding settings", |r| branding::update(r);
+    GET "/emails/provider", Any(&["read:email_provider"]), "Get email provider", |r| emails::read(r);
+    POST "/emails/provider", Any(&["create:email_provider"]), "Configure email provider", |r| emails::create(r);
+    PATCH "/emails/provider", Any(&["update:email_provider"]), "Update email provider", |r| emails::update(r);
+    DELETE "/emails/provider", Any(&["delete:email_provider"]), "Delete email provider", |r| emails::delete(r);
     GET "/tenants/settings", Any(&["read:tenant_settings"]), "Get tenant settings", |r| tenants::read(r);
     PATCH "/tenants/settings", Any(&["update:tenant_settings"]), "Update tenant settings", |r| tenants::update(r);
     GET "/logs", Any(&["read:logs", "read:logs_users"]), "Search log events", |r| logs::list(r);

@@ -59,6 +59,46 @@ async fn branding_keeps_what_is_not_sent_unsets_with_null_and_takes_only_colours
 }
 
 #[tokio::test]
+async fn the_mail_provider_is_one_its_secrets_never_come_back_and_a_new_one_keeps_nothing_of_the_old() {
+    let app = TestApp::new().await;
+    let admin = admin(&app).await;
+    let path = "/emails/provider";
+    let none = admin.expect(404, "GET", path, None).await;
+    assert_eq!(none["errorCode"], "inexistent_email_provider");
+    admin.expect(404, "PATCH", path, Some(json!({"enabled": false}))).await;
+    let smtp = json!({"name": "smtp", "enabled": true, "default_from_address": "no-reply@example.com",
+        "credentials": {"smtp_host": "smtp.example.com", "smtp_port": 587, "smtp_user": "user", "smtp_pass": "s3cret-pass"}});
+    for wrong in [
+        json!({"name": "smtp", "credentials": {"smtp_host": "smtp.example.com"}}),
+        json!({"name": "smtp", "credentials": {"smtp_host": "smtp.example.com", "smtp_port": 70_000}}),
+        json!({"name": "smtp", "credentials": {"smtp_host": "a\r\nb", "smtp_port": 25}}),
+        json!({"name": "pigeon", "credentials": {}}),
+        json!({"name": "smtp"}),
+        json!({"name": "sendgrid", "credentials": {"api_key": ["a"]}}),
+    ] {
+        admin.expect(400, "POST", path, Some(wrong)).await;
+    }
+    let mut shown = smtp.clone();
+    shown["credentials"].as_object_mut().unwrap().remove("smtp_pass");
+    assert_eq!(admin.expect(201, "POST", path, Some(smtp.clone())).await, shown);
+    admin.expect(409, "POST", path, Some(smtp)).await;
+    let fields = format!("{path}?fields=name,enabled&include_fields=true");
+    assert_eq!(admin.expect(200, "GET", &fields, None).await, json!({"name": "smtp", "enabled": true}));
+    let port = json!({"credentials": {"smtp_port": 465}, "settings": {"headers": {}}});
+    let changed = admin.expect(200, "PATCH", path, Some(port)).await;
+    assert_eq!(changed["credentials"]["smtp_host"], "smtp.example.com", "what is not sent stays");
+    let ses = json!({"name": "ses", "credentials": {"accessKeyId": "AKIA1", "secretAccessKey": "k", "region": "us-east-1"}});
+    admin.expect(400, "PATCH", path, Some(json!({"name": "ses"}))).await;
+    let changed = admin.expect(200, "PATCH", path, Some(ses)).await;
+    assert_eq!(changed["credentials"], json!({"region": "us-east-1"}));
+    assert!(changed.get("settings").is_none());
+    let logs = admin.expect(200, "GET", "/logs?per_page=100", None).await.to_string();
+    assert!(!logs.contains("s3cret-pass") && !logs.contains("AKIA1"));
+    admin.expect(204, "DELETE", path, None).await;
+    admin.expect(404, "GET", path, None).await;
+}
+
+#[tokio::test]
 async fn provider_settings_come_back_as_they_were_sent() {
     let app = TestApp::new().await;
     let admin = admin(&app).await;
