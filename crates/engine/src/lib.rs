@@ -13,5 +13,6 @@ pub mod flows;
 pub mod keyring;
 pub mod logs;
 pub mod passwords;
+pub mod providers;
 pub mod store;
 pub mod worker;

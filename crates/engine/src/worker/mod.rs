@@ -1,3 +1,4 @@
 //! Work that no request asks for.
 
 pub mod cleanup;
+pub mod delivery;

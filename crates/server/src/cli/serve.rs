@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use lockstep_core::time::SystemClock;
 use lockstep_engine::app::App;
-use lockstep_engine::worker::cleanup;
+use lockstep_engine::worker::{cleanup, delivery};
 
 use super::{Failure, config};
 use crate::http::{Web, WebSettings};
@@ -78,7 +78,7 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
         .map_err(|e| Failure::new(format!("listen: cannot listen on {}: {e}", config.listen)))?;
     let db = config::open_database(&config, keys).await?;
     let app = App::open(config.app.clone(), db, Arc::new(SystemClock)).await?;
-    let cleanup = cleanup::start(app.clone());
+    let workers = [cleanup::start(app.clone()), delivery::start(app.clone())];
     let settings = WebSettings { trusted_proxies: config.trusted_proxies.clone() };
     let router = crate::http::router(Web::new(app.clone(), settings));
     let scheme = if tls.is_some() { "HTTPS" } else { "HTTP" };
@@ -88,7 +88,7 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
         "Serving {} by {scheme} on {}", app.issuer().as_str(), config.listen
     );
     listen::serve(vec![door], router, listen::stop_signal()).await;
-    cleanup.abort();
+    workers.iter().for_each(tokio::task::JoinHandle::abort);
     tracing::info!("Stopped");
     app.logs().flush().await;
     app.db().close().await;

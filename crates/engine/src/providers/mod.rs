@@ -1,0 +1,14 @@
+//! Who carries messages to people.
+
+pub mod smtp;
+
+/// Why a message was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum SendError {
+    /// It may be taken later: the network, a full disk on the other side, grey-listing.
+    #[error("{0}")]
+    ForNow(String),
+    /// It never will: no such mailbox, a provider that is not built.
+    #[error("{0}")]
+    ForGood(String),
+}

@@ -1,0 +1,147 @@
+//! Sends what waits in the outbox: taken, handed over, noted. What the other side refuses for now comes again, later each time.
+//!
+//! A message is taken by one server at a time. If that server dies between handing over and noting it, another sends it once more:
+//! twice is better than never, and the id in the mail is the same.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use lockstep_core::ids::MessageId;
+use lockstep_core::model::document::Document;
+use lockstep_core::model::log_event::LogEvent;
+use lockstep_core::model::message::Message;
+use lockstep_core::time::Span;
+use serde_json::json;
+use tokio::task::JoinSet;
+
+use crate::app::App;
+use crate::flows::management::emails;
+use crate::providers::SendError;
+use crate::providers::smtp::Smtp;
+use crate::store::db::DbError;
+use crate::store::outbox::{self, Claimed};
+use crate::store::settings;
+
+/// How often the server looks.
+const EVERY: Duration = Duration::from_secs(1);
+/// How many are sent at a time.
+const AT_ONCE: u32 = 8;
+/// How long a message is nobody else's. Longer than any attempt takes.
+const LEASE: Span = Span::minutes(5);
+
+/// Somebody who carries messages.
+pub trait Carrier: Send + Sync + 'static {
+    /// Hands a message over.
+    fn send(&self, id: &MessageId, message: &Message) -> impl Future<Output = Result<(), SendError>> + Send;
+}
+
+impl Carrier for Smtp {
+    async fn send(&self, id: &MessageId, message: &Message) -> Result<(), SendError> {
+        Smtp::send(self, id, message).await
+    }
+}
+
+/// A carrier that takes nothing, and why.
+struct Nobody(String);
+
+impl Carrier for Nobody {
+    async fn send(&self, _: &MessageId, _: &Message) -> Result<(), SendError> {
+        Err(SendError::ForGood(self.0.clone()))
+    }
+}
+
+/// Sends what is due with the tenant's provider; returns how many were tried. Without a provider, or with one that is switched off,
+/// everything waits.
+pub async fn run(app: &App) -> Result<usize, DbError> {
+    let mut conn = app.db().read().await?;
+    if !outbox::has_due(&mut conn, app.env().now).await? {
+        return Ok(0);
+    }
+    let provider: Option<Document> = settings::find_sealed(&mut conn, emails::SETTING).await?;
+    drop(conn);
+    let Some(provider) = provider.filter(|p| p.flag("enabled") != Some(false)) else { return Ok(0) };
+    match Smtp::new(&provider, app.issuer()) {
+        Ok(smtp) => send_due(app, Arc::new(smtp)).await,
+        Err(error) => send_due(app, Arc::new(Nobody(error.to_string()))).await,
+    }
+}
+
+/// Sends what is due with a carrier; returns how many were tried.
+pub async fn send_due(app: &App, carrier: Arc<impl Carrier>) -> Result<usize, DbError> {
+    let now = app.env().now;
+    let mut tx = app.db().write().await?;
+    let claimed = outbox::claim_due(&mut tx, now, now + LEASE, AT_ONCE).await?;
+    tx.commit().await?;
+    let tried = claimed.len();
+    let mut running = JoinSet::new();
+    for claim in claimed {
+        let carrier = Arc::clone(&carrier);
+        running.spawn(async move {
+            let result = carrier.send(&claim.id, &claim.message).await;
+            (claim, result)
+        });
+    }
+    while let Some(done) = running.join_next().await {
+        // A carrier that panicked leaves its message to the next attempt.
+        let Ok((claim, result)) = done else { continue };
+        note(app, &claim, result).await?;
+    }
+    Ok(tried)
+}
+
+async fn note(app: &App, claim: &Claimed, result: Result<(), SendError>) -> Result<(), DbError> {
+    let env = app.env();
+    let mut tx = app.db().write().await?;
+    match result {
+        Ok(()) => outbox::save_sent(&mut tx, &claim.id, env.now).await?,
+        Err(error) => {
+            let again = env.now + pause(claim.attempt);
+            let again = matches!(error, SendError::ForNow(_)).then_some(again);
+            let again = again.filter(|at| *at < claim.message.expires_at);
+            outbox::save_failure(&mut tx, &claim.id, &error.to_string(), again, env.now).await?;
+            // Servers like to repeat the address, and the server log holds none.
+            let why = error.to_string().replace(&claim.message.recipient, "the recipient");
+            let (id, attempt) = (claim.id.as_str(), claim.attempt);
+            match again {
+                Some(_) => {
+                    tracing::warn!(message.id = id, attempt, "A mail was not taken, trying again: {why}")
+                }
+                None => {
+                    tracing::error!(message.id = id, attempt, "A mail was not sent: {why}");
+                    let to = &claim.message.recipient;
+                    let mut event = LogEvent::new("fn", format!("To: {to}"));
+                    event.user.clone_from(&claim.message.user);
+                    let kind = claim.message.kind.as_str();
+                    event.details = Some(json!({"email_type": kind, "to": to, "error": error.to_string()}));
+                    app.logs().insert(&mut tx, &env, &event).await?;
+                }
+            }
+        }
+    }
+    tx.commit().await
+}
+
+/// How long to wait after so many attempts.
+fn pause(attempts: i64) -> Span {
+    match attempts {
+        ..=1 => Span::seconds(30),
+        2 => Span::minutes(2),
+        3 => Span::minutes(10),
+        _ => Span::hours(1),
+    }
+}
+
+/// Runs it every second until the task is dropped with the runtime.
+pub fn start(app: App) -> tokio::task::JoinHandle<()> {
+    tokio::spawn(async move {
+        let mut ticks = tokio::time::interval(EVERY);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            if let Err(error) = run(&app).await {
+                tracing::warn!(%error, "The outbox could not be read; trying again");
+            }
+        }
+    })
+}
