@@ -167,4 +167,8 @@ async fn an_easier_request_in_another_tab_does_not_skip_the_enrolment_of_the_fir
     // The session of the easier request does not do for the stronger one either.
     browser.authorize(&[ACR]).await;
     assert_eq!(browser.screen(), "mfa-otp-enrollment-qr");
+    let phone = scan(&browser);
+    browser.code(&phone.code_at(app.now())).await;
+    let tokens = app.redeem(&browser.back_with_code()).await;
+    assert_eq!(tokens.id["amr"], json!(["pwd", "mfa", "otp"]));
 }

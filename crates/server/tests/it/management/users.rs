@@ -181,11 +181,11 @@ async fn a_name_with_line_breaks_adds_no_header_to_a_mail() {
     let full = token(&app, &[]).await;
     let name = "Eve\r\nSubject: Pay\r\n\r\nhi";
     for field in ["name", "given_name", "nickname"] {
-        assert!(matches!(patch(&app, &full, json!({field: name})).await, 200 | 400), "{field}");
+        assert_eq!(patch(&app, &full, json!({field: name})).await, 400, "{field}");
     }
     let tenant = json!({"friendly_name": "Ev\nil\r\nBcc: x@evil.example"});
     let set = app.json("PATCH", "/api/v2/tenants/settings", Some(&full), Some(tenant)).await;
-    assert!(matches!(set.status.as_u16(), 200 | 400), "{}", set.body);
+    assert_eq!(set.status, 400, "{}", set.body);
     let body = json!({"user_id": "auth0|ana", "send_mail": true});
     let ticket = app.json("POST", "/api/v2/guardian/enrollments/ticket", Some(&full), Some(body)).await;
     assert_eq!(ticket.status, 200, "{}", ticket.body);
