@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use lockstep_core::time::{Span, Timestamp};
+use tokio::task::JoinHandle;
 
 use crate::app::App;
 use crate::store::db::{Conn, DbError};
@@ -84,18 +85,16 @@ pub async fn run(app: &App) -> Result<u64, DbError> {
     Ok(removed)
 }
 
-/// Runs it every minute until the task is dropped with the runtime.
-pub fn start(app: App) -> tokio::task::JoinHandle<()> {
-    tokio::spawn(async move {
-        let mut ticks = tokio::time::interval(EVERY);
-        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        loop {
-            ticks.tick().await;
+/// Runs it every minute.
+pub fn start(app: App) -> JoinHandle<()> {
+    super::every(EVERY, move || {
+        let app = app.clone();
+        async move {
             match run(&app).await {
                 Ok(0) => {}
                 Ok(rows) => tracing::debug!(rows, "Removed what was over"),
                 Err(error) => {
-                    tracing::warn!(%error, "Expired data could not be removed; trying again in a minute")
+                    tracing::warn!(%error, "Expired data could not be removed; trying again in a minute");
                 }
             }
         }

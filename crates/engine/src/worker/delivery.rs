@@ -13,7 +13,7 @@ use lockstep_core::model::log_event::LogEvent;
 use lockstep_core::model::message::Message;
 use lockstep_core::time::Span;
 use serde_json::json;
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 
 use crate::app::App;
 use crate::flows::management::emails;
@@ -132,13 +132,11 @@ fn pause(attempts: i64) -> Span {
     }
 }
 
-/// Runs it every second until the task is dropped with the runtime.
-pub fn start(app: App) -> tokio::task::JoinHandle<()> {
-    tokio::spawn(async move {
-        let mut ticks = tokio::time::interval(EVERY);
-        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        loop {
-            ticks.tick().await;
+/// Runs it every second.
+pub fn start(app: App) -> JoinHandle<()> {
+    super::every(EVERY, move || {
+        let app = app.clone();
+        async move {
             if let Err(error) = run(&app).await {
                 tracing::warn!(%error, "The outbox could not be read; trying again");
             }
