@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::keyring::{KeyRing, KeyRingError};
 use crate::logs::LogWriter;
 use crate::passwords::PasswordPool;
-use crate::store::db::{Db, DbError};
+use crate::store::db::{Conn, Db, DbError};
 use crate::store::meta;
 
 /// One tenant, ready to serve. Cheap to clone.
@@ -51,6 +51,7 @@ pub enum StartError {
 }
 
 const CANARY: &str = "canary";
+const CANARY_PLACE: &str = "meta:value:canary";
 const CANARY_TEXT: &[u8] = b"lockstep";
 
 impl App {
@@ -119,10 +120,10 @@ impl App {
 /// Seals a known text at the first start and opens it at every later one: a wrong master key is found before it does harm.
 async fn check_canary(db: &Db) -> Result<(), StartError> {
     let mut tx = db.write().await?;
-    let sealed = hex(&tx.keys().seal(CANARY_TEXT, "meta:value:canary"));
+    let sealed = hex(&tx.keys().seal(CANARY_TEXT, CANARY_PLACE));
     if !meta::create(&mut tx, CANARY, &sealed).await? {
         let stored = meta::find(&mut tx, CANARY).await?.unwrap_or_default();
-        let opened = unhex(&stored).map(|bytes| tx.keys().open(&bytes, "meta:value:canary"));
+        let opened = unhex(&stored).map(|bytes| tx.keys().open(&bytes, CANARY_PLACE));
         match opened {
             Some(Ok(text)) if text.as_slice() == CANARY_TEXT => {}
             Some(Err(error)) => return Err(StartError::WrongMasterKey(error.to_string())),
@@ -131,6 +132,20 @@ async fn check_canary(db: &Db) -> Result<(), StartError> {
     }
     tx.commit().await?;
     Ok(())
+}
+
+/// Seals the canary with the current master key; returns whether it lay under another.
+pub(crate) async fn reseal_canary(tx: &mut Conn) -> Result<bool, DbError> {
+    let stored = meta::find(tx, CANARY).await?.and_then(|text| unhex(&text));
+    let damaged = || DbError::Corrupt("the canary is damaged".to_owned());
+    let sealed = stored.ok_or_else(damaged)?;
+    if !tx.keys().needs_reseal(&sealed) {
+        return Ok(false);
+    }
+    let plain = tx.keys().open(&sealed, CANARY_PLACE)?;
+    let sealed = hex(&tx.keys().seal(&plain, CANARY_PLACE));
+    meta::save(tx, CANARY, &sealed).await?;
+    Ok(true)
 }
 
 fn hex(bytes: &[u8]) -> String {

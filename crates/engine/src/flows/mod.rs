@@ -15,6 +15,7 @@ pub mod logout;
 pub mod management;
 pub mod par;
 pub mod password_reset;
+pub mod reseal;
 pub mod revoke;
 pub mod signup;
 pub mod token;

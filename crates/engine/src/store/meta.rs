@@ -13,5 +13,11 @@ pub async fn create(conn: &mut Conn, name: &str, value: &str) -> Result<bool, Db
     Ok(conn.execute(CREATE, values![name, value]).await? == 1)
 }
 
+/// Replaces the value stored under a name.
+pub async fn save(conn: &mut Conn, name: &str, value: &str) -> Result<(), DbError> {
+    conn.execute("update meta set value = $2 where name = $1", values![name, value]).await?;
+    Ok(())
+}
+
 const FIND: &str = "select value from meta where name = $1";
 const CREATE: &str = "insert into meta (name, value) values ($1, $2) on conflict (name) do nothing";

@@ -25,6 +25,7 @@ pub mod pushed_requests;
 pub mod remembered_browsers;
 pub mod resource_servers;
 pub mod roles;
+pub mod sealed;
 pub mod search;
 pub mod sessions;
 pub mod settings;

@@ -6,6 +6,7 @@ mod completions;
 mod config;
 mod dev;
 mod init;
+mod keys;
 mod running;
 mod serve;
 mod server;
@@ -50,6 +51,8 @@ enum Command {
     Serve(serve::Args),
     /// Prepare the first start of a server: keys, database, first machine client
     Init(init::Args),
+    /// Change the master key
+    Keys(keys::Args),
     /// Call the Management API
     Api(api::Args),
     /// Tell how to make programs and browsers trust the twin's certificates
@@ -96,6 +99,7 @@ pub fn main() -> ExitCode {
         Command::Dev(args) => block_on(dev::run(args)),
         Command::Serve(args) => block_on(serve::run(args)),
         Command::Init(args) => block_on(init::run(args)),
+        Command::Keys(args) => block_on(keys::run(args)),
         Command::Api(args) => block_on(api::run(args)),
         Command::Trust(args) => trust::run(&args),
         Command::Why(args) => block_on(why::run(args)),

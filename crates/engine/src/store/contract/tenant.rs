@@ -10,11 +10,11 @@ use zeroize::Zeroizing;
 
 use super::{T0, client, connection, document, fill, rng};
 use crate::store::credentials::Credential;
-use crate::store::db::DbError;
+use crate::store::db::{Backend, DbError};
 use crate::store::keys::StoredKey;
 use crate::store::search::{Filter, Slice};
 use crate::store::{
-    client_grants, clients, connections, credentials, keys, meta, resource_servers, settings, testing,
+    client_grants, clients, connections, credentials, keys, meta, resource_servers, sealed, settings, testing,
 };
 
 const ALL: Slice = Slice::Offset { start: 0, limit: 50 };
@@ -65,6 +65,35 @@ async fn a_name_in_meta_is_taken_once() {
         assert!(!meta::create(&mut c, "x", "2").await.unwrap());
         assert_eq!(meta::find(&mut c, "x").await.unwrap().as_deref(), Some("1"));
         assert_eq!(meta::find(&mut c, "y").await.unwrap(), None);
+        meta::save(&mut c, "x", "3").await.unwrap();
+        assert_eq!(meta::find(&mut c, "x").await.unwrap().as_deref(), Some("3"));
+    }
+}
+
+#[tokio::test]
+async fn every_sealed_column_is_known_and_one_under_the_newest_key_stays() {
+    for db in testing::databases().await {
+        let mut c = db.write().await.unwrap();
+        fill(&mut c).await;
+        for column in &sealed::COLUMNS {
+            let (last, count) = sealed::reseal(&mut c, column, "", 1).await.unwrap();
+            assert_eq!(count, 0, "{}", column.place);
+            if let Some(last) = last {
+                let (next, _) = sealed::reseal(&mut c, column, &last, 1000).await.unwrap();
+                assert_ne!(next, Some(last));
+            }
+        }
+        if db.backend() == Backend::Sqlite {
+            let sql =
+                "select t.name || ':' || c.name as place from sqlite_schema t, pragma_table_info(t.name) c
+                       where t.type = 'table' and c.type = 'BLOB' and t.name not like '!_%' escape '!'";
+            let blobs = c.fetch_all(sql, vec![]).await.unwrap();
+            let mut blobs: Vec<String> = blobs.iter().map(|row| row.get("place").unwrap()).collect();
+            let mut known: Vec<&str> = sealed::COLUMNS.iter().map(|column| column.place).collect();
+            blobs.sort();
+            known.sort_unstable();
+            assert_eq!(blobs, known, "every blob is a sealed column");
+        }
     }
 }
 

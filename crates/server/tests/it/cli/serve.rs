@@ -59,6 +59,33 @@ fn another_master_key_than_the_databases_own_stops_the_start() {
     assert!(ran.code == 1 && ran.err.contains("does not open this database"), "{}", ran.err);
 }
 
+#[test]
+fn a_new_master_key_takes_over_and_the_older_one_can_go() {
+    let place = Place::new();
+    assert_eq!(place.run(&["init", "--issuer", "https://login.example.org"]).code, 0);
+    let rotated = place.run(&["keys", "rotate"]);
+    assert_eq!(rotated.code, 0, "{}", rotated.err);
+    let file = place.path("master.key");
+    let keys = std::fs::read_to_string(&file).unwrap();
+    let lines: Vec<&str> = keys.lines().collect();
+    assert_eq!(lines.len(), 2);
+    assert!(rotated.out.contains(lines[0].split_once(':').unwrap().0) && !rotated.out.contains(lines[0]));
+    #[cfg(unix)]
+    assert_eq!(std::os::unix::fs::MetadataExt::mode(&std::fs::metadata(&file).unwrap()) & 0o777, 0o600);
+    let sealed = place.run(&["keys", "reseal"]);
+    assert_eq!(sealed.code, 0, "{}", sealed.err);
+    assert!(sealed.out.contains("remove their lines"), "{}", sealed.out);
+    for (line, code) in [(lines[1], 1), (lines[0], 0)] {
+        std::fs::write(&file, line).unwrap();
+        assert_eq!(place.run(&["init", "--new-client"]).code, code, "{line:.6}");
+    }
+    let mut command = place.command(&["keys", "rotate"]);
+    let refused = command.env("LOCKSTEP_MASTER_KEY", lines[0]).output().unwrap();
+    assert!(
+        !refused.status.success() && String::from_utf8_lossy(&refused.stderr).contains("LOCKSTEP_MASTER_KEY")
+    );
+}
+
 #[tokio::test]
 async fn serve_answers_and_has_nothing_of_the_twin() {
     let place = Place::new();

@@ -4,9 +4,12 @@ use lockstep_core::crypto::seal::MasterKeys;
 use lockstep_core::random::SystemRng;
 use lockstep_core::time::{Span, Timestamp};
 use lockstep_engine::app::{StartError, new_master_keys};
-use lockstep_engine::store::authenticators;
+use lockstep_engine::flows::reseal;
+use lockstep_engine::store::{authenticators, outbox};
+use serde_json::json;
 
 use super::recovery::to_recovery;
+use crate::management::{AUDIENCE, admin, machine};
 use crate::support::{Browser, Person, Shared, TestApp, at_once};
 
 async fn tenant(shared: &Shared) -> TestApp {
@@ -168,5 +171,44 @@ async fn remembered_browsers_and_recovery_codes_survive_restarts_and_a_new_maste
             let Some(StartError::WrongMasterKey(why)) = refused else { panic!("{refused:?}") };
             assert!(why.contains(&first), "{why} does not name the key {first}");
         }
+    }
+}
+
+#[tokio::test]
+async fn after_sealing_anew_the_older_master_key_is_not_needed_for_anything() {
+    for mut shared in Shared::each().await {
+        let app = tenant(&shared).await;
+        let ana = app.user_with_totp("ana@example.com").await;
+        let smtp = json!({"name": "smtp", "credentials": {"smtp_host": "mail.example.org", "smtp_port": 587, "smtp_pass": "p"}});
+        let ticket = json!({"user_id": "auth0|ana", "send_mail": true, "allow_multiple_enrollments": true});
+        let by_admin = admin(&app).await;
+        by_admin.expect(201, "POST", "/emails/provider", Some(smtp)).await;
+        by_admin.expect(200, "POST", "/guardian/enrollments/ticket", Some(ticket)).await;
+        let mut browser = app.browser();
+        browser.authorize(&[]).await.password(&ana).await;
+        let (half, cookies) = (browser.url.clone(), browser.cookies().clone());
+        app.stop().await;
+
+        let rotated = MasterKeys::parse(&shared.keys).unwrap().rotated(&mut SystemRng);
+        let newest = rotated.to_text().lines().next().unwrap().to_owned();
+        shared.keys = rotated.to_text().to_string();
+        assert!(shared.start(&newest).await.is_err(), "not yet");
+        let app = shared.server().await;
+        assert!(reseal::run(app.app.db()).await.unwrap() > 7);
+        assert_eq!(reseal::run(app.app.db()).await.unwrap(), 0, "a second time there is nothing to do");
+        app.stop().await;
+
+        let app = shared.start(&newest).await.unwrap();
+        let mut browser = app.browser();
+        for (name, value) in cookies {
+            browser.plant_cookie(&name, &value);
+        }
+        browser.goto(&half).await;
+        browser.code(&app.code(&ana)).await;
+        app.redeem(&browser.back_with_code()).await;
+        let full = machine(&app, "m2m0", AUDIENCE).await;
+        assert_eq!(app.json("GET", "/api/v2/emails/provider", Some(&full), None).await.status, 200);
+        let mut conn = app.app.db().read().await.unwrap();
+        assert_eq!(outbox::list(&mut conn, 10).await.unwrap().len(), 1);
     }
 }

@@ -137,6 +137,11 @@ impl Browser<'_> {
         self.cookies.get(name).map(String::as_str)
     }
 
+    /// Returns all cookies.
+    pub(crate) fn cookies(&self) -> &BTreeMap<String, String> {
+        &self.cookies
+    }
+
     /// Puts a cookie into the jar, as somebody else might have.
     pub(crate) fn plant_cookie(&mut self, name: &str, value: &str) {
         self.cookies.insert(name.to_owned(), value.to_owned());
