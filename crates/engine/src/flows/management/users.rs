@@ -172,6 +172,10 @@ pub async fn update(call: &mut Call, id: &UserId, body: Option<Value>) -> Outcom
     apply(&mut user, &body, &connection)?;
     user.updated_at = call.env.now;
     users::save(&mut tx, &user).await.map_err(taken(ManagementCode::UserExists))?;
+    if user.blocked {
+        // Not only refused while blocked: unblocking must not bring back a session that somebody else may hold.
+        sessions::delete_of_user(&mut tx, id, None).await?;
+    }
     if let Some(hash) = hash {
         users::set_password(&mut tx, id, &hash, call.env.now).await?;
         sessions::delete_of_user(&mut tx, id, None).await?;

@@ -56,7 +56,7 @@ async fn addresses_that_could_break_a_mail_are_refused_and_nothing_is_stored() {
 }
 
 #[tokio::test]
-async fn a_new_password_ends_sessions_and_refresh_tokens_and_blocking_ends_logins() {
+async fn a_new_password_ends_sessions_and_refresh_tokens() {
     let app = TestApp::new().await.with_apps().await;
     let ana = app.user("ana@example.com").await;
     let full = token(&app, &[]).await;
@@ -237,7 +237,7 @@ async fn a_user_blocked_after_the_login_is_blocked_at_every_redemption() {
         assert!(!refused.body.contains("access_token"));
     }
     browser.authorize(&[("prompt", "none")]).await;
-    assert!(matches!(browser.back_with_error().0.as_str(), "unauthorized" | "login_required"));
+    assert_eq!(browser.back_with_error().0, "login_required", "her session is gone");
     let access = tokens.answer["access_token"].as_str().unwrap();
     assert_eq!(app.json("GET", "/userinfo", Some(access), None).await.status, 401);
     assert_eq!(patch(&app, &admin, json!({"blocked": false})).await, 200);
@@ -245,4 +245,33 @@ async fn a_user_blocked_after_the_login_is_blocked_at_every_redemption() {
     assert_eq!(dead.json()["error"], "invalid_grant", "the code was good once");
     let alive = app.form("/oauth/token", &by_refresh).await;
     assert_eq!(alive.status, 200, "blocking is no revocation: {}", alive.body);
+    browser.authorize(&[("prompt", "none")]).await;
+    assert_eq!(browser.back_with_error().0, "login_required", "and does not come back");
+}
+
+#[tokio::test]
+async fn of_a_deleted_user_nothing_can_be_redeemed() {
+    let app = TestApp::new().await.with_apps().await;
+    let ana = app.user("ana@example.com").await;
+    let admin = token(&app, &["delete:users"]).await;
+    let mut browser = app.browser();
+    let tokens = app.log_in(&mut browser, &ana, &[("scope", "openid offline_access")]).await;
+    browser.authorize(&[]).await;
+    let code = browser.back_with_code();
+    let gone = app.json("DELETE", "/api/v2/users/auth0|ana", Some(&admin), None).await;
+    assert_eq!(gone.status, 204);
+    let web = [("client_id", "web"), ("client_secret", "web-secret")];
+    let refresh = tokens.answer["refresh_token"].as_str().unwrap();
+    let back = ("redirect_uri", crate::support::CALLBACK);
+    for grant in [
+        &[("grant_type", "refresh_token"), ("refresh_token", refresh)][..],
+        &[("grant_type", "authorization_code"), ("code", &code), back],
+    ] {
+        let refused = app.form("/oauth/token", &[&web[..], grant].concat()).await;
+        assert_eq!((refused.status.as_u16(), &refused.json()["error"]), (403, &json!("invalid_grant")));
+    }
+    let access = tokens.answer["access_token"].as_str().unwrap();
+    assert_eq!(app.json("GET", "/userinfo", Some(access), None).await.status, 401);
+    browser.authorize(&[("prompt", "none")]).await;
+    assert_eq!(browser.back_with_error().0, "login_required");
 }
