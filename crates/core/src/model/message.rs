@@ -24,6 +24,68 @@ pub struct Message {
     pub expires_at: Timestamp,
 }
 
+/// How a message reaches a person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Channel {
+    /// A text message.
+    Sms,
+    /// A call that reads the text out.
+    Voice,
+    /// A mail.
+    Email,
+}
+
+impl Channel {
+    /// Returns the name on the wire: `oob_channel`, message types, log details.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Sms => "sms",
+            Self::Voice => "voice",
+            Self::Email => "email",
+        }
+    }
+
+    /// Returns the channel of a name.
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::Sms, Self::Voice, Self::Email].into_iter().find(|channel| channel.as_str() == name)
+    }
+}
+
+/// What a code is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Purpose {
+    /// To show that a new number or address is theirs.
+    Enrolment,
+    /// To pass a second factor.
+    Challenge,
+    /// To log in without a password.
+    Passwordless,
+}
+
+/// A one-time code that has to reach a person. Queued in the commit that stores its hash, or not at all.
+#[derive(Clone, PartialEq, Eq)]
+pub struct CodeToSend {
+    /// How.
+    pub channel: Channel,
+    /// The number (E.164) or address.
+    pub to: String,
+    /// The code.
+    pub code: String,
+    /// What it is for.
+    pub purpose: Purpose,
+    /// When it stops working: there is no point in sending it later.
+    pub expires_at: Timestamp,
+}
+
+/// Without the code: debug output ends in logs.
+impl std::fmt::Debug for CodeToSend {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CodeToSend").field("channel", &self.channel).finish_non_exhaustive()
+    }
+}
+
 /// The kinds of message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
