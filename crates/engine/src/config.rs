@@ -23,6 +23,10 @@ pub struct Config {
     pub hashing_queue: usize,
     /// How long tenant logs are kept.
     pub log_retention: Span,
+    /// The countries that messages and calls may go to; empty: all.
+    pub phone_countries: Vec<String>,
+    /// How many messages and calls are sent in a day.
+    pub phone_messages_per_day: i64,
     /// Whether this is the twin: `/_dev/` is there, and the clock can be set.
     pub dev: bool,
 }
@@ -37,6 +41,8 @@ impl Config {
             hashing_threads: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
             hashing_queue: 256,
             log_retention: Span::days(30),
+            phone_countries: Vec::new(),
+            phone_messages_per_day: 10_000,
             dev: false,
         }
     }

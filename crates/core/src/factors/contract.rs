@@ -6,43 +6,85 @@ use crate::env::Issuer;
 /// What the cases need of one factor.
 struct Sample {
     kind: FactorKind,
-    /// Enrols a user; returns the authenticator and a device that answers at a moment.
+    /// Enrols a user; returns the authenticator and a device that answers a challenge at a moment.
     enrol: fn(&UserId, &mut Env) -> (Authenticator, Device),
     wrong: &'static str,
 }
 
-type Device = Box<dyn Fn(Timestamp) -> Input>;
+/// What a person answers with: what the device shows at that moment, or the message that has come.
+type Device = Box<dyn Fn(Timestamp, &Asked) -> Input>;
+
+/// A challenge, and the message that went with it.
+struct Asked {
+    challenge: Challenge,
+    message: Option<CodeToSend>,
+}
 
 const SAMPLES: &[Sample] = &[
     Sample { kind: FactorKind::Totp, enrol: totp_app, wrong: "000000" },
+    Sample { kind: FactorKind::Phone, enrol: telephone, wrong: "000000" },
+    Sample { kind: FactorKind::Email, enrol: mailbox, wrong: "000000" },
     Sample { kind: FactorKind::RecoveryCode, enrol: written_down, wrong: "AAAAAAAAAAAAAAAAAAAAAAAA" },
 ];
 
-fn begin(kind: FactorKind, user: &UserId, env: &mut Env) -> (Draft, Shown) {
+fn begin(kind: FactorKind, user: &UserId, env: &mut Env) -> (Draft, Shown, Option<CodeToSend>) {
+    let reach = match kind {
+        FactorKind::Phone => {
+            let number = PhoneNumber::parse("+12025550143").unwrap();
+            Some(Reach::Phone { number, channel: Channel::Voice })
+        }
+        FactorKind::Email => Some(Reach::Email("ana@example.com".into())),
+        FactorKind::Totp | FactorKind::RecoveryCode => None,
+    };
     let ask = EnrolAsk {
         user: user.clone(),
         issuer: "Acme".into(),
         account: "ana@example.com".into(),
         profile: Profile::Faithful,
+        reach,
     };
-    let draft = begin_enrolment(kind, &ask, env).unwrap();
+    let (draft, message) = begin_enrolment(kind, &ask, env).unwrap();
     let shown = shown(&draft).unwrap();
-    (draft, shown)
+    (draft, shown, message)
+}
+
+fn telephone(user: &UserId, env: &mut Env) -> (Authenticator, Device) {
+    reached(FactorKind::Phone, user, env)
+}
+
+fn mailbox(user: &UserId, env: &mut Env) -> (Authenticator, Device) {
+    reached(FactorKind::Email, user, env)
+}
+
+fn reached(kind: FactorKind, user: &UserId, env: &mut Env) -> (Authenticator, Device) {
+    let (draft, shown, message) = begin(kind, user, env);
+    let message = message.expect("a code is sent");
+    assert!(matches!(shown, Shown::Sent { to, .. } if to != message.to), "the page masks where to");
+    assert_eq!(confirm(&draft, &Input::code("000000"), env).unwrap_err(), FactorError::Wrong);
+    let enrolled = confirm(&draft, &Input::code(&message.code), env).unwrap();
+    assert!(enrolled.passed.is_some());
+    let to = message.to;
+    let read = move |_: Timestamp, asked: &Asked| {
+        let message = asked.message.as_ref().expect("a code is sent");
+        assert_eq!(message.to, to);
+        Input::code(&message.code)
+    };
+    (enrolled.authenticator, Box::new(read))
 }
 
 fn totp_app(user: &UserId, env: &mut Env) -> (Authenticator, Device) {
-    let (draft, shown) = begin(FactorKind::Totp, user, env);
+    let (draft, shown, _) = begin(FactorKind::Totp, user, env);
     let Shown::Totp { uri, .. } = shown else { panic!("shows a QR code") };
     let app = totp::device::AuthenticatorApp::scan(&uri).unwrap();
     let enrolled = confirm(&draft, &Input::code(app.code_at(env.now)), env).unwrap();
-    (enrolled.authenticator, Box::new(move |now| Input::code(app.code_at(now))))
+    (enrolled.authenticator, Box::new(move |now, _| Input::code(app.code_at(now))))
 }
 
 fn written_down(user: &UserId, env: &mut Env) -> (Authenticator, Device) {
-    let (draft, shown) = begin(FactorKind::RecoveryCode, user, env);
+    let (draft, shown, _) = begin(FactorKind::RecoveryCode, user, env);
     let Shown::RecoveryCode(code) = shown else { panic!("shows the code") };
     let enrolled = confirm(&draft, &Input::Saved, env).unwrap();
-    (enrolled.authenticator, Box::new(move |_| Input::code(code.clone())))
+    (enrolled.authenticator, Box::new(move |_, _| Input::code(code.clone())))
 }
 
 fn env() -> Env {
@@ -67,8 +109,13 @@ fn each(case: impl Fn(&Sample, Authenticator, Device, Env)) {
     }
 }
 
-fn ask(on: &Authenticator, env: &mut Env) -> Challenge {
-    begin_challenge(&user("ana"), on, Profile::Faithful, env).unwrap()
+fn ask(on: &Authenticator, env: &mut Env) -> Asked {
+    let (challenge, message) = begin_challenge(&user(of(on)), on, None, Profile::Faithful, env).unwrap();
+    Asked { challenge, message }
+}
+
+fn of(on: &Authenticator) -> &str {
+    on.user.as_str().trim_start_matches("auth0|")
 }
 
 #[test]
@@ -80,7 +127,8 @@ fn every_factor_has_a_sample() {
 fn the_right_answer_passes_for_its_user() {
     each(|sample, on, device, mut env| {
         let asked = ask(&on, &mut env);
-        let Verdict::Passed(passed) = verify(Some(&on), &asked, &device(env.now), &env) else {
+        let Verdict::Passed(passed) = verify(Some(&on), &asked.challenge, &device(env.now, &asked), &env)
+        else {
             panic!("{} refuses the right answer", sample.kind)
         };
         assert_eq!((passed.user(), passed.authenticator()), (&user("ana"), &on.id));
@@ -93,9 +141,12 @@ fn the_right_answer_passes_for_its_user() {
 fn a_wrong_answer_does_not_pass() {
     each(|sample, on, _, mut env| {
         let asked = ask(&on, &mut env);
-        assert!(matches!(verify(Some(&on), &asked, &Input::code(sample.wrong), &env), Verdict::Wrong));
-        assert!(matches!(verify(Some(&on), &asked, &Input::code(""), &env), Verdict::Malformed));
-        assert!(matches!(verify(Some(&on), &asked, &Input::Saved, &env), Verdict::Malformed));
+        assert!(matches!(
+            verify(Some(&on), &asked.challenge, &Input::code(sample.wrong), &env),
+            Verdict::Wrong
+        ));
+        assert!(matches!(verify(Some(&on), &asked.challenge, &Input::code(""), &env), Verdict::Malformed));
+        assert!(matches!(verify(Some(&on), &asked.challenge, &Input::Saved, &env), Verdict::Malformed));
     });
 }
 
@@ -103,8 +154,10 @@ fn a_wrong_answer_does_not_pass() {
 fn an_answer_counts_once() {
     each(|sample, mut on, device, mut env| {
         let asked = ask(&on, &mut env);
-        let answer = device(env.now);
-        let Verdict::Passed(passed) = verify(Some(&on), &asked, &answer, &env) else { panic!("right") };
+        let answer = device(env.now, &asked);
+        let Verdict::Passed(passed) = verify(Some(&on), &asked.challenge, &answer, &env) else {
+            panic!("right")
+        };
         // What the store does with it; a factor that spends nothing may be answered twice.
         let left = match passed.spend() {
             Some(Spend::Step(step)) => {
@@ -112,9 +165,16 @@ fn an_answer_counts_once() {
                 Some(&on)
             }
             Some(Spend::Once) => None,
+            // The challenge is forgotten: the answer can only be tried on the next one.
+            Some(Spend::Challenge) => {
+                let next = ask(&on, &mut env);
+                let again = verify(Some(&on), &next.challenge, &answer, &env);
+                assert!(matches!(again, Verdict::Wrong), "{}: {again:?}", sample.kind);
+                return;
+            }
             None => panic!("{} spends nothing", sample.kind),
         };
-        let again = verify(left, &asked, &answer, &env);
+        let again = verify(left, &asked.challenge, &answer, &env);
         assert!(matches!(again, Verdict::Replayed | Verdict::Denied), "{}: {again:?}", sample.kind);
     });
 }
@@ -123,8 +183,11 @@ fn an_answer_counts_once() {
 fn a_challenge_ends() {
     each(|_, on, device, mut env| {
         let asked = ask(&on, &mut env);
-        env.now = asked.expires_at + Span::millis(1);
-        assert!(matches!(verify(Some(&on), &asked, &device(env.now), &env), Verdict::Expired));
+        env.now = asked.challenge.expires_at + Span::millis(1);
+        assert!(matches!(
+            verify(Some(&on), &asked.challenge, &device(env.now, &asked), &env),
+            Verdict::Expired
+        ));
     });
 }
 
@@ -132,18 +195,26 @@ fn a_challenge_ends() {
 fn another_users_authenticator_does_not_pass() {
     each(|sample, on, device, mut env| {
         assert_eq!(
-            begin_challenge(&user("ben"), &on, Profile::Faithful, &mut env),
+            begin_challenge(&user("ben"), &on, None, Profile::Faithful, &mut env),
             Err(FactorError::Unusable)
         );
         let (of_ben, device_of_ben) = (sample.enrol)(&user("ben"), &mut env);
         env.now = env.now + Span::minutes(5);
         let asked = ask(&on, &mut env);
+        let answer_of_ben = if sample.kind.authenticator_type() == "oob" {
+            Input::code(ask(&of_ben, &mut env).message.expect("a code is sent").code)
+        } else {
+            device_of_ben(env.now, &asked)
+        };
         // Ben answers Ana's challenge: with his own authenticator, or with his code on hers.
-        assert!(matches!(verify(Some(&of_ben), &asked, &device_of_ben(env.now), &env), Verdict::Denied));
-        assert!(matches!(verify(Some(&on), &asked, &device_of_ben(env.now), &env), Verdict::Wrong));
+        assert!(matches!(verify(Some(&of_ben), &asked.challenge, &answer_of_ben, &env), Verdict::Denied));
+        assert!(matches!(verify(Some(&on), &asked.challenge, &answer_of_ben, &env), Verdict::Wrong));
         // An authenticator that changed hands since.
         let moved = Authenticator { user: user("ben"), ..on };
-        assert!(matches!(verify(Some(&moved), &asked, &device(env.now), &env), Verdict::Denied));
+        assert!(matches!(
+            verify(Some(&moved), &asked.challenge, &device(env.now, &asked), &env),
+            Verdict::Denied
+        ));
     });
 }
 
@@ -152,8 +223,11 @@ fn an_unconfirmed_authenticator_never_passes() {
     each(|_, on, device, mut env| {
         let asked = ask(&on, &mut env);
         let pending = Authenticator { confirmed: false, ..on };
-        assert!(matches!(verify(Some(&pending), &asked, &device(env.now), &env), Verdict::Denied));
-        assert!(begin_challenge(&user("ana"), &pending, Profile::Faithful, &mut env).is_err());
+        assert!(matches!(
+            verify(Some(&pending), &asked.challenge, &device(env.now, &asked), &env),
+            Verdict::Denied
+        ));
+        assert!(begin_challenge(&user("ana"), &pending, None, Profile::Faithful, &mut env).is_err());
     });
 }
 
@@ -161,21 +235,29 @@ fn an_unconfirmed_authenticator_never_passes() {
 fn a_removed_authenticator_never_passes() {
     each(|_, on, device, mut env| {
         let asked = ask(&on, &mut env);
-        assert!(matches!(verify(None, &asked, &device(env.now), &env), Verdict::Denied));
+        assert!(matches!(verify(None, &asked.challenge, &device(env.now, &asked), &env), Verdict::Denied));
     });
 }
 
 #[test]
 fn what_cannot_be_read_never_passes() {
-    each(|_, on, device, mut env| {
+    each(|sample, on, device, mut env| {
         let asked = ask(&on, &mut env);
         for data in
             [Value::Null, serde_json::json!({}), serde_json::json!({"secret": "", "salt": "", "sha256": ""})]
         {
             let broken = Authenticator { data, ..on.clone() };
-            let verdict = verify(Some(&broken), &asked, &device(env.now), &env);
-            assert!(!matches!(verdict, Verdict::Passed(_)));
-            let empty = verify(Some(&broken), &asked, &Input::code(""), &env);
+            // A code that was sent stands in the challenge; what is broken there is tried below.
+            if sample.kind.authenticator_type() != "oob" {
+                let verdict = verify(Some(&broken), &asked.challenge, &device(env.now, &asked), &env);
+                assert!(!matches!(verdict, Verdict::Passed(_)));
+            }
+            let odd = Challenge { data: broken.data.clone(), ..asked.challenge.clone() };
+            if sample.kind.authenticator_type() == "oob" {
+                let verdict = verify(Some(&on), &odd, &device(env.now, &asked), &env);
+                assert!(!matches!(verdict, Verdict::Passed(_)));
+            }
+            let empty = verify(Some(&broken), &asked.challenge, &Input::code(""), &env);
             assert!(!matches!(empty, Verdict::Passed(_)));
         }
     });
@@ -185,7 +267,7 @@ fn what_cannot_be_read_never_passes() {
 fn an_enrolment_left_alone_dies_and_one_that_is_touched_lives() {
     for kind in ALL {
         let mut env = env();
-        let (mut draft, before) = begin(*kind, &user("ana"), &mut env);
+        let (mut draft, before, _) = begin(*kind, &user("ana"), &mut env);
         assert!(!draft.pending().confirmed);
         let nearly = Span::millis(draft.idle().as_millis() * 4 / 5);
         env.now = env.now + nearly;
@@ -202,14 +284,44 @@ fn an_enrolment_left_alone_dies_and_one_that_is_touched_lives() {
 #[test]
 fn drafts_and_challenges_survive_being_stored_and_debug_output_shows_no_secret() {
     each(|sample, on, _, mut env| {
-        let (draft, _) = begin(sample.kind, &user("ana"), &mut env);
+        let (draft, _, message) = begin(sample.kind, &user("ana"), &mut env);
         let secret = draft.data.to_string();
         let stored = serde_json::to_string(&draft).unwrap();
         assert!(serde_json::from_str::<Draft>(&stored).unwrap() == draft);
         assert!(!format!("{draft:?}").contains(&secret));
         let asked = ask(&on, &mut env);
-        let stored = serde_json::to_string(&asked).unwrap();
-        assert!(serde_json::from_str::<Challenge>(&stored).unwrap() == asked);
+        let stored = serde_json::to_string(&asked.challenge).unwrap();
+        assert!(serde_json::from_str::<Challenge>(&stored).unwrap() == asked.challenge);
+        for message in message.iter().chain(&asked.message) {
+            assert!(!stored.contains(&message.code), "a code is not kept");
+            assert!(!format!("{message:?}{asked:?}", asked = asked.challenge).contains(&message.code));
+        }
         assert!(!format!("{on:?}").contains(&on.data.to_string()));
+    });
+}
+
+#[test]
+fn a_code_that_was_sent_dies_of_age_and_of_wrong_answers() {
+    each(|sample, on, device, mut env| {
+        if sample.kind.authenticator_type() != "oob" {
+            return;
+        }
+        let mut asked = ask(&on, &mut env);
+        let right = device(env.now, &asked);
+        for _ in 0..sent_code::GUESSES {
+            assert!(matches!(
+                verify(Some(&on), &asked.challenge, &Input::code(sample.wrong), &env),
+                Verdict::Wrong
+            ));
+            asked.challenge.miss();
+        }
+        assert!(matches!(verify(Some(&on), &asked.challenge, &right, &env), Verdict::Expired));
+
+        let asked = ask(&on, &mut env);
+        let right = device(env.now, &asked);
+        env.now = env.now + sent_code::LIFE;
+        assert!(matches!(verify(Some(&on), &asked.challenge, &right, &env), Verdict::Passed(_)));
+        env.now = env.now + Span::millis(1);
+        assert!(matches!(verify(Some(&on), &asked.challenge, &right, &env), Verdict::Expired));
     });
 }

@@ -8,7 +8,11 @@
 //!
 //! Counting attempts and locking is the flow's work. So is claiming what a success spends: see [`Passed::spend`].
 
+pub mod email;
+pub mod phone;
 pub mod recovery_code;
+mod salted_hash;
+mod sent_code;
 pub mod totp;
 
 #[cfg(test)]
@@ -23,8 +27,12 @@ use crate::assurance::{FactorType, Method};
 use crate::env::Env;
 use crate::ids::{AuthenticatorId, UserId};
 use crate::model::authenticator::Authenticator;
+use crate::model::message::{Channel, CodeToSend};
 use crate::model::settings::Profile;
 use crate::time::{Span, Timestamp};
+
+pub use phone::PhoneNumber;
+pub use sent_code::RESEND_AFTER;
 
 /// The factors that exist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -32,18 +40,25 @@ use crate::time::{Span, Timestamp};
 pub enum FactorKind {
     /// Codes of an authenticator app.
     Totp,
+    /// Codes by text message or call.
+    Phone,
+    /// Codes by mail.
+    Email,
     /// The code that was written down.
     RecoveryCode,
 }
 
 /// All factors, the most secure first: the order in which they are offered.
-pub const ALL: &[FactorKind] = &[FactorKind::Totp, FactorKind::RecoveryCode];
+pub const ALL: &[FactorKind] =
+    &[FactorKind::Totp, FactorKind::Phone, FactorKind::Email, FactorKind::RecoveryCode];
 
 impl FactorKind {
     /// Returns the factor's name in `guardian/factors/{name}`.
     pub const fn guardian_name(self) -> &'static str {
         match self {
             Self::Totp => "otp",
+            Self::Phone => "sms",
+            Self::Email => "email",
             Self::RecoveryCode => "recovery-code",
         }
     }
@@ -52,6 +67,8 @@ impl FactorKind {
     pub const fn method_type(self) -> &'static str {
         match self {
             Self::Totp => "totp",
+            Self::Phone => "phone",
+            Self::Email => "email",
             Self::RecoveryCode => "recovery-code",
         }
     }
@@ -60,6 +77,8 @@ impl FactorKind {
     pub const fn factor_type(self) -> FactorType {
         match self {
             Self::Totp => FactorType::Otp,
+            Self::Phone => FactorType::Phone,
+            Self::Email => FactorType::Email,
             Self::RecoveryCode => FactorType::RecoveryCode,
         }
     }
@@ -68,13 +87,14 @@ impl FactorKind {
     pub const fn authenticator_type(self) -> &'static str {
         match self {
             Self::Totp => "otp",
+            Self::Phone | Self::Email => "oob",
             Self::RecoveryCode => "recovery-code",
         }
     }
 
     /// Returns whether it can stand alone. The others only go beside one that can, and never make a user "enrolled".
     pub const fn independent(self) -> bool {
-        !matches!(self, Self::RecoveryCode)
+        matches!(self, Self::Totp | Self::Phone)
     }
 
     /// Returns the id of an authenticator in the authentication-method API, `totp|dev_…`.
@@ -95,6 +115,8 @@ impl FactorKind {
     fn behaviour(self) -> &'static dyn Factor {
         match self {
             Self::Totp => &totp::Totp,
+            Self::Phone => &phone::Phone,
+            Self::Email => &email::Email,
             Self::RecoveryCode => &recovery_code::RecoveryCode,
         }
     }
@@ -109,15 +131,35 @@ impl fmt::Display for FactorKind {
 /// What a factor's folder implements. Called through the functions of this module only.
 pub(crate) trait Factor: Sync {
     /// Draws what the new authenticator will hold. Nothing is enrolled by it.
-    fn begin_enrolment(&self, ask: &EnrolAsk, env: &mut Env) -> Result<Value, FactorError>;
+    fn begin_enrolment(&self, ask: &EnrolAsk, env: &mut Env) -> Result<Begun, FactorError>;
     /// Returns what the person is shown, again and again until they confirm.
     fn shown(&self, draft: &Draft) -> Result<Shown, FactorError>;
     /// Checks that the person holds it.
     fn confirm(&self, draft: &Draft, input: &Input, env: &mut Env) -> Result<Confirmed, FactorError>;
-    /// Returns the private data of a challenge; codes that are sent belong there.
-    fn begin_challenge(&self, on: &Authenticator, env: &mut Env) -> Result<Value, FactorError>;
+    /// Returns the private data of a challenge, and what has to be sent for it: by this channel, where the factor has several.
+    fn begin_challenge(
+        &self,
+        on: &Authenticator,
+        channel: Option<Channel>,
+        env: &mut Env,
+    ) -> Result<Begun, FactorError>;
     /// Checks an answer.
     fn verify(&self, on: &Authenticator, asked: &Challenge, input: &Input, env: &Env) -> Finding;
+}
+
+/// What a factor's folder makes of a wish to enrol or to be challenged.
+pub(crate) struct Begun {
+    /// Its own data. Never the code itself: that is in the message alone.
+    pub(crate) data: Value,
+    /// The code that has to reach the person.
+    pub(crate) send: Option<CodeToSend>,
+}
+
+impl Begun {
+    /// Nothing has to be sent.
+    const fn with(data: Value) -> Self {
+        Self { data, send: None }
+    }
 }
 
 /// What a factor's folder found in an answer.
@@ -160,6 +202,44 @@ pub struct EnrolAsk {
     pub account: String,
     /// Which rules count.
     pub profile: Profile,
+    /// How the new authenticator is reached, for factors that send something.
+    pub reach: Option<Reach>,
+}
+
+/// How a person is reached.
+#[derive(Clone, Debug)]
+pub enum Reach {
+    /// At a telephone.
+    Phone {
+        /// Its number.
+        number: PhoneNumber,
+        /// By text or call.
+        channel: Channel,
+    },
+    /// At an address, in its normal spelling.
+    Email(String),
+}
+
+/// A code that is on its way: what a page may say of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sent {
+    /// How.
+    pub channel: Channel,
+    /// When.
+    pub at: Timestamp,
+    /// When the code stops working.
+    pub expires_at: Timestamp,
+}
+
+impl Sent {
+    fn of(send: &CodeToSend, now: Timestamp) -> Self {
+        Self { channel: send.channel, at: now, expires_at: send.expires_at }
+    }
+
+    /// Returns whether another code may be asked for.
+    pub fn may_resend(&self, now: Timestamp) -> bool {
+        now >= self.at + RESEND_AFTER || now < self.at
+    }
 }
 
 /// An enrolment that waits for confirmation. Secret: keep it sealed.
@@ -181,6 +261,11 @@ pub struct Draft {
     pub begun_at: Timestamp,
     /// When it was last looked at or answered.
     pub touched_at: Timestamp,
+    /// The code that was sent to confirm it.
+    #[serde(default)]
+    pub sent: Option<Sent>,
+    #[serde(default)]
+    misses: u8,
     data: Value,
 }
 
@@ -193,7 +278,7 @@ impl Draft {
     /// Returns how long it may be left alone.
     pub const fn idle(&self) -> Span {
         match self.kind {
-            FactorKind::Totp => ENROLMENT_IDLE,
+            FactorKind::Totp | FactorKind::Phone | FactorKind::Email => ENROLMENT_IDLE,
             FactorKind::RecoveryCode => WRITING_DOWN,
         }
     }
@@ -203,6 +288,16 @@ impl Draft {
         if !self.expired(now) {
             self.touched_at = self.touched_at.max(now);
         }
+    }
+
+    /// Notes a wrong answer. A code that was sent dies after a few.
+    pub fn miss(&mut self) {
+        self.misses = self.misses.saturating_add(1);
+    }
+
+    /// Returns whether the code that was sent has died of age or wrong answers. The draft lives: another code may be sent.
+    pub fn code_is_dead(&self, now: Timestamp) -> bool {
+        is_dead(self.sent, self.misses, now)
     }
 
     /// Returns the authenticator that lists show as not yet active.
@@ -244,6 +339,13 @@ pub enum Shown {
     },
     /// A recovery code to write down.
     RecoveryCode(String),
+    /// A code is on its way.
+    Sent {
+        /// How.
+        channel: Channel,
+        /// Where to, masked.
+        to: String,
+    },
 }
 
 /// An answer of the person.
@@ -253,6 +355,10 @@ pub enum Input {
     Code(String),
     /// "I have saved it": the tick under a recovery code.
     Saved,
+}
+
+fn is_dead(sent: Option<Sent>, misses: u8, now: Timestamp) -> bool {
+    sent.is_some_and(|sent| now > sent.expires_at || misses >= sent_code::GUESSES)
 }
 
 impl Input {
@@ -277,7 +383,24 @@ pub struct Challenge {
     pub begun_at: Timestamp,
     /// When it ends.
     pub expires_at: Timestamp,
+    /// The code that was sent for it.
+    #[serde(default)]
+    pub sent: Option<Sent>,
+    #[serde(default)]
+    misses: u8,
     data: Value,
+}
+
+impl Challenge {
+    /// Notes a wrong answer. A code that was sent dies after a few.
+    pub fn miss(&mut self) {
+        self.misses = self.misses.saturating_add(1);
+    }
+
+    /// Returns whether the code that was sent has died of age or wrong answers.
+    pub fn code_is_dead(&self, now: Timestamp) -> bool {
+        is_dead(self.sent, self.misses, now)
+    }
 }
 
 /// Without the secret: debug output ends in logs.
@@ -298,7 +421,7 @@ pub enum Verdict {
     Wrong,
     /// It was right once, and has been spent. To the person it is as wrong as any.
     Replayed,
-    /// The challenge is too old.
+    /// The challenge is too old, or its code has died of wrong answers.
     Expired,
     /// No answer yet (push).
     Pending,
@@ -326,6 +449,8 @@ pub enum Spend {
     /// The authenticator itself, which is dead from then on: claim it with `update … set spent_at … where spent_at is null`
     /// or delete it; exactly one row must be hit.
     Once,
+    /// The challenge or draft that was answered: whoever keeps it forgets it in the commit of the success, under the version that was read.
+    Challenge,
 }
 
 impl Passed {
@@ -372,6 +497,9 @@ pub enum FactorError {
     /// The enrolment was left alone for too long.
     #[error("the enrolment has expired")]
     Expired,
+    /// There is no number or address to send a code to.
+    #[error("this factor needs a number or address")]
+    Unreachable,
     /// The authenticator is not this user's, or not confirmed.
     #[error("this authenticator cannot be used here")]
     Unusable,
@@ -380,10 +508,15 @@ pub enum FactorError {
     Broken,
 }
 
-/// Begins an enrolment. The draft is kept until it is confirmed or forgotten; it replaces nothing.
-pub fn begin_enrolment(kind: FactorKind, ask: &EnrolAsk, env: &mut Env) -> Result<Draft, FactorError> {
-    let data = kind.behaviour().begin_enrolment(ask, env)?;
-    Ok(Draft {
+/// Begins an enrolment. The draft is kept until it is confirmed or forgotten; it replaces nothing. What comes with it has to be sent in
+/// the commit that keeps the draft.
+pub fn begin_enrolment(
+    kind: FactorKind,
+    ask: &EnrolAsk,
+    env: &mut Env,
+) -> Result<(Draft, Option<CodeToSend>), FactorError> {
+    let Begun { data, send } = kind.behaviour().begin_enrolment(ask, env)?;
+    let draft = Draft {
         id: AuthenticatorId::new(env.rng()),
         user: ask.user.clone(),
         kind,
@@ -392,8 +525,11 @@ pub fn begin_enrolment(kind: FactorKind, ask: &EnrolAsk, env: &mut Env) -> Resul
         profile: ask.profile,
         begun_at: env.now,
         touched_at: env.now,
+        sent: send.as_ref().map(|send| Sent::of(send, env.now)),
+        misses: 0,
         data,
-    })
+    };
+    Ok((draft, send))
 }
 
 /// Returns what the person is shown. It is the same however often it is asked.
@@ -403,7 +539,7 @@ pub fn shown(draft: &Draft) -> Result<Shown, FactorError> {
 
 /// Confirms an enrolment with the person's first answer.
 pub fn confirm(draft: &Draft, input: &Input, env: &mut Env) -> Result<Enrolled, FactorError> {
-    if draft.expired(env.now) {
+    if draft.expired(env.now) || draft.code_is_dead(env.now) {
         return Err(FactorError::Expired);
     }
     let Confirmed { data, proof } = draft.kind.behaviour().confirm(draft, input, env)?;
@@ -428,25 +564,49 @@ pub fn confirm(draft: &Draft, input: &Input, env: &mut Env) -> Result<Enrolled, 
     Ok(Enrolled { authenticator, passed })
 }
 
-/// Begins a challenge of `user` on an authenticator of theirs.
+/// Returns how the code of a draft was sent, to send another one: by the same channel unless another is named.
+pub fn reach_of(draft: &Draft, channel: Option<Channel>) -> Option<Reach> {
+    match draft.kind {
+        FactorKind::Phone => phone::reach(draft, channel),
+        FactorKind::Email => email::reach(draft),
+        FactorKind::Totp | FactorKind::RecoveryCode => None,
+    }
+}
+
+/// Returns the number or address of an authenticator as it is shown to somebody who has not proven yet that it is theirs.
+pub fn masked(on: &Authenticator) -> Option<String> {
+    match on.kind {
+        FactorKind::Phone => phone::number(on).map(|number| number.masked()),
+        FactorKind::Email => email::address(on).map(|address| email::masked(&address)),
+        FactorKind::Totp | FactorKind::RecoveryCode => None,
+    }
+}
+
+/// Begins a challenge of `user` on an authenticator of theirs, by this channel where the factor has several. What comes with it has to be
+/// sent in the commit that keeps the challenge.
 pub fn begin_challenge(
     user: &UserId,
     on: &Authenticator,
+    channel: Option<Channel>,
     profile: Profile,
     env: &mut Env,
-) -> Result<Challenge, FactorError> {
+) -> Result<(Challenge, Option<CodeToSend>), FactorError> {
     if !on.confirmed || on.user != *user {
         return Err(FactorError::Unusable);
     }
-    Ok(Challenge {
+    let Begun { data, send } = on.kind.behaviour().begin_challenge(on, channel, env)?;
+    let challenge = Challenge {
         user: user.clone(),
         authenticator: on.id.clone(),
         kind: on.kind,
         profile,
         begun_at: env.now,
         expires_at: env.now + CHALLENGE_LIFE,
-        data: on.kind.behaviour().begin_challenge(on, env)?,
-    })
+        sent: send.as_ref().map(|send| Sent::of(send, env.now)),
+        misses: 0,
+        data,
+    };
+    Ok((challenge, send))
 }
 
 /// Checks an answer to a challenge. `on` is the authenticator as it is stored now; `None` when it has been removed.
@@ -456,7 +616,7 @@ pub fn verify(on: Option<&Authenticator>, asked: &Challenge, input: &Input, env:
     if !fits {
         return Verdict::Denied;
     }
-    if env.now > asked.expires_at {
+    if env.now > asked.expires_at || asked.code_is_dead(env.now) {
         return Verdict::Expired;
     }
     match on.kind.behaviour().verify(on, asked, input, env) {
@@ -483,4 +643,23 @@ fn grouped(text: &str) -> String {
         out.push(c);
     }
     out
+}
+
+/// Reads a typed code: exactly `count` ASCII digits once blanks and dashes are gone.
+fn digits(input: &Input, count: u32) -> Option<String> {
+    let Input::Code(text) = input else { return None };
+    // Nobody types more separators than digits; a long text is not walked through.
+    if text.len() > 64 {
+        return None;
+    }
+    let code: String = text.chars().filter(|c| !matches!(c, ' ' | '-' | '\t' | '\u{a0}')).collect();
+    (code.len() == count as usize && code.bytes().all(|b| b.is_ascii_digit())).then_some(code)
+}
+
+fn read<T: for<'a> Deserialize<'a>>(data: &Value) -> Result<T, FactorError> {
+    T::deserialize(data).map_err(|_| FactorError::Broken)
+}
+
+fn write(data: &impl Serialize) -> Result<Value, FactorError> {
+    serde_json::to_value(data).map_err(|_| FactorError::Broken)
 }

@@ -6,6 +6,7 @@ use crate::assurance::Methods;
 use crate::factors::{FactorKind, Spend};
 use crate::ids::{AuthenticatorId, UserId};
 use crate::model::authenticator::Authenticator;
+use crate::model::message::{Channel, CodeToSend};
 use crate::time::Timestamp;
 
 /// The outcome of a step.
@@ -36,6 +37,12 @@ impl Step {
         self
     }
 
+    /// The same step, with this effect first.
+    pub(super) fn before(mut self, effect: Effect) -> Self {
+        self.effects.insert(0, effect);
+        self
+    }
+
     pub(super) fn but(mut self, problem: Problem) -> Self {
         self.problem = Some(problem);
         self
@@ -55,6 +62,9 @@ pub enum Effect {
         /// The time of the success, for `last_auth_at`.
         at: Timestamp,
     },
+    /// Send a code. If it may not be sent, the page says why ([`Problem::TooManySends`], [`Problem::NotSent`]) and the person can choose
+    /// another method; the code is never known to anybody then.
+    Send(CodeToSend),
     /// Save a newly enrolled, confirmed authenticator.
     SaveAuthenticator(Authenticator),
     /// Save the user's new recovery code, active at once. The old one is dead by the [`Effect::Spend`] before.
@@ -111,6 +121,22 @@ pub enum Problem {
     InvalidRecoveryFormat,
     /// Wrong, old or used.
     InvalidCode,
+    /// The code has died of age or wrong answers: another one has to be sent.
+    CodeDied,
+    /// No number was typed.
+    NoPhone,
+    /// Not the form of a telephone number.
+    InvalidPhoneFormat,
+    /// No country has such a number.
+    InvalidPhone,
+    /// No address was typed.
+    NoEmail,
+    /// Not an address.
+    InvalidEmail,
+    /// Too many codes were sent.
+    TooManySends(Channel),
+    /// The code cannot be sent there.
+    NotSent(Channel),
     /// Too many wrong codes.
     TooManyFailures,
     /// "I have saved it" was not ticked.
@@ -131,6 +157,18 @@ impl Problem {
             Self::InvalidOtpFormat => "invalid-otp-code-format",
             Self::InvalidRecoveryFormat => "invalid-code-format",
             Self::InvalidCode => "invalid-code",
+            Self::CodeDied => "no-transaction-in-progress",
+            Self::NoPhone => "no-phone",
+            Self::InvalidPhoneFormat => "invalid-phone-format",
+            Self::InvalidPhone => "invalid-phone",
+            Self::NoEmail => "no-email",
+            Self::InvalidEmail => "invalid-email-format",
+            Self::TooManySends(Channel::Sms) => "too-many-sms",
+            Self::TooManySends(Channel::Voice) => "too-many-voice",
+            Self::TooManySends(Channel::Email) => "too-many-email",
+            Self::NotSent(Channel::Sms) => "send-sms-failed",
+            Self::NotSent(Channel::Voice) => "send-voice-failed",
+            Self::NotSent(Channel::Email) => "mfa-email-challenge-authenticator-error",
             Self::TooManyFailures => "too-many-failures",
             Self::NoConfirmation => "no-confirmation",
             Self::UserAlreadyEnrolled => "user-already-enrolled",

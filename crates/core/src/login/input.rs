@@ -1,11 +1,13 @@
 //! What comes into the machine: a session, the facts of a user, and the answers of a person.
 
 use super::demand::{Held, Means};
+use super::enrolment::Enrolling;
 use super::state::Progress;
 use crate::assurance::{Methods, Rules};
 use crate::factors::FactorKind;
-use crate::ids::UserId;
+use crate::ids::{AuthenticatorId, UserId};
 use crate::model::authenticator::Authenticator;
+use crate::model::message::Channel;
 use crate::time::Timestamp;
 
 /// A valid session that the browser brought along.
@@ -38,6 +40,10 @@ pub struct Facts {
     pub remembered: bool,
     /// Whether the tenant shows the box "Remember this device".
     pub remember_display: bool,
+    /// The channels of the phone factor that the tenant has enabled.
+    pub channels: Vec<Channel>,
+    /// Whether a person who enrols chooses the factor first.
+    pub show_options: bool,
     /// Whether consent has to be asked for, `prompt=consent` included.
     pub consent_needed: bool,
     /// Whether an enrolment starts with the key instead of the QR code: the browser is on a phone.
@@ -54,7 +60,19 @@ impl Facts {
     }
 
     pub(super) fn means(&self, progress: &Progress) -> Means {
-        Means { held: self.mine(progress).map(Held::from).collect(), enabled: self.enabled.clone() }
+        Means::new(self.mine(progress).map(Held::from), &self.enabled, &progress.methods, self.rules)
+    }
+
+    pub(super) fn enrolling(&self) -> Enrolling {
+        Enrolling {
+            user: self.user.clone(),
+            issuer: self.issuer.clone(),
+            account: self.account.clone(),
+            profile: self.rules.profile,
+            channels: self.channels.clone(),
+            key_first: self.key_first,
+            show_options: self.show_options,
+        }
     }
 
     /// Returns the same facts once this authenticator is saved.
@@ -117,6 +135,27 @@ pub enum Answer {
     ShowKey,
     /// Show the QR code.
     ShowQr,
+    /// A telephone number to enrol.
+    Number {
+        /// What was typed.
+        number: String,
+        /// The region that was chosen beside it, `US`.
+        region: Option<String>,
+        /// By text or call.
+        channel: Option<Channel>,
+    },
+    /// An address to enrol.
+    Address(String),
+    /// "Edit" beside the number or address that a code was sent to.
+    Edit,
+    /// Send another code.
+    Resend,
+    /// Send it by this channel.
+    By(Channel),
+    /// Another number or address.
+    List,
+    /// This one.
+    PickAuthenticator(AuthenticatorId),
     /// "Try another method".
     TryAnother,
     /// This method.

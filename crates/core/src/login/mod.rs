@@ -4,8 +4,10 @@
 //! [`demand`] is the one place that decides whether MFA is needed; [`session`] whether a session may stand for the first
 //! factor. `properties` drives random people through the machine and looks for a way past it.
 
+mod challenge;
 pub mod demand;
 pub mod effect;
+pub mod enrolment;
 pub mod input;
 pub mod session;
 pub mod state;

@@ -4,10 +4,11 @@
 //! begin ─┬─ AskIdentifier ─ AskPassword ─┐            (login-id, login-password; login)
 //!        ├─ AskSignup ───────────────────┤            (signup)
 //!        └─ a session that will do ──────┴─► Deciding ◄───────────────────────────────┐
-//!                                              ├─ EnrolTotp ─────────────────────────┤
-//!                                              ├─ ChallengeFactor ◄► ChooseMethod ───┤
+//!                                              ├─ Enrol (see `enrolment`) ───────────┤
+//!                                              ├─ [AskChannel] ChallengeFactor ──────┤
+//!                                              │   ├ ListAuthenticators ◄► back      │
+//!                                              │   └ ChooseMethod ◄► back            │
 //!                                              │        └ ChallengeRecovery ─ ShowNewRecoveryCode
-//!                                              ├─ ShowRecoveryCode (after enrolment) ┤
 //!                                              ├─ AskConsent ────────────────────────┘
 //!                                              ├─► LoggedIn
 //!                                              └─► Refused
@@ -22,10 +23,12 @@
 use serde::{Deserialize, Serialize};
 
 use super::demand::{Asks, Decision, NotNeeded};
+use super::enrolment::Enrolment;
 use super::session::{Proven, WhyLogIn};
 use crate::assurance::Methods;
-use crate::factors::{self, Challenge, Draft, FactorError, FactorKind, Passed, Shown};
+use crate::factors::{Challenge, FactorKind, Passed, Sent};
 use crate::ids::{AuthenticatorId, UserId};
+use crate::model::message::Channel;
 use crate::time::Timestamp;
 
 /// A login under way.
@@ -40,12 +43,14 @@ pub enum Login {
     AskSignup(AskSignup),
     /// The first factor stands; what follows is to be decided. Shows nothing: the flow loads the facts and goes on.
     Deciding(Deciding),
-    /// Shows a seed and waits for its first code.
-    EnrolTotp(EnrolTotp),
-    /// Shows the recovery code and waits for the tick.
-    ShowRecoveryCode(ShowRecoveryCode),
+    /// Something is being enrolled: a factor, or the recovery code after it.
+    Enrol(Enrol),
     /// Waits for the second factor.
     ChallengeFactor(ChallengeFactor),
+    /// Waits for the choice between text and call; nothing is sent yet.
+    AskChannel(AskChannel),
+    /// Waits for the choice of another number or address.
+    ListAuthenticators(ListAuthenticators),
     /// Waits for the choice of another method.
     ChooseMethod(ChooseMethod),
     /// Waits for the recovery code.
@@ -178,37 +183,17 @@ pub struct Deciding {
     pub(super) progress: Progress,
 }
 
-/// See [`Login::EnrolTotp`].
+/// See [`Login::Enrol`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct EnrolTotp {
+pub struct Enrol {
     pub(super) progress: Progress,
-    pub(super) draft: Draft,
-    pub(super) as_key: bool,
+    pub(super) enrolment: Enrolment,
 }
 
-impl EnrolTotp {
-    /// Returns the seed as QR code and as key: the same however often the page is shown.
-    pub fn shown(&self) -> Result<Shown, FactorError> {
-        factors::shown(&self.draft)
-    }
-
-    /// Returns whether the key is shown instead of the QR code.
-    pub const fn as_key(&self) -> bool {
-        self.as_key
-    }
-}
-
-/// See [`Login::ShowRecoveryCode`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ShowRecoveryCode {
-    pub(super) progress: Progress,
-    pub(super) draft: Draft,
-}
-
-impl ShowRecoveryCode {
-    /// Returns the code.
-    pub fn shown(&self) -> Result<Shown, FactorError> {
-        factors::shown(&self.draft)
+impl Enrol {
+    /// Returns the enrolment.
+    pub const fn enrolment(&self) -> &Enrolment {
+        &self.enrolment
     }
 }
 
@@ -221,6 +206,12 @@ pub struct ChallengeFactor {
     pub(super) challenges: Vec<Challenge>,
     pub(super) others: Vec<FactorKind>,
     pub(super) remember_offered: bool,
+    /// Where a code was sent, masked.
+    pub(super) to: Option<String>,
+    /// The channels that another code may take.
+    pub(super) channels: Vec<Channel>,
+    /// Whether there are other numbers or addresses.
+    pub(super) listed: bool,
 }
 
 impl ChallengeFactor {
@@ -237,6 +228,89 @@ impl ChallengeFactor {
     /// Returns whether the page shows "Try another method".
     pub fn can_try_another(&self) -> bool {
         !self.others.is_empty()
+    }
+
+    /// Returns where the code was sent, masked.
+    pub fn to(&self) -> Option<&str> {
+        self.to.as_deref()
+    }
+
+    /// Returns the code that is on its way.
+    pub fn sent(&self) -> Option<Sent> {
+        self.challenges.first()?.sent
+    }
+
+    /// Returns the channel that another code could take instead.
+    pub fn other_channel(&self) -> Option<Channel> {
+        let used = self.sent()?.channel;
+        self.channels.iter().copied().find(|channel| *channel != used)
+    }
+
+    /// Returns whether there are other numbers or addresses to choose from.
+    pub const fn listed(&self) -> bool {
+        self.listed
+    }
+}
+
+/// See [`Login::AskChannel`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AskChannel {
+    pub(super) progress: Progress,
+    pub(super) authenticator: AuthenticatorId,
+    pub(super) to: String,
+    pub(super) channels: Vec<Channel>,
+    pub(super) others: Vec<FactorKind>,
+    pub(super) remember_offered: bool,
+    pub(super) listed: bool,
+}
+
+impl AskChannel {
+    /// Returns the number, masked.
+    pub fn to(&self) -> &str {
+        &self.to
+    }
+
+    /// Returns the channels to choose from.
+    pub fn channels(&self) -> &[Channel] {
+        &self.channels
+    }
+
+    /// Returns whether the page shows "Try another method".
+    pub fn can_try_another(&self) -> bool {
+        !self.others.is_empty()
+    }
+
+    /// Returns whether there are other numbers to choose from.
+    pub const fn listed(&self) -> bool {
+        self.listed
+    }
+}
+
+/// See [`Login::ListAuthenticators`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ListAuthenticators {
+    pub(super) progress: Progress,
+    pub(super) kind: FactorKind,
+    pub(super) options: Vec<(AuthenticatorId, String)>,
+    pub(super) others: Vec<FactorKind>,
+    pub(super) remember_offered: bool,
+    /// Where Back leads: the page as it was, so that nothing is sent again.
+    pub(super) before: Box<Login>,
+}
+
+impl ListAuthenticators {
+    /// Returns what there is to choose from: id and masked number or address.
+    pub fn options(&self) -> &[(AuthenticatorId, String)] {
+        &self.options
+    }
+}
+
+/// Returns the screen that waits for a code that was sent.
+pub(super) const fn code_screen(channel: Option<Channel>) -> (&'static str, &'static str) {
+    match channel {
+        Some(Channel::Voice) => ("mfa-voice", "mfa-voice-challenge"),
+        Some(Channel::Email) => ("mfa-email", "mfa-email-challenge"),
+        Some(Channel::Sms) | None => ("mfa-sms", "mfa-sms-challenge"),
     }
 }
 
@@ -403,6 +477,22 @@ pub enum Accepts {
     ShowKey,
     /// Show the QR code.
     ShowQr,
+    /// A telephone number, with the channel where there are two.
+    Number,
+    /// An address.
+    Address,
+    /// Send another code.
+    Resend,
+    /// Edit beside the number that is being enrolled.
+    Edit,
+    /// Send the code by the other channel.
+    OtherChannel,
+    /// The choice between text and call.
+    Channel,
+    /// Another number or address.
+    List,
+    /// The choice of one.
+    PickAuthenticator,
     /// "Try another method".
     TryAnother,
     /// The choice of a method.
@@ -421,11 +511,13 @@ impl Login {
             Self::AskPassword(s) if s.request.identifier_first => ("login-password", "login-password"),
             Self::AskPassword(_) => ("login", "login"),
             Self::AskSignup(_) => ("signup", "signup"),
-            Self::EnrolTotp(s) if s.as_key => ("mfa-otp", "mfa-otp-enrollment-code"),
-            Self::EnrolTotp(_) => ("mfa-otp", "mfa-otp-enrollment-qr"),
-            Self::ChallengeFactor(_) => ("mfa-otp", "mfa-otp-challenge"),
+            Self::Enrol(s) => return Some(s.enrolment.screen()),
+            Self::ChallengeFactor(s) if s.to.is_none() => ("mfa-otp", "mfa-otp-challenge"),
+            Self::ChallengeFactor(s) => code_screen(s.sent().map(|sent| sent.channel)),
+            Self::AskChannel(_) => ("mfa-phone", "mfa-phone-challenge"),
+            Self::ListAuthenticators(s) if s.kind == FactorKind::Email => ("mfa-email", "mfa-email-list"),
+            Self::ListAuthenticators(_) => ("mfa-sms", "mfa-sms-list"),
             Self::ChooseMethod(_) => ("mfa", "mfa-login-options"),
-            Self::ShowRecoveryCode(_) => ("mfa-recovery-code", "mfa-recovery-code-enrollment"),
             Self::ChallengeRecovery(_) => ("mfa-recovery-code", "mfa-recovery-code-challenge"),
             Self::ShowNewRecoveryCode(_) => ("mfa-recovery-code", "mfa-recovery-code-challenge-new-code"),
             Self::AskConsent(_) => ("consent", "consent"),
@@ -445,11 +537,21 @@ impl Login {
             }
             Self::AskPassword(_) => vec![A::Password, A::GoToSignup],
             Self::AskSignup(_) => vec![A::Signup, A::GoToLogin],
-            Self::EnrolTotp(s) => vec![A::Code, if s.as_key { A::ShowQr } else { A::ShowKey }],
-            Self::ShowRecoveryCode(_) | Self::ShowNewRecoveryCode(_) => vec![A::Saved],
+            Self::Enrol(s) => s.enrolment.accepts(),
+            Self::ShowNewRecoveryCode(_) => vec![A::Saved],
+            Self::AskChannel(s) => {
+                [Some(A::Channel), s.listed.then_some(A::List), s.can_try_another().then_some(A::TryAnother)]
+                    .into_iter()
+                    .flatten()
+                    .collect()
+            }
+            Self::ListAuthenticators(_) => vec![A::PickAuthenticator, A::Back],
             Self::ChallengeFactor(s) => [
                 Some(A::Code),
                 s.remember_offered.then_some(A::Remember),
+                s.to.is_some().then_some(A::Resend),
+                s.other_channel().map(|_| A::OtherChannel),
+                s.listed.then_some(A::List),
                 s.can_try_another().then_some(A::TryAnother),
             ]
             .into_iter()
@@ -484,8 +586,9 @@ impl Login {
     pub fn progress(&self) -> Option<&Progress> {
         match self {
             Self::Deciding(Deciding { progress })
-            | Self::EnrolTotp(EnrolTotp { progress, .. })
-            | Self::ShowRecoveryCode(ShowRecoveryCode { progress, .. })
+            | Self::Enrol(Enrol { progress, .. })
+            | Self::AskChannel(AskChannel { progress, .. })
+            | Self::ListAuthenticators(ListAuthenticators { progress, .. })
             | Self::ChallengeFactor(ChallengeFactor { progress, .. })
             | Self::ChooseMethod(ChooseMethod { progress, .. })
             | Self::ChallengeRecovery(ChallengeRecovery { progress, .. })

@@ -4,19 +4,18 @@
 //! MFA is needed; [`Login::answer`] takes the answers behind it. An answer that does not fit the state (an old tab, a
 //! double click) changes nothing: the page is shown again.
 
+use super::challenge::{Rest, challenge, list};
 use super::demand::{Decision, Demand, Impossible, Silent, Situation, decide};
 use super::effect::{Effect, Problem, Step};
+use super::enrolment::{After, Enrolment, Stage, Turn};
 use super::session::{Prompt, Proven, SessionUse, WhyLogIn, session_use};
 use super::state::{
-    AskConsent, AskIdentifier, AskPassword, AskSignup, ChallengeFactor, ChallengeRecovery, ChooseMethod,
-    Deciding, EnrolTotp, FirstFactor, LoggedIn, Login, MfaOutcome, Progress, Receipt, Refusal, Refused,
-    Request, ShowNewRecoveryCode, ShowRecoveryCode,
+    AskConsent, AskIdentifier, AskPassword, AskSignup, ChooseMethod, Deciding, Enrol, FirstFactor, LoggedIn,
+    Login, MfaOutcome, Progress, Receipt, Refusal, Refused, Request,
 };
 use crate::assurance::{Method, MethodName, Methods};
 use crate::env::Env;
-use crate::factors::{
-    self, Challenge, Draft, EnrolAsk, FactorError, FactorKind, Input, Passed, Verdict, recovery_code,
-};
+use crate::factors::{FactorKind, Passed};
 use crate::ids::UserId;
 use crate::time::Timestamp;
 
@@ -69,7 +68,7 @@ fn first_page(request: Request) -> Login {
     }
 }
 
-fn refuse(why: Refusal) -> Login {
+pub(super) fn refuse(why: Refusal) -> Login {
     Login::Refused(Refused { why })
 }
 
@@ -106,10 +105,7 @@ impl Login {
         }
         match (self, answer) {
             (Self::Deciding(s), _) => s.decide(facts, env),
-            (Self::EnrolTotp(s), Answer::Code { code, .. }) => s.answer(code, facts, env),
-            (Self::EnrolTotp(s), Answer::ShowKey) => s.show(true, env.now),
-            (Self::EnrolTotp(s), Answer::ShowQr) => s.show(false, env.now),
-            (Self::ShowRecoveryCode(s), Answer::Saved { ticked }) => s.answer(ticked, facts, env),
+            (Self::Enrol(s), answer) => s.answer(answer, facts, env),
             (Self::ChallengeFactor(s), Answer::Code { code, remember }) => {
                 s.answer(code, remember, facts, env)
             }
@@ -129,6 +125,28 @@ impl Login {
             })),
             (Self::ChooseMethod(s), Answer::Pick(kind)) => s.pick(kind, facts, env),
             (Self::ChooseMethod(s), Answer::Back) => Step::to(*s.before),
+            (Self::ChallengeFactor(s), Answer::Resend) => s.resend(None, facts, env),
+            (Self::ChallengeFactor(s), Answer::By(channel)) => s.resend(Some(channel), facts, env),
+            (Self::ChallengeFactor(s), Answer::List) if s.listed => {
+                let rest = Rest { others: s.others.clone(), remember_offered: s.remember_offered };
+                let kind = s.kind;
+                list(Self::ChallengeFactor(s), kind, rest, facts)
+            }
+            (Self::AskChannel(s), Answer::By(channel)) => s.pick(channel, facts, env),
+            (Self::AskChannel(s), Answer::TryAnother) if !s.others.is_empty() => {
+                Step::to(Self::ChooseMethod(ChooseMethod {
+                    progress: s.progress.clone(),
+                    options: s.others.clone(),
+                    remember_offered: s.remember_offered,
+                    before: Box::new(Self::AskChannel(s)),
+                }))
+            }
+            (Self::AskChannel(s), Answer::List) if s.listed => {
+                let rest = Rest { others: s.others.clone(), remember_offered: s.remember_offered };
+                list(Self::AskChannel(s), FactorKind::Phone, rest, facts)
+            }
+            (Self::ListAuthenticators(s), Answer::PickAuthenticator(id)) => s.pick(&id, facts, env),
+            (Self::ListAuthenticators(s), Answer::Back) => Step::to(*s.before),
             (Self::ChallengeRecovery(s), Answer::Code { code, .. }) => s.answer(code, facts, env),
             (Self::ShowNewRecoveryCode(s), Answer::Saved { ticked: true }) => {
                 decide_next(s.progress, facts, env)
@@ -159,9 +177,9 @@ impl Login {
     }
 
     /// Returns which factor's bucket has to be looked at before a code is answered.
-    pub const fn asked_kind(&self) -> Option<FactorKind> {
+    pub fn asked_kind(&self) -> Option<FactorKind> {
         match self {
-            Self::EnrolTotp(_) => Some(FactorKind::Totp),
+            Self::Enrol(s) => s.enrolment.asked_kind(),
             Self::ChallengeFactor(s) => Some(s.kind),
             Self::ChallengeRecovery(_) => Some(FactorKind::RecoveryCode),
             _ => None,
@@ -170,10 +188,8 @@ impl Login {
 
     /// Notes that a page was looked at, so that an enrolment does not die while somebody is at it.
     pub fn looked_at(&mut self, now: Timestamp) {
-        if let Self::EnrolTotp(EnrolTotp { draft, .. })
-        | Self::ShowRecoveryCode(ShowRecoveryCode { draft, .. }) = self
-        {
-            draft.touch(now);
+        if let Self::Enrol(s) = self {
+            s.enrolment.looked_at(now);
         }
     }
 }
@@ -213,7 +229,7 @@ fn proven(request: Request, user: UserId, now: Timestamp) -> Login {
 
 impl Progress {
     /// Records a second factor. The effect claims what it spends; without that the step must not be written.
-    fn pass(&mut self, passed: Passed, now: Timestamp) -> Result<Effect, Refusal> {
+    pub(super) fn pass(&mut self, passed: Passed, now: Timestamp) -> Result<Effect, Refusal> {
         // The doors of `factors` have checked this; a proof of somebody else must not get further whatever they did.
         if *passed.user() != self.user {
             return Err(Refusal::Internal);
@@ -239,7 +255,7 @@ impl Deciding {
 }
 
 /// The one way on from a first or second factor, and the only one to [`LoggedIn`].
-fn decide_next(mut progress: Progress, facts: &Facts, env: &mut Env) -> Step {
+pub(super) fn decide_next(mut progress: Progress, facts: &Facts, env: &mut Env) -> Step {
     if facts.user != progress.user {
         return Step::to(refuse(Refusal::Internal));
     }
@@ -278,7 +294,7 @@ fn decide_next(mut progress: Progress, facts: &Facts, env: &mut Env) -> Step {
         Demand::Challenge { allowed } => {
             return decided(challenge(progress, allowed, decision.remember_offered, facts, env));
         }
-        Demand::Enrol { .. } => return decided(enrol(progress, facts, env)),
+        Demand::Enrol { allowed } => return decided(enrol(progress, allowed.clone(), facts, env)),
         Demand::Impossible(Impossible::UnmetAuthenticationRequirements) => {
             return decided(
                 Step::to(refuse(Refusal::UnmetAuthenticationRequirements)).with(log("mfar", None)),
@@ -290,10 +306,8 @@ fn decide_next(mut progress: Progress, facts: &Facts, env: &mut Env) -> Step {
         Demand::NotNeeded(why) => *why,
     };
     if progress.enrolled_here && lacks_code {
-        return decided(match begin_enrolment(FactorKind::RecoveryCode, &progress, facts, env) {
-            Ok(draft) => Step::to(Login::ShowRecoveryCode(ShowRecoveryCode { progress, draft })),
-            Err(_) => Step::to(refuse(Refusal::Internal)),
-        });
+        let turn = Enrolment::write_down(&facts.enrolling(), env);
+        return decided(enrolled(progress, turn, facts, env));
     }
     // Before consent: who declines has nevertheless logged in.
     let mut effects = Vec::new();
@@ -329,259 +343,67 @@ fn logged_in(progress: Progress, why_not: super::demand::NotNeeded, decision: De
     }
 }
 
-fn log(code: &'static str, kind: Option<FactorKind>) -> Effect {
+pub(super) fn log(code: &'static str, kind: Option<FactorKind>) -> Effect {
     Effect::Log { code, kind, authenticator: None }
 }
 
-fn begin_enrolment(
-    kind: FactorKind,
-    progress: &Progress,
-    facts: &Facts,
-    env: &mut Env,
-) -> Result<Draft, FactorError> {
-    let ask = EnrolAsk {
-        user: progress.user.clone(),
-        issuer: facts.issuer.clone(),
-        account: facts.account.clone(),
-        profile: facts.rules.profile,
-    };
-    factors::begin_enrolment(kind, &ask, env)
+/// Begins an enrolment.
+fn enrol(progress: Progress, options: Vec<FactorKind>, facts: &Facts, env: &mut Env) -> Step {
+    let turn = Enrolment::begin(options, &facts.enrolling(), env);
+    enrolled(progress, turn, facts, env)
 }
 
-/// Begins the enrolment of an authenticator app: the only factor yet that can be enrolled in the pages.
-fn enrol(progress: Progress, facts: &Facts, env: &mut Env) -> Step {
-    match begin_enrolment(FactorKind::Totp, &progress, facts, env) {
-        Ok(draft) => Step::to(Login::EnrolTotp(EnrolTotp { progress, draft, as_key: facts.key_first }))
-            .with(log("gd_start_enroll", Some(FactorKind::Totp))),
-        Err(_) => Step::to(refuse(Refusal::Internal)),
-    }
-}
-
-impl EnrolTotp {
-    fn show(mut self, as_key: bool, now: Timestamp) -> Step {
-        self.as_key = as_key;
-        self.draft.touch(now);
-        Step::to(Login::EnrolTotp(self))
-    }
-
-    fn answer(mut self, code: String, facts: &Facts, env: &mut Env) -> Step {
-        // Enrolled in another tab or by a ticket since this page was shown: who has a factor must pass it first.
-        if !facts.means(&self.progress).usable().is_empty() {
-            return decide_next(self.progress, facts, env).but(Problem::UserAlreadyEnrolled);
-        }
-        if code.trim().is_empty() {
-            return Step::to(Login::EnrolTotp(self)).but(Problem::NoCode);
-        }
-        match factors::confirm(&self.draft, &Input::Code(code), env) {
-            Ok(enrolled) => {
-                let Some(passed) = enrolled.passed else { return Step::to(refuse(Refusal::Internal)) };
+/// Goes on with what became of an enrolment.
+fn enrolled(mut progress: Progress, turn: Turn, facts: &Facts, env: &mut Env) -> Step {
+    let Turn { next, send, problem, missed, begun } = turn;
+    let mut step = match next {
+        After::Going(enrolment) => Step::to(Login::Enrol(Enrol { progress, enrolment })),
+        After::Broken => Step::to(refuse(Refusal::Internal)),
+        After::Done(done) => {
+            let kind = done.authenticator.kind;
+            let id = done.authenticator.id.clone();
+            let mut effects = vec![Effect::SaveAuthenticator(done.authenticator.clone())];
+            // A recovery code that was written down proves nothing.
+            if let Some(passed) = done.passed {
                 // The authenticator is saved with its step spent already: there is nothing to claim.
-                if let Err(why) = self.progress.pass(passed, env.now) {
+                if let Err(why) = progress.pass(passed, env.now) {
                     return Step::to(refuse(why));
                 }
-                self.progress.enrolled_here = true;
-                let facts = facts.and(&enrolled.authenticator);
-                let complete = Effect::Log {
-                    code: "gd_enrollment_complete",
-                    kind: Some(FactorKind::Totp),
-                    authenticator: Some(enrolled.authenticator.id.clone()),
-                };
-                let next = decide_next(self.progress, &facts, env);
-                Step::to(next.next.clone())
-                    .with(Effect::SaveAuthenticator(enrolled.authenticator))
-                    .with(Effect::ClearFailures(FactorKind::Totp))
-                    .with(complete)
-                    .then(next)
+                progress.enrolled_here = true;
+                effects.push(Effect::ClearFailures(kind));
+                let (code, kind) = ("gd_enrollment_complete", Some(kind));
+                effects.push(Effect::Log { code, kind, authenticator: Some(id) });
             }
-            Err(FactorError::Expired) => {
-                decide_next(self.progress, facts, env).but(Problem::TransactionNotFound)
-            }
-            Err(FactorError::Wrong) => {
-                self.draft.touch(env.now);
-                wrong(Login::EnrolTotp(self), FactorKind::Totp)
-            }
-            Err(FactorError::Malformed) => {
-                self.draft.touch(env.now);
-                Step::to(Login::EnrolTotp(self)).but(Problem::InvalidOtpFormat)
-            }
-            Err(FactorError::Unusable | FactorError::Broken) => Step::to(refuse(Refusal::Internal)),
-        }
-    }
-}
-
-impl ShowRecoveryCode {
-    fn answer(self, ticked: bool, facts: &Facts, env: &mut Env) -> Step {
-        if !ticked {
-            return Step::to(Login::ShowRecoveryCode(self)).but(Problem::NoConfirmation);
-        }
-        match factors::confirm(&self.draft, &Input::Saved, env) {
-            Ok(enrolled) => {
-                let facts = facts.and(&enrolled.authenticator);
-                let next = decide_next(self.progress, &facts, env);
-                Step::to(next.next.clone()).with(Effect::SaveAuthenticator(enrolled.authenticator)).then(next)
-            }
-            Err(FactorError::Expired) => {
-                decide_next(self.progress, facts, env).but(Problem::TransactionNotFound)
-            }
-            Err(_) => Step::to(refuse(Refusal::Internal)),
-        }
-    }
-}
-
-/// Begins the challenge of the first of these kinds.
-fn challenge(
-    progress: Progress,
-    allowed: &[FactorKind],
-    remember_offered: bool,
-    facts: &Facts,
-    env: &mut Env,
-) -> Step {
-    let Some(kind) = allowed.first().copied() else { return Step::to(refuse(Refusal::Internal)) };
-    let challenges: Vec<Challenge> = facts
-        .mine(&progress)
-        .filter(|a| a.kind == kind && a.confirmed)
-        .filter_map(|a| factors::begin_challenge(&progress.user, a, facts.rules.profile, env).ok())
-        .collect();
-    let others: Vec<FactorKind> = allowed.iter().copied().filter(|other| *other != kind).collect();
-    let next = match (kind, challenges.first()) {
-        (_, None) => refuse(Refusal::Internal),
-        (FactorKind::RecoveryCode, Some(challenge)) => Login::ChallengeRecovery(ChallengeRecovery {
-            challenge: challenge.clone(),
-            others,
-            remember_offered,
-            progress,
-        }),
-        (FactorKind::Totp, Some(_)) => {
-            Login::ChallengeFactor(ChallengeFactor { progress, kind, challenges, others, remember_offered })
+            let facts = facts.and(&done.authenticator);
+            let next = decide_next(progress, &facts, env);
+            Step { effects, ..Step::to(next.next.clone()) }.then(next)
         }
     };
-    Step::to(next).with(log("gd_start_auth", Some(kind)))
-}
-
-/// The answer was wrong: the same page, and one more failure.
-fn wrong(state: Login, kind: FactorKind) -> Step {
-    let code = if kind == FactorKind::RecoveryCode { "gd_recovery_failed" } else { "gd_auth_failed" };
-    Step::to(state).with(Effect::CountFailure(kind)).with(log(code, Some(kind))).but(Problem::InvalidCode)
-}
-
-/// Checks a code against each challenge; the most telling verdict counts.
-fn verify(challenges: &[Challenge], code: &str, facts: &Facts, progress: &Progress, env: &Env) -> Verdict {
-    let telling = |verdict: &Verdict| match verdict {
-        Verdict::Passed(_) => 5,
-        Verdict::Wrong | Verdict::Replayed => 4,
-        Verdict::Expired => 3,
-        Verdict::Malformed => 2,
-        Verdict::Pending => 1,
-        Verdict::Denied => 0,
-    };
-    let mut best = Verdict::Denied;
-    for challenge in challenges {
-        let on = facts.mine(progress).find(|a| a.id == challenge.authenticator);
-        let verdict = factors::verify(on, challenge, &Input::code(code), env);
-        if telling(&verdict) > telling(&best) {
-            best = verdict;
-        }
-        if matches!(best, Verdict::Passed(_)) {
-            break;
-        }
+    step.effects.extend(begun.map(|kind| log("gd_start_enroll", Some(kind))));
+    if let Some(kind) = missed {
+        step.effects.push(Effect::CountFailure(kind));
+        step.effects.push(log("gd_auth_failed", Some(kind)));
     }
-    best
+    step.effects.extend(send.map(Effect::Send));
+    step.problem = problem.or(step.problem);
+    step
 }
 
-impl ChallengeFactor {
-    fn answer(mut self, code: String, remember: bool, facts: &Facts, env: &mut Env) -> Step {
-        let kind = self.kind;
-        if code.trim().is_empty() {
-            return Step::to(Login::ChallengeFactor(self)).but(Problem::NoCode);
+impl Enrol {
+    fn answer(self, answer: Answer, facts: &Facts, env: &mut Env) -> Step {
+        // Enrolled in another tab or by a ticket since this page was shown: who has a factor must pass it first. The recovery code
+        // comes after that.
+        let writes_down = matches!(self.enrolment.stage(), Stage::WriteDown { .. });
+        if !writes_down && !facts.means(&self.progress).usable().is_empty() {
+            return decide_next(self.progress, facts, env).but(Problem::UserAlreadyEnrolled);
         }
-        // The factor was switched off meanwhile: decide anew what is asked.
-        if !facts.enabled.contains(&kind) {
+        // The factor was switched off meanwhile: decide anew what is offered.
+        let off = |kind: FactorKind| !facts.enabled.contains(&kind);
+        if self.enrolment.asked_kind().is_some_and(off) || self.enrolment.options().iter().copied().all(off) {
             return decide_next(self.progress, facts, env).but(Problem::TransactionNotFound);
         }
-        match verify(&self.challenges, &code, facts, &self.progress, env) {
-            Verdict::Passed(passed) => {
-                let succeeded = Effect::Log {
-                    code: "gd_auth_succeed",
-                    kind: Some(kind),
-                    authenticator: Some(passed.authenticator().clone()),
-                };
-                let spend = match self.progress.pass(passed, env.now) {
-                    Ok(spend) => spend,
-                    Err(why) => return Step::to(refuse(why)),
-                };
-                let user = self.progress.user.clone();
-                let next = decide_next(self.progress, facts, env);
-                let mut step =
-                    Step::to(next.next.clone()).with(spend).with(Effect::ClearFailures(kind)).with(succeeded);
-                if remember && self.remember_offered {
-                    step = step.with(Effect::RememberBrowser(user));
-                }
-                step.then(next)
-            }
-            Verdict::Wrong | Verdict::Replayed => wrong(Login::ChallengeFactor(self), kind),
-            Verdict::Malformed => Step::to(Login::ChallengeFactor(self)).but(Problem::InvalidOtpFormat),
-            Verdict::Pending => Step::to(Login::ChallengeFactor(self)),
-            Verdict::Expired | Verdict::Denied => {
-                decide_next(self.progress, facts, env).but(Problem::TransactionNotFound)
-            }
-        }
-    }
-}
-
-impl ChooseMethod {
-    fn pick(self, kind: FactorKind, facts: &Facts, env: &mut Env) -> Step {
-        let usable = facts.means(&self.progress).usable();
-        if !self.options.contains(&kind) || !usable.contains(&kind) {
-            return Step::to(Login::ChooseMethod(self));
-        }
-        let mut allowed = vec![kind];
-        allowed.extend(usable.into_iter().filter(|other| *other != kind));
-        challenge(self.progress, &allowed, self.remember_offered, facts, env)
-    }
-}
-
-impl ChallengeRecovery {
-    fn answer(mut self, code: String, facts: &Facts, env: &mut Env) -> Step {
-        let kind = FactorKind::RecoveryCode;
-        if code.trim().is_empty() {
-            return Step::to(Login::ChallengeRecovery(self)).but(Problem::NoCode);
-        }
-        if !facts.enabled.contains(&kind) {
-            return decide_next(self.progress, facts, env).but(Problem::TransactionNotFound);
-        }
-        match verify(std::slice::from_ref(&self.challenge), &code, facts, &self.progress, env) {
-            Verdict::Passed(passed) => {
-                let old = passed.authenticator().clone();
-                let spend = match self.progress.pass(passed, env.now) {
-                    Ok(spend) => spend,
-                    Err(why) => return Step::to(refuse(why)),
-                };
-                let Ok(fresh) = recovery_code::replacement(&self.progress.user, env) else {
-                    return Step::to(refuse(Refusal::Internal));
-                };
-                let succeeded = Effect::Log {
-                    code: "gd_recovery_succeed",
-                    kind: Some(kind),
-                    authenticator: Some(old.clone()),
-                };
-                Step::to(Login::ShowNewRecoveryCode(ShowNewRecoveryCode {
-                    progress: self.progress,
-                    code: fresh.code,
-                }))
-                .with(spend)
-                .with(Effect::ReplaceRecoveryCode { old, new: fresh.authenticator })
-                .with(Effect::ClearFailures(kind))
-                .with(succeeded)
-            }
-            Verdict::Wrong | Verdict::Replayed => wrong(Login::ChallengeRecovery(self), kind),
-            Verdict::Malformed => {
-                Step::to(Login::ChallengeRecovery(self)).but(Problem::InvalidRecoveryFormat)
-            }
-            Verdict::Pending => Step::to(Login::ChallengeRecovery(self)),
-            Verdict::Expired | Verdict::Denied => {
-                decide_next(self.progress, facts, env).but(Problem::TransactionNotFound)
-            }
-        }
+        let turn = self.enrolment.answer(answer, &facts.enrolling(), env);
+        enrolled(self.progress, turn, facts, env)
     }
 }
 

@@ -46,6 +46,8 @@ pub struct Origin {
     pub auth0_client: Option<Value>,
     /// `X-Correlation-ID`, or `correlation_id` of `/authorize`.
     pub correlation_id: Option<String>,
+    /// The raw `Accept-Language` header: what a message to the person speaks unless something says better.
+    pub languages: Option<String>,
 }
 
 impl LogEvent {

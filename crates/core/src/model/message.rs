@@ -20,6 +20,15 @@ pub struct Message {
     pub text: String,
     /// The HTML form of a mail.
     pub html: Option<String>,
+    /// The code in it: what the twin hands to scripts.
+    #[serde(default)]
+    pub code: Option<String>,
+    /// The sender, where the tenant's template names one.
+    #[serde(default)]
+    pub from: Option<String>,
+    /// The language that it is written in: a call has to be spoken in it.
+    #[serde(default)]
+    pub language: String,
     /// When there is no point in sending it any more.
     pub expires_at: Timestamp,
 }
@@ -90,6 +99,12 @@ impl std::fmt::Debug for CodeToSend {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MessageKind {
+    /// A code as a text message.
+    CodeSms,
+    /// A code, read out in a call.
+    CodeVoice,
+    /// A code by mail.
+    CodeEmail,
     /// A link to set a new password.
     ResetEmail,
     /// A link to enrol a factor.
@@ -104,10 +119,26 @@ impl MessageKind {
     /// Returns the stored name.
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::CodeSms => "code_sms",
+            Self::CodeVoice => "code_voice",
+            Self::CodeEmail => "code_email",
             Self::ResetEmail => "reset_email",
             Self::EnrollmentEmail => "enrollment_email",
             Self::VerifyEmail => "verify_email",
             Self::NoticeEmail => "notice_email",
+        }
+    }
+
+    /// Returns how it goes.
+    pub const fn channel(self) -> Channel {
+        match self {
+            Self::CodeSms => Channel::Sms,
+            Self::CodeVoice => Channel::Voice,
+            Self::CodeEmail
+            | Self::ResetEmail
+            | Self::EnrollmentEmail
+            | Self::VerifyEmail
+            | Self::NoticeEmail => Channel::Email,
         }
     }
 }

@@ -7,6 +7,7 @@ pub mod authenticator;
 pub mod client;
 pub mod connection;
 pub mod document;
+pub mod languages;
 pub mod log_event;
 pub mod management_scopes;
 pub mod message;

@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::document::Document;
+use super::message::Channel;
+use crate::factors::FactorKind;
 use crate::time::Span;
 
 /// Which behaviour counts where Auth0 and the standards disagree.
@@ -176,6 +178,18 @@ impl Guardian {
     /// Returns whether a factor is enabled, by its wire name.
     pub fn is_enabled(&self, factor: &str) -> bool {
         self.factors.iter().any(|f| f == factor)
+    }
+
+    /// Returns the enabled factors that this version runs.
+    pub fn enabled(&self) -> Vec<FactorKind> {
+        self.factors.iter().filter_map(|name| FactorKind::from_guardian_name(name)).collect()
+    }
+
+    /// Returns the channels of the phone factor: texts unless the tenant says otherwise.
+    pub fn channels(&self) -> Vec<Channel> {
+        let named = |channel: &Channel| self.message_types.iter().any(|t| t == channel.as_str());
+        let all: Vec<Channel> = [Channel::Sms, Channel::Voice].into_iter().filter(named).collect();
+        if all.is_empty() { vec![Channel::Sms] } else { all }
     }
 
     /// Returns whether every login needs MFA.

@@ -226,6 +226,10 @@ impl Found {
         }
         app.hashing_queue = self.number("hashing.queue")?;
         app.log_retention = Span::days(self.number("logs.retention_days")?);
+        app.phone_messages_per_day = self.number("phone.messages_per_day")?;
+        if let Some(Value::List(countries)) = self.value("phone.countries") {
+            app.phone_countries = countries;
+        }
         Some(ServerConfig {
             app,
             listen: listen?,
@@ -328,6 +332,10 @@ fn from_toml(kind: Kind, value: &toml::Value) -> Option<Value> {
         (Kind::Addresses, toml::Value::Array(list)) => {
             list.iter().map(|v| v.as_str().map(str::to_owned)).collect::<Option<Vec<_>>>().and_then(addresses)
         }
+        (Kind::Texts, toml::Value::Array(list)) => {
+            let texts = list.iter().map(|v| v.as_str().map(str::to_owned));
+            texts.collect::<Option<Vec<_>>>().map(Value::List)
+        }
         (_, toml::Value::String(text)) => from_text(kind, text),
         _ => None,
     }
@@ -341,6 +349,9 @@ fn from_variable(kind: Kind, text: &str) -> Option<Value> {
         Kind::Addresses => {
             addresses(text.split(',').map(|t| t.trim().to_owned()).filter(|t| !t.is_empty()).collect())
         }
+        Kind::Texts => Some(Value::List(
+            text.split(',').map(|t| t.trim().to_owned()).filter(|t| !t.is_empty()).collect(),
+        )),
         _ => from_text(kind, text),
     }
 }
@@ -350,7 +361,7 @@ fn from_text(kind: Kind, text: &str) -> Option<Value> {
         Kind::Text | Kind::File => !text.trim().is_empty(),
         Kind::OneOf(words) => words.contains(&text),
         Kind::Socket => text.parse::<SocketAddr>().is_ok(),
-        Kind::Number(..) | Kind::Addresses => false,
+        Kind::Number(..) | Kind::Addresses | Kind::Texts => false,
     };
     fits.then(|| Value::Text(text.to_owned()))
 }

@@ -29,6 +29,8 @@ pub enum Kind {
     Socket,
     /// A list of IP addresses.
     Addresses,
+    /// A list of texts.
+    Texts,
 }
 
 impl Setting {
@@ -48,6 +50,7 @@ impl Kind {
             Self::File => "a file name, relative to the configuration file".to_owned(),
             Self::Socket => "an IP address and port, such as \"127.0.0.1:8080\"".to_owned(),
             Self::Addresses => "a list of IP addresses".to_owned(),
+            Self::Texts => "a list of texts".to_owned(),
         }
     }
 }
@@ -141,6 +144,20 @@ pub const SETTINGS: &[Setting] = &[
         kind: Kind::Number(0, 100_000),
         default: Some("256"),
         doc: "How many passwords may wait for their turn. Beyond that, logins are answered with 503 and Retry-After.",
+    },
+    Setting {
+        key: "phone.countries",
+        kind: Kind::Texts,
+        default: Some("[]"),
+        doc: "The countries that text messages and calls may go to: calling codes (\"1\" is all of +1) or regions (\"US\"). Empty: \
+              all. Premium, shared-cost and satellite numbers are refused always. Who has such a number is asked for another method.",
+    },
+    Setting {
+        key: "phone.messages_per_day",
+        kind: Kind::Number(1, 100_000_000),
+        default: Some("10000"),
+        doc: "How many text messages and calls the tenant sends in a day, so that nobody can run up a bill: at the limit no more go \
+              out until some hours have passed, and the log says so (limit_phone).",
     },
     Setting {
         key: "logs.retention_days",

@@ -5,20 +5,29 @@
 
 use lockstep_core::crypto::digest::{same_secret, sha256_b64url};
 use lockstep_core::env::Env;
-use lockstep_core::factors::{self, Draft, EnrolAsk, FactorError, FactorKind, Input, Shown};
+use lockstep_core::factors::{FactorError, FactorKind};
 use lockstep_core::ids::{ClientId, TicketId, TransactionId, UserId};
+use lockstep_core::login::effect::Problem;
+use lockstep_core::login::enrolment::{After, Enrolling, Enrolment};
+use lockstep_core::login::steps::Answer;
 use lockstep_core::model::authenticator::Authenticator;
+use lockstep_core::model::languages::choose_locale;
 use lockstep_core::model::log_event::{LogEvent, Origin};
+use lockstep_core::model::message::Channel;
+use lockstep_core::model::settings::TenantSettings;
 use lockstep_core::model::user::User;
 use lockstep_core::time::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::app::App;
-use crate::flows::login::Browser;
+use crate::flows::login::{Browser, is_phone};
+use crate::flows::messages::About;
+use crate::flows::sending::{self, SendError};
+use crate::flows::{attempts, changes};
 use crate::store::db::{Conn, DbError};
 use crate::store::tickets::{self, Ticket};
 use crate::store::transactions::{self, Stored};
-use crate::store::{authenticators, settings, users};
+use crate::store::{authenticators, buckets, settings, users};
 
 /// The kind of its tickets.
 pub const KIND: &str = "enrollment";
@@ -67,11 +76,10 @@ pub enum TicketError {
 
 /// An enrolment under way.
 #[derive(Clone, Serialize, Deserialize)]
-pub struct Enrolling {
+pub struct Running {
     ticket_hash: String,
     user: UserId,
-    draft: Draft,
-    as_key: bool,
+    enrolment: Enrolment,
 }
 
 /// What the page of an enrolment shows.
@@ -80,30 +88,20 @@ pub struct Page {
     pub id: TransactionId,
     /// Whose account it is.
     pub account: String,
-    /// The seed, or the recovery code.
-    pub shown: Shown,
-    /// Whether the key is shown instead of the QR code.
-    pub as_key: bool,
-    /// The text key of what is wrong with the last answer.
-    pub trouble: Option<&'static str>,
+    /// How far it is.
+    pub enrolment: Enrolment,
+    /// The channels of the phone factor.
+    pub channels: Vec<Channel>,
+    /// What is wrong with the last answer.
+    pub trouble: Option<Problem>,
 }
 
 /// What follows an answer.
-pub enum After {
+pub enum Outcome {
     /// Show this page.
     Page(Box<Page>),
     /// All is set up.
     Done,
-}
-
-/// An answer on a page.
-pub enum Given {
-    /// A code.
-    Code(String),
-    /// "I have saved it".
-    Saved(bool),
-    /// Show the key, or the QR code.
-    AsKey(bool),
 }
 
 /// Makes a ticket, to be stored in the caller's transaction. Returns its id; only a hash is kept.
@@ -148,12 +146,10 @@ pub async fn begin(
 ) -> Result<(TransactionId, Option<String>), TicketError> {
     let mut tx = app.db().write().await?;
     let (found, user) = open(&mut tx, ticket, env.now).await?;
-    let guardian = settings::guardian(&mut tx).await?;
-    let factor = found.data.factor.as_deref().unwrap_or("otp");
-    if factor != FactorKind::Totp.guardian_name() || !guardian.is_enabled(factor) {
-        return Err(TicketError::NoFactor);
-    }
-    let draft = draft(&mut tx, app, env, FactorKind::Totp, &user).await?;
+    let who = who(&mut tx, app, origin, &user).await?;
+    let options = offered(&found.data, &who.enabled);
+    let turn = Enrolment::begin(options, &who.enrolling, env);
+    let After::Going(enrolment) = turn.next else { return Err(TicketError::NoFactor) };
     let id = TransactionId::new(env.rng());
     let (handle, new) = match browser.transaction {
         Some(handle) => (handle.to_owned(), None),
@@ -167,7 +163,7 @@ pub async fn begin(
         version: 0,
         cookie_hash: sha256_b64url(&handle),
         client: ClientId::trusted(""),
-        data: Enrolling { ticket_hash: sha256_b64url(ticket), user: user.id.clone(), draft, as_key: false },
+        data: Running { ticket_hash: sha256_b64url(ticket), user: user.id.clone(), enrolment },
         created_at: env.now,
         expires_at: env.now + ENROLMENT,
     };
@@ -197,86 +193,126 @@ pub async fn answer(
     origin: &Origin,
     browser: &Browser<'_>,
     id: &TransactionId,
-    given: Given,
-) -> Result<After, TicketError> {
+    given: Answer,
+) -> Result<Outcome, TicketError> {
     let mut tx = app.db().write().await?;
     let mut stored = load(&mut tx, env, browser, id).await?;
-    let input = match given {
-        Given::AsKey(as_key) => {
-            stored.data.as_key = as_key;
-            stored.data.draft.touch(env.now);
-            return again(tx, &stored, None).await;
-        }
-        Given::Saved(false) => return again(tx, &stored, Some("no-confirmation")).await,
-        Given::Saved(true) => Input::Saved,
-        Given::Code(code) if code.trim().is_empty() => return again(tx, &stored, Some("no-code")).await,
-        Given::Code(code) => Input::Code(code),
-    };
     let user = users::find(&mut tx, &stored.data.user).await?.ok_or(TicketError::Lost)?;
-    if stored.data.draft.expired(env.now) {
-        stored.data.draft = draft(&mut tx, app, env, stored.data.draft.kind, &user).await?;
-        return again(tx, &stored, Some("transaction-not-found")).await;
+    let who = who(&mut tx, app, origin, &user).await?;
+    let before = stored.data.enrolment.clone();
+    // Counted before it is judged: of guesses sent at once, no more are looked at than the budget has.
+    let guessed = before
+        .asked_kind()
+        .filter(|_| matches!(&given, Answer::Code { code, .. } if !code.trim().is_empty()));
+    if let Some(kind) = guessed
+        && !buckets::take(&mut tx, &attempts::bucket(&user.id, kind), attempts::budget(kind), env.now).await?
+    {
+        return again(tx, &stored, Some(Problem::TooManyFailures)).await;
     }
-    let enrolled = match factors::confirm(&stored.data.draft, &input, env) {
-        Ok(enrolled) => enrolled,
-        Err(FactorError::Malformed) => return again(tx, &stored, Some("invalid-otp-code-format")).await,
-        Err(FactorError::Wrong) => {
-            stored.data.draft.touch(env.now);
-            return again(tx, &stored, Some("invalid-code")).await;
+    let turn = before.clone().answer(given, &who.enrolling, env);
+    if let (Some(kind), None) = (guessed, turn.missed) {
+        buckets::give_back(&mut tx, &attempts::bucket(&user.id, kind), attempts::budget(kind)).await?;
+    }
+    let mut problem = turn.problem;
+    if let Some(code) = &turn.send {
+        let about = About {
+            tenant: &who.tenant,
+            client: None,
+            user: Some(&user),
+            language: choose_locale(None, None, origin.languages.as_deref(), &who.tenant.enabled_locales()),
+            host: app.issuer().host(),
+        };
+        match sending::send_code(&mut tx, app, env, &about, origin, code).await {
+            Ok(()) => {}
+            // A number that nothing may be sent to is edited, not waited for.
+            Err(error) => {
+                let why = match error {
+                    SendError::TooMany(channel) => Problem::TooManySends(channel),
+                    SendError::NotAllowed(channel) => Problem::NotSent(channel),
+                    SendError::Db(error) => return Err(error.into()),
+                };
+                return again(tx, &stored, Some(why)).await;
+            }
         }
-        Err(error) => return Err(error.into()),
+    }
+    let enrolled = match turn.next {
+        After::Going(enrolment) => {
+            stored.data.enrolment = enrolment;
+            return again(tx, &stored, problem.take()).await;
+        }
+        After::Broken => return Err(FactorError::Broken.into()),
+        After::Done(enrolled) => enrolled.authenticator,
     };
-    if enrolled.authenticator.kind == FactorKind::Totp
+    if enrolled.kind != FactorKind::RecoveryCode
         && !tickets::claim(&mut tx, &stored.data.ticket_hash, KIND, env.now).await?
     {
         return Err(TicketError::Used);
     }
-    authenticators::create(&mut tx, &enrolled.authenticator).await?;
-    users::note_mfa_change(&mut tx, &user.id, env.now).await?;
-    let event = LogEvent::new("gd_enrollment_complete", "").user(&user.id, user.display_name()).from(origin);
-    app.logs().insert(&mut tx, env, &event).await?;
+    if let Some(kind) = guessed {
+        buckets::reset(&mut tx, &attempts::bucket(&user.id, kind)).await?;
+    }
+    changes::enrolled(&mut tx, app, env, origin, &user, &enrolled).await?;
     let held = authenticators::list_of_user(&mut tx, &user.id).await?;
-    let code_on = settings::guardian(&mut tx).await?.is_enabled(FactorKind::RecoveryCode.guardian_name());
+    let code_on = who.enabled.contains(&FactorKind::RecoveryCode);
     if code_on && !held.iter().any(|a| a.kind == FactorKind::RecoveryCode) {
-        stored.data.draft = draft(&mut tx, app, env, FactorKind::RecoveryCode, &user).await?;
+        let After::Going(enrolment) = Enrolment::write_down(&who.enrolling, env).next else {
+            return Err(FactorError::Broken.into());
+        };
+        stored.data.enrolment = enrolment;
         return again(tx, &stored, None).await;
     }
     if !transactions::claim(&mut tx, id, stored.version).await? {
         return Err(TicketError::Lost);
     }
     tx.commit().await?;
-    Ok(After::Done)
+    Ok(Outcome::Done)
 }
 
 /// Saves the enrolment as it is now and shows its page. If another request was faster, the page shows what that one left.
 async fn again(
     mut tx: Conn,
-    stored: &Stored<Enrolling>,
-    trouble: Option<&'static str>,
-) -> Result<After, TicketError> {
+    stored: &Stored<Running>,
+    trouble: Option<Problem>,
+) -> Result<Outcome, TicketError> {
     if !transactions::save(&mut tx, &stored.id, stored.version, Some(&stored.data.user), &stored.data).await?
     {
         return Err(TicketError::Lost);
     }
     let page = page(&mut tx, stored, trouble).await?;
     tx.commit().await?;
-    Ok(After::Page(Box::new(page)))
+    Ok(Outcome::Page(Box::new(page)))
 }
 
-async fn draft(
-    conn: &mut Conn,
-    app: &App,
-    env: &mut Env,
-    kind: FactorKind,
-    user: &User,
-) -> Result<Draft, TicketError> {
-    let ask = EnrolAsk {
+/// Who enrols, and what the tenant offers.
+struct Who {
+    enrolling: Enrolling,
+    enabled: Vec<FactorKind>,
+    tenant: TenantSettings,
+}
+
+async fn who(conn: &mut Conn, app: &App, origin: &Origin, user: &User) -> Result<Who, DbError> {
+    let (guardian, tenant) = (settings::guardian(conn).await?, settings::tenant(conn).await?);
+    let enrolling = Enrolling {
         user: user.id.clone(),
-        issuer: settings::tenant(conn).await?.friendly_name().to_owned(),
+        issuer: tenant.friendly_name().to_owned(),
         account: user.display_name().to_owned(),
         profile: app.config().profile,
+        channels: guardian.channels(),
+        key_first: is_phone(origin),
+        show_options: tenant.flag("mfa_show_factor_list_on_enrollment"),
     };
-    Ok(factors::begin_enrolment(kind, &ask, env)?)
+    Ok(Who { enrolling, enabled: guardian.enabled(), tenant })
+}
+
+/// The factors that a ticket offers: the one that it names, or all that can stand alone.
+fn offered(allows: &Allows, enabled: &[FactorKind]) -> Vec<FactorKind> {
+    let named = match allows.factor.as_deref() {
+        Some("phone") => Some(FactorKind::Phone),
+        Some(name) => Some(FactorKind::from_guardian_name(name).unwrap_or(FactorKind::RecoveryCode)),
+        None => None,
+    };
+    let fits = |kind: &FactorKind| kind.independent() && named.is_none_or(|named| named == *kind);
+    enabled.iter().copied().filter(fits).collect()
 }
 
 async fn load(
@@ -284,8 +320,8 @@ async fn load(
     env: &Env,
     browser: &Browser<'_>,
     id: &TransactionId,
-) -> Result<Stored<Enrolling>, TicketError> {
-    let found = transactions::find::<Enrolling>(conn, id).await;
+) -> Result<Stored<Running>, TicketError> {
+    let found = transactions::find::<Running>(conn, id).await;
     // A login's `state` opens to something else: to this page it is as unknown as any.
     let stored = match found {
         Ok(Some(stored)) => stored,
@@ -298,15 +334,15 @@ async fn load(
 
 async fn page(
     conn: &mut Conn,
-    stored: &Stored<Enrolling>,
-    trouble: Option<&'static str>,
+    stored: &Stored<Running>,
+    trouble: Option<Problem>,
 ) -> Result<Page, TicketError> {
     let user = users::find(conn, &stored.data.user).await?.ok_or(TicketError::Lost)?;
     Ok(Page {
         id: stored.id.clone(),
         account: user.display_name().to_owned(),
-        shown: factors::shown(&stored.data.draft)?,
-        as_key: stored.data.as_key,
+        enrolment: stored.data.enrolment.clone(),
+        channels: settings::guardian(conn).await?.channels(),
         trouble,
     })
 }

@@ -1,7 +1,9 @@
 //! What somebody does, one file a thing: load, decide, save.
 
+pub mod attempts;
 pub mod authorize;
 pub mod branding;
+mod changes;
 pub mod client_auth;
 pub mod consent;
 pub mod cors;
@@ -10,13 +12,16 @@ pub mod demo;
 pub mod enrollment_ticket;
 pub mod first_client;
 pub mod first_start;
+pub mod held;
 pub mod login;
 pub mod logout;
 pub mod management;
+pub mod messages;
 pub mod par;
 pub mod password_reset;
 pub mod reseal;
 pub mod revoke;
+pub mod sending;
 pub mod signup;
 pub mod token;
 pub mod twin;

@@ -2,22 +2,24 @@
 
 use lockstep_core::crypto::digest::sha256_b64url;
 use lockstep_core::env::Env;
-use lockstep_core::ids::{ClientId, MessageId, UserId};
+use lockstep_core::ids::{ClientId, UserId};
 use lockstep_core::model::client::Client;
 use lockstep_core::model::connection::{Connection, PasswordRule};
+use lockstep_core::model::languages::choose_locale;
 use lockstep_core::model::log_event::{LogEvent, Origin};
-use lockstep_core::model::message::{Message, MessageKind};
+use lockstep_core::model::message::MessageKind;
 use lockstep_core::time::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::credentials;
+use super::messages::{self, About, Link};
 use crate::app::App;
 use crate::passwords::PasswordError;
 use crate::store::buckets::Budget;
 use crate::store::db::{Conn, DbError};
 use crate::store::tickets::{self, Ticket};
 use crate::store::{
-    buckets, clients, connections, outbox, remembered_browsers, sessions, transactions, users,
+    buckets, clients, connections, remembered_browsers, sessions, settings, transactions, users,
 };
 
 /// The kind of its tickets.
@@ -35,9 +37,6 @@ pub struct Reset {
     /// The connection whose password it is.
     pub connection: String,
 }
-
-/// What a mailer writes: subject, text, HTML, from the link.
-pub type Write<'a> = &'a (dyn Fn(&str) -> (String, String, Option<String>) + Sync);
 
 /// Why a new password was not set.
 #[derive(Debug, thiserror::Error)]
@@ -70,7 +69,7 @@ pub async fn request(
     client: &Client,
     connection: &Connection,
     identifier: &str,
-    write: Write<'_>,
+    language: Option<&str>,
 ) -> Result<(), DbError> {
     let mut tx = app.db().write().await?;
     let user = credentials::find_user(&mut tx, connection, identifier.trim_matches(' ')).await?;
@@ -81,7 +80,7 @@ pub async fn request(
         return Ok(());
     }
     let ticket = env.rng().url_safe(43);
-    let (subject, text, html) = write(&env.issuer.url(&format!("u/reset-verify?ticket={ticket}")));
+    let url = env.issuer.url(&format!("u/reset-verify?ticket={ticket}"));
     tickets::claim_all_of_user(&mut tx, &user.id, KIND, env.now).await?;
     let data = Reset { client: client.id.clone(), connection: connection.name.clone() };
     let stored = Ticket {
@@ -92,17 +91,16 @@ pub async fn request(
         used_at: None,
     };
     tickets::create(&mut tx, &sha256_b64url(&ticket), KIND, &stored).await?;
-    let message = Message {
-        kind: MessageKind::ResetEmail,
-        user: Some(user.id.clone()),
-        recipient: email,
-        subject,
-        text,
-        html,
-        expires_at: stored.expires_at,
+    let tenant = settings::tenant(&mut tx).await?;
+    let about = About {
+        tenant: &tenant,
+        client: Some(client),
+        user: Some(&user),
+        language: choose_locale(language, None, origin.languages.as_deref(), &tenant.enabled_locales()),
+        host: app.issuer().host(),
     };
-    let id = MessageId::new(env.rng());
-    outbox::create(&mut tx, &id, &message, env.now).await?;
+    let written = messages::link(&mut tx, &about, Link::Reset, &url).await?;
+    messages::queue(&mut tx, env, &about, MessageKind::ResetEmail, email, written, stored.expires_at).await?;
     let event = LogEvent::new("scpr", "Successful change password request");
     let event = event.client(&client.id, client.name()).user(&user.id, user.display_name()).from(origin);
     app.logs().insert(&mut tx, env, &event).await?;

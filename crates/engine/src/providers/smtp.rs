@@ -81,8 +81,10 @@ impl Smtp {
     fn mail(&self, id: &MessageId, message: &Message) -> Result<lettre::Message, SendError> {
         let broken = |what: &str| SendError::ForGood(format!("{what} cannot stand in a mail"));
         let to = message.recipient.parse().map_err(|_| broken("the recipient's address"))?;
+        // A template may name a sender; one that is no mailbox is as good as none.
+        let named = message.from.as_deref().and_then(|from| from.parse::<Mailbox>().ok());
         let builder = lettre::Message::builder()
-            .from(self.from.clone())
+            .from(named.unwrap_or_else(|| self.from.clone()))
             .to(Mailbox::new(None, to))
             .subject(message.subject.clone())
             // The same at each attempt, so that a receiver can tell a second copy.
@@ -132,6 +134,9 @@ mod tests {
             subject: subject.to_owned(),
             text: "Grüße\n.\nQUIT\n".to_owned(),
             html: Some("<p>Grüße</p>".to_owned()),
+            from: None,
+            code: None,
+            language: String::new(),
             expires_at: Timestamp::from_secs(1),
         }
     }

@@ -71,6 +71,12 @@ pub async fn claim_once(conn: &mut Conn, id: &AuthenticatorId, now: Timestamp) -
     Ok(conn.execute(CLAIM_ONCE, values![id, now]).await? == 1)
 }
 
+/// Notes that an authenticator proved its owner. One that is stored nowhere (the address of the account) notes nothing.
+pub async fn note_use(conn: &mut Conn, id: &AuthenticatorId, now: Timestamp) -> Result<(), DbError> {
+    conn.execute("update authenticators set last_auth_at = $2 where id = $1", values![id, now]).await?;
+    Ok(())
+}
+
 /// Changes the name that people see.
 pub async fn rename(conn: &mut Conn, id: &AuthenticatorId, name: Option<&str>) -> Result<bool, DbError> {
     Ok(conn.execute("update authenticators set name = $2 where id = $1", values![id, name]).await? == 1)

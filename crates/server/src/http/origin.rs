@@ -29,6 +29,7 @@ impl FromRequestParts<Web> for From {
             hostname: text(&parts.headers, "host"),
             auth0_client: text(&parts.headers, "auth0-client").and_then(|t| decode_telemetry(&t)),
             correlation_id: text(&parts.headers, "x-correlation-id").map(|t| t.chars().take(64).collect()),
+            languages: text(&parts.headers, "accept-language"),
         }))
     }
 }

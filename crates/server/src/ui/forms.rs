@@ -47,6 +47,7 @@ fn usual_field(code: &str) -> Option<&'static str> {
     Some(match code {
         "no-username" | "invalid-username" => "username",
         "no-email" | "invalid-email-format" => "email",
+        "no-phone" | "invalid-phone" | "invalid-phone-format" => "phone",
         "no-password"
         | "no-password-reset"
         | "password-too-weak"

@@ -38,8 +38,7 @@ pub mod brand;
 pub mod documents;
 pub mod forms;
 pub mod i18n;
-pub mod languages;
-pub mod mail;
+pub use lockstep_core::model::languages;
 #[cfg(test)]
 mod samples;
 pub mod screens;

@@ -175,6 +175,39 @@ fn all(pages: &Pages, ctx: &Ctx, words: &Words) -> Vec<(String, Page)> {
     add("mfa-otp-challenge.wrong", pages.mfa_otp_challenge(ctx, &MfaOtpChallenge { errors: &code, ..ask }));
     let plain = MfaOtpChallenge { digits: 8, errors: &budget, ..MfaOtpChallenge::default() };
     add("mfa-otp-challenge.budget", pages.mfa_otp_challenge(ctx, &plain));
+    let bad = [FormError::new("invalid-phone-format")];
+    let number = Number { number: "0151", choice: true, pick_authenticator: true, errors: &bad };
+    add("mfa-phone-enrollment", pages.mfa_phone_enrollment(ctx, &MfaPhoneEnrollment(number.clone())));
+    let number = Number { number: "", choice: false, errors: &[], ..number };
+    add("mfa-sms-enrollment", pages.mfa_sms_enrollment(ctx, &MfaSmsEnrollment(number.clone())));
+    add("mfa-voice-enrollment", pages.mfa_voice_enrollment(ctx, &MfaVoiceEnrollment(number)));
+    let masked = if email.starts_with("ann") { "XXXXXXXXX0143" } else { email };
+    let sent = CodeSent {
+        to: masked,
+        remember,
+        resend_in: 30,
+        other_channel: "voice",
+        edit: false,
+        listed: true,
+        pick_authenticator: true,
+        errors: &[],
+    };
+    add("mfa-sms-challenge", pages.mfa_sms_challenge(ctx, &MfaSmsChallenge(sent.clone())));
+    let called = CodeSent { other_channel: "sms", errors: &code, edit: true, ..sent.clone() };
+    add("mfa-voice-challenge", pages.mfa_voice_challenge(ctx, &MfaVoiceChallenge(called)));
+    let mailed = CodeSent { other_channel: "", to: email, ..sent };
+    add("mfa-email-challenge", pages.mfa_email_challenge(ctx, &MfaEmailChallenge(mailed)));
+    let ask = MfaPhoneChallenge { to: masked, listed: true, pick_authenticator: true, errors: &[] };
+    add("mfa-phone-challenge", pages.mfa_phone_challenge(ctx, &ask));
+    let rows = ["sms", "sms"].map(|method| MethodRow { method, detail: masked, last_used_days: None });
+    add("mfa-sms-list", pages.mfa_sms_list(ctx, &MfaSmsList(Reachable { methods: &rows, errors: &[] })));
+    let rows = ["email", "email"].map(|method| MethodRow { method, detail: email, last_used_days: None });
+    add(
+        "mfa-email-list",
+        pages.mfa_email_list(ctx, &MfaEmailList(Reachable { methods: &rows, errors: &[] })),
+    );
+    let address = MfaEmailEnrollment { email: "", pick_authenticator: true, errors: &[] };
+    add("mfa-email-enrollment", pages.mfa_email_enrollment(ctx, &address));
     let saved = MfaRecoveryCodeEnrollment { code: RECOVERY, errors: &[] };
     add("mfa-recovery-code-enrollment", pages.mfa_recovery_code_enrollment(ctx, &saved));
     let saved = MfaRecoveryCodeEnrollment { code: RECOVERY, errors: &untick };

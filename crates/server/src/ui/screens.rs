@@ -366,6 +366,122 @@ pub struct MfaOtpChallenge<'a> {
 }
 screen!(MfaOtpChallenge, "mfa-otp", "mfa-otp-challenge", errors = errors);
 
+/// Writes the screens that differ in their words alone: one template, several names.
+macro_rules! family {
+    ($template:literal, $fields:ident: $($(#[$doc:meta])* $type:ident, $prompt:literal, $screen:literal $(, vars = [$($name:literal = $field:ident),*])?;)*) => {
+        $(
+            $(#[$doc])*
+            #[derive(Debug, Default, Serialize)]
+            #[serde(transparent)]
+            pub struct $type<'a>(pub $fields<'a>);
+
+            impl Screen for $type<'_> {
+                const TEMPLATE: &'static str = $template;
+                const PROMPT: &'static str = $prompt;
+                const SCREEN: &'static str = $screen;
+                fn errors(&self) -> &[FormError] { self.0.errors }
+                $(fn variables(&self) -> Vec<(&'static str, &str)> { vec![$(($name, self.0.$field)),*] })?
+            }
+        )*
+    };
+}
+
+/// What the pages that ask for a telephone number show.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Number<'a> {
+    /// The number typed.
+    pub number: &'a str,
+    /// Whether text and call may be chosen between.
+    pub choice: bool,
+    /// Whether another method may be tried.
+    pub pick_authenticator: bool,
+    /// What to mend.
+    #[serde(skip)]
+    pub errors: &'a [FormError],
+}
+family!("mfa-number.html", Number:
+    /// `mfa-sms-enrollment`: a number for text messages.
+    MfaSmsEnrollment, "mfa-sms", "mfa-sms-enrollment";
+    /// `mfa-voice-enrollment`: a number for calls.
+    MfaVoiceEnrollment, "mfa-voice", "mfa-voice-enrollment";
+    /// `mfa-phone-enrollment`: a number for either.
+    MfaPhoneEnrollment, "mfa-phone", "mfa-phone-enrollment";
+);
+
+/// What the pages that wait for a code that was sent show.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct CodeSent<'a> {
+    /// Where to, masked.
+    pub to: &'a str,
+    /// The remember box, if it may be shown.
+    pub remember: Option<Remember>,
+    /// Seconds until another one may be sent.
+    pub resend_in: u32,
+    /// The channel that it may come by instead: `sms`, `voice`, or empty.
+    pub other_channel: &'a str,
+    /// Whether the number or address may still be changed.
+    pub edit: bool,
+    /// Whether there are other numbers or addresses.
+    pub listed: bool,
+    /// Whether another method may be tried.
+    pub pick_authenticator: bool,
+    /// What to mend.
+    #[serde(skip)]
+    pub errors: &'a [FormError],
+}
+family!("mfa-code-sent.html", CodeSent:
+    /// `mfa-sms-challenge`: the code of a text message.
+    MfaSmsChallenge, "mfa-sms", "mfa-sms-challenge", vars = ["to" = to];
+    /// `mfa-voice-challenge`: the code of a call.
+    MfaVoiceChallenge, "mfa-voice", "mfa-voice-challenge", vars = ["to" = to];
+    /// `mfa-email-challenge`: the code of a mail.
+    MfaEmailChallenge, "mfa-email", "mfa-email-challenge", vars = ["to" = to];
+);
+
+/// `mfa-phone-challenge`: text or call; nothing is sent yet.
+#[derive(Debug, Default, Serialize)]
+pub struct MfaPhoneChallenge<'a> {
+    /// The number, masked.
+    pub to: &'a str,
+    /// Whether there are other numbers.
+    pub listed: bool,
+    /// Whether another method may be tried.
+    pub pick_authenticator: bool,
+    /// What to mend.
+    #[serde(skip)]
+    pub errors: &'a [FormError],
+}
+screen!(MfaPhoneChallenge, "mfa-phone", "mfa-phone-challenge", errors = errors, vars = ["to" = to]);
+
+/// What the lists of numbers and addresses show.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Reachable<'a> {
+    /// The rows: `sms` or `email`, with the masked number or address as detail.
+    pub methods: &'a [MethodRow<'a>],
+    /// What to mend.
+    #[serde(skip)]
+    pub errors: &'a [FormError],
+}
+family!("mfa-list.html", Reachable:
+    /// `mfa-sms-list`: which number.
+    MfaSmsList, "mfa-sms", "mfa-sms-list";
+    /// `mfa-email-list`: which address.
+    MfaEmailList, "mfa-email", "mfa-email-list";
+);
+
+/// `mfa-email-enrollment` (ours): an address to add.
+#[derive(Debug, Default, Serialize)]
+pub struct MfaEmailEnrollment<'a> {
+    /// The address typed.
+    pub email: &'a str,
+    /// Whether another method may be tried.
+    pub pick_authenticator: bool,
+    /// What to mend.
+    #[serde(skip)]
+    pub errors: &'a [FormError],
+}
+screen!(MfaEmailEnrollment, "mfa-email", "mfa-email-enrollment", errors = errors);
+
 /// `mfa-recovery-code-enrollment`: the code, once.
 #[derive(Debug, Default, Serialize)]
 pub struct MfaRecoveryCodeEnrollment<'a> {

@@ -43,6 +43,11 @@ templates![
     "mfa-otp-enrollment-qr.html",
     "mfa-otp-enrollment-code.html",
     "mfa-otp-challenge.html",
+    "mfa-number.html",
+    "mfa-code-sent.html",
+    "mfa-phone-challenge.html",
+    "mfa-list.html",
+    "mfa-email-enrollment.html",
     "mfa-recovery-code-enrollment.html",
     "mfa-recovery-code-challenge.html",
     "mfa-recovery-code-challenge-new-code.html",
@@ -117,6 +122,26 @@ pages! {
     mfa_otp_enrollment_code: MfaOtpEnrollmentCode,
     /// Give a code of the app.
     mfa_otp_challenge: MfaOtpChallenge,
+    /// A number for text messages.
+    mfa_sms_enrollment: MfaSmsEnrollment,
+    /// A number for calls.
+    mfa_voice_enrollment: MfaVoiceEnrollment,
+    /// A number for either.
+    mfa_phone_enrollment: MfaPhoneEnrollment,
+    /// Text or call.
+    mfa_phone_challenge: MfaPhoneChallenge,
+    /// The code of a text message.
+    mfa_sms_challenge: MfaSmsChallenge,
+    /// The code of a call.
+    mfa_voice_challenge: MfaVoiceChallenge,
+    /// The code of a mail.
+    mfa_email_challenge: MfaEmailChallenge,
+    /// Which number.
+    mfa_sms_list: MfaSmsList,
+    /// Which address.
+    mfa_email_list: MfaEmailList,
+    /// An address to add.
+    mfa_email_enrollment: MfaEmailEnrollment,
     /// Save a recovery code.
     mfa_recovery_code_enrollment: MfaRecoveryCodeEnrollment,
     /// Give a recovery code.

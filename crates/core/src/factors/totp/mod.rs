@@ -14,12 +14,14 @@ use serde_json::Value;
 use subtle::ConstantTimeEq;
 
 use super::{
-    Challenge, Confirmed, Draft, EnrolAsk, Factor, FactorError, FactorKind, Finding, Input, Shown, Spend,
+    Begun, Challenge, Confirmed, Draft, EnrolAsk, Factor, FactorError, FactorKind, Finding, Input, Shown,
+    Spend, digits, read, write,
 };
 use crate::assurance::{FactorType, Method};
 use crate::env::Env;
 use crate::ids::{AuthenticatorId, UserId};
 use crate::model::authenticator::Authenticator;
+use crate::model::message::Channel;
 use crate::model::settings::Profile;
 use crate::time::Timestamp;
 
@@ -79,11 +81,7 @@ impl Parameters {
     }
 
     fn read(data: &Value) -> Result<Self, FactorError> {
-        serde_json::from_value(data.clone()).map_err(|_| FactorError::Broken)
-    }
-
-    fn data(&self) -> Result<Value, FactorError> {
-        serde_json::to_value(self).map_err(|_| FactorError::Broken)
+        read(data)
     }
 }
 
@@ -101,7 +99,7 @@ pub fn imported(
         kind: FactorKind::Totp,
         confirmed: true,
         name,
-        data: parameters.data()?,
+        data: write(parameters)?,
         spent_step: None,
         created_at: now,
         enrolled_at: Some(now),
@@ -119,8 +117,8 @@ pub fn holds_seed(on: &Authenticator, seed: &Seed) -> bool {
 pub(super) struct Totp;
 
 impl Factor for Totp {
-    fn begin_enrolment(&self, _ask: &EnrolAsk, env: &mut Env) -> Result<Value, FactorError> {
-        Parameters::usual(Seed::generate(env.rng())).data()
+    fn begin_enrolment(&self, _ask: &EnrolAsk, env: &mut Env) -> Result<Begun, FactorError> {
+        write(&Parameters::usual(Seed::generate(env.rng()))).map(Begun::with)
     }
 
     fn shown(&self, draft: &Draft) -> Result<Shown, FactorError> {
@@ -143,8 +141,13 @@ impl Factor for Totp {
         }
     }
 
-    fn begin_challenge(&self, on: &Authenticator, _env: &mut Env) -> Result<Value, FactorError> {
-        Parameters::read(&on.data).map(|_| Value::Null)
+    fn begin_challenge(
+        &self,
+        on: &Authenticator,
+        _channel: Option<Channel>,
+        _env: &mut Env,
+    ) -> Result<Begun, FactorError> {
+        Parameters::read(&on.data).map(|_| Begun::with(Value::Null))
     }
 
     fn verify(&self, on: &Authenticator, asked: &Challenge, input: &Input, env: &Env) -> Finding {
@@ -180,17 +183,6 @@ fn check(
         None if matching.is_empty() => Finding::Wrong,
         None => Finding::Replayed,
     }
-}
-
-/// Reads a typed code: exactly `count` ASCII digits once blanks and dashes are gone.
-fn digits(input: &Input, count: u32) -> Option<String> {
-    let Input::Code(text) = input else { return None };
-    // Nobody types more separators than digits; a long text is not walked through.
-    if text.len() > 64 {
-        return None;
-    }
-    let code: String = text.chars().filter(|c| !matches!(c, ' ' | '-' | '\t' | '\u{a0}')).collect();
-    (code.len() == count as usize && code.bytes().all(|b| b.is_ascii_digit())).then_some(code)
 }
 
 /// Percent-encodes all but RFC 3986's unreserved characters: a blank becomes `%20`, never `+`, which apps show as it is.

@@ -24,7 +24,7 @@ fn with_seed(seed: &str) -> Authenticator {
 
 fn answer(on: &Authenticator, code: &str, secs: i64, profile: Profile) -> Verdict {
     let mut env = env(secs);
-    let asked = factors::begin_challenge(&ana(), on, profile, &mut env).unwrap();
+    let asked = factors::begin_challenge(&ana(), on, None, profile, &mut env).unwrap().0;
     factors::verify(Some(on), &asked, &Input::code(code), &env)
 }
 
@@ -162,8 +162,9 @@ fn draft(env: &mut Env) -> Draft {
         issuer: "Acme Bank".into(),
         account: "ada@example.com".into(),
         profile: Profile::Faithful,
+        reach: None,
     };
-    factors::begin_enrolment(FactorKind::Totp, &ask, env).unwrap()
+    factors::begin_enrolment(FactorKind::Totp, &ask, env).unwrap().0
 }
 
 #[test]

@@ -115,6 +115,8 @@ fn sufficient(what: &Sufficient) -> String {
 fn list(kinds: &[FactorKind]) -> String {
     let name = |kind: &FactorKind| match kind {
         FactorKind::Totp => "an authenticator app",
+        FactorKind::Phone => "a code by text or call",
+        FactorKind::Email => "a code by mail",
         FactorKind::RecoveryCode => "the recovery code",
     };
     kinds.iter().map(name).collect::<Vec<_>>().join(" or ")

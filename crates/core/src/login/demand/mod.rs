@@ -11,9 +11,10 @@ pub use refresh::{RefreshMfa, RefreshSituation, decide_refresh};
 use serde::{Deserialize, Serialize};
 
 use super::session::{Prompt, Proven, SessionUse, WhyLogIn, session_use};
-use crate::assurance::{Methods, Rules, multi_factor_at, within};
+use crate::assurance::{MethodName, Methods, Rules, multi_factor_at, within};
 use crate::factors::{ALL, FactorKind};
 use crate::model::authenticator::Authenticator;
+use crate::model::settings::Profile;
 use crate::time::{Span, Timestamp};
 
 /// How old MFA may be for a token of the MFA API.
@@ -92,6 +93,23 @@ impl From<&Authenticator> for Held {
 }
 
 impl Means {
+    /// Returns what there is to do MFA with beside what was proven first: a factor of the same channel as the first factor proves
+    /// nothing new (one mailbox is not two factors), and a kind that does not count under these rules is of no use.
+    pub fn new(
+        held: impl Iterator<Item = Held>,
+        enabled: &[FactorKind],
+        proven: &Methods,
+        rules: Rules,
+    ) -> Self {
+        let first = |names: &[MethodName]| proven.iter().any(|method| names.contains(&method.name));
+        let counts = |kind: &FactorKind| match kind {
+            FactorKind::Email => rules.profile == Profile::Faithful && !first(&[MethodName::Email]),
+            FactorKind::Phone => !first(&[MethodName::Sms, MethodName::PhoneNumber]),
+            FactorKind::Totp | FactorKind::RecoveryCode => true,
+        };
+        Self { held: held.collect(), enabled: enabled.iter().copied().filter(counts).collect() }
+    }
+
     /// Returns the kinds that can be challenged, the default first: the one last used, else the most secure.
     /// Empty unless one of them can stand alone: a recovery code by itself is no enrolment.
     pub fn usable(&self) -> Vec<FactorKind> {
@@ -100,8 +118,10 @@ impl Means {
             |kind| self.held.iter().filter(usable).filter(|h| h.kind == kind).map(|h| h.last_auth_at).max();
         let mut kinds: Vec<(FactorKind, Option<Timestamp>)> =
             ALL.iter().filter_map(|kind| last_used(*kind).map(|at| (*kind, at))).collect();
-        // Stable: equal ones stay in the order of ALL. The recovery code is never the default, however lately used.
-        kinds.sort_by_key(|(kind, at)| (!kind.independent(), std::cmp::Reverse(*at)));
+        // Stable: equal ones stay in the order of ALL. Mail and recovery code are never the default, however lately used.
+        kinds.sort_by_key(|(kind, at)| {
+            (!kind.independent(), std::cmp::Reverse(at.filter(|_| kind.independent())))
+        });
         let kinds: Vec<FactorKind> = kinds.into_iter().map(|(kind, _)| kind).collect();
         if kinds.iter().any(|kind| kind.independent()) { kinds } else { Vec::new() }
     }

@@ -1,7 +1,7 @@
 //! The tables of contract/step-up-and-claims.md 7, 8 and 12, row by row.
 
 use super::*;
-use crate::assurance::{FactorType, Method, MethodName};
+use crate::assurance::{FactorType, Method};
 use crate::model::settings::Profile;
 
 const NOW: Timestamp = Timestamp::from_secs(1_000_000);
@@ -307,4 +307,26 @@ fn a_decision_explains_itself_and_can_be_stored() {
             "The page offered to remember this browser.",
         ]
     );
+}
+
+#[test]
+fn a_factor_of_the_first_factors_channel_proves_nothing_new() {
+    let every = [FactorKind::Totp, FactorKind::Phone, FactorKind::Email];
+    let usable = |first: MethodName, profile: Profile| {
+        let held = every.iter().map(|kind| Held { kind: *kind, confirmed: true, last_auth_at: None });
+        let proven = Methods::begin(Method::first(first, Timestamp::from_secs(0)));
+        Means::new(held, &every, &proven, Rules { profile, ..Rules::default() }).usable()
+    };
+    use FactorKind::{Email, Phone, Totp};
+    assert_eq!(usable(MethodName::Pwd, Profile::Faithful), [Totp, Phone, Email]);
+    assert_eq!(usable(MethodName::Email, Profile::Faithful), [Totp, Phone]);
+    assert_eq!(usable(MethodName::Sms, Profile::Faithful), [Totp, Email]);
+    // Mail raises no level in this profile: a challenge by it would lead nowhere.
+    assert_eq!(usable(MethodName::Pwd, Profile::Assured), [Totp, Phone]);
+    // Mail alone is no enrolment, however one logged in.
+    let held = [Held { kind: Email, confirmed: true, last_auth_at: None }];
+    let proven = Methods::begin(Method::first(MethodName::Pwd, Timestamp::from_secs(0)));
+    let alone = Means::new(held.into_iter(), &every, &proven, Rules::default());
+    assert!(alone.usable().is_empty());
+    assert_eq!(alone.enrollable(), [Totp, Phone]);
 }

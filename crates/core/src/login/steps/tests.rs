@@ -3,13 +3,14 @@
 use super::*;
 use crate::assurance::Rules;
 use crate::env::Issuer;
-use crate::factors::Shown;
 use crate::factors::totp::device::AuthenticatorApp;
 use crate::factors::totp::{Parameters, Seed, imported};
+use crate::factors::{Shown, recovery_code};
 use crate::ids::AuthenticatorId;
 use crate::login::demand::{Asks, NotNeeded};
 use crate::login::state::{Accepts, Screen};
 use crate::model::authenticator::Authenticator;
+use crate::model::message::Channel;
 use crate::random::SeededRng;
 use crate::time::Span;
 
@@ -38,6 +39,8 @@ fn facts() -> Facts {
         remember_display: true,
         consent_needed: false,
         key_first: false,
+        channels: vec![Channel::Sms],
+        show_options: false,
         issuer: "Acme".into(),
         account: "ana@example.com".into(),
     }
@@ -94,8 +97,8 @@ fn a_first_login_enrols_shows_the_recovery_code_and_ends() {
     let step = after_password(Request::default(), None, &facts, &mut env);
     assert_eq!(screen(&step.next), "mfa-otp-enrollment-qr");
     assert!(logged(&step, "gd_start_enroll"));
-    let Login::EnrolTotp(page) = &step.next else { panic!("{:?}", step.next) };
-    let Ok(Shown::Totp { uri, .. }) = page.shown() else { panic!("a seed is shown") };
+    let Login::Enrol(page) = &step.next else { panic!("{:?}", step.next) };
+    let Some(Ok(Shown::Totp { uri, .. })) = page.enrolment().shown() else { panic!("a seed is shown") };
     let app = AuthenticatorApp::scan(&uri).unwrap();
 
     // A typo, and a look at the key: the same seed.
@@ -104,8 +107,9 @@ fn a_first_login_enrols_shows_the_recovery_code_and_ends() {
     assert!(step.effects.contains(&Effect::CountFailure(FactorKind::Totp)));
     let step = step.next.answer(Answer::ShowKey, &facts, &mut env);
     assert_eq!(screen(&step.next), "mfa-otp-enrollment-code");
-    let Login::EnrolTotp(page) = &step.next else { panic!("{:?}", step.next) };
-    assert!(page.shown() == Ok(Shown::Totp { secret: app.secret(), manual_key: manual(&app), uri }));
+    let Login::Enrol(page) = &step.next else { panic!("{:?}", step.next) };
+    let same = Shown::Totp { secret: app.secret(), manual_key: manual(&app), uri };
+    assert!(page.enrolment().shown() == Some(Ok(same)));
 
     env.now = env.now + Span::minutes(3);
     let step = step.next.answer(code(&app.code_at(env.now)), &facts, &mut env);
@@ -367,8 +371,8 @@ fn a_policy_switched_on_meanwhile_counts_on_the_consent_page() {
 fn enrolled_in_another_tab_meanwhile_means_a_challenge_not_a_second_enrolment() {
     let (mut env, facts) = (env(), facts());
     let step = after_password(Request::default(), None, &facts, &mut env);
-    let Login::EnrolTotp(page) = &step.next else { panic!("{:?}", step.next) };
-    let Ok(Shown::Totp { uri, .. }) = page.shown() else { panic!("a seed is shown") };
+    let Login::Enrol(page) = &step.next else { panic!("{:?}", step.next) };
+    let Some(Ok(Shown::Totp { uri, .. })) = page.enrolment().shown() else { panic!("a seed is shown") };
     let right = AuthenticatorApp::scan(&uri).unwrap().code_at(env.now);
     let step = step.next.answer(code(&right), &with_totp(), &mut env);
     assert_eq!((screen(&step.next), step.problem), ("mfa-otp-challenge", Some(Problem::UserAlreadyEnrolled)));

@@ -3,28 +3,24 @@
 use lockstep_core::assurance::Methods;
 use lockstep_core::crypto::digest::sha256_b64url;
 use lockstep_core::env::Env;
-use lockstep_core::factors::{FactorKind, Spend};
+use lockstep_core::factors::Spend;
 use lockstep_core::ids::{DecisionId, RememberedBrowserId, SessionId, TransactionId, UserId};
 use lockstep_core::login::effect::Effect;
 use lockstep_core::model::client::Client;
 use lockstep_core::model::log_event::{LogEvent, Origin};
 use lockstep_core::model::session::{Device, Session};
 use lockstep_core::model::settings::{RememberSettings, TenantSettings};
+use lockstep_core::model::user::User;
 use lockstep_core::time::{Span, Timestamp};
 use serde_json::json;
 
 use super::{Browser, NewCookie, Running};
 use crate::app::App;
-use crate::flows::consent;
-use crate::store::buckets::Budget;
+use crate::flows::messages::Notice;
+use crate::flows::{attempts, changes, consent};
 use crate::store::db::{Conn, DbError};
 use crate::store::decisions::Record;
 use crate::store::{authenticators, buckets, decisions, remembered_browsers, sessions, users};
-
-/// Wrong codes of one user: ten, then one each six minutes (contract/universal-login.md 12).
-const WRONG_CODES: Budget = Budget::new(10, Span::minutes(6));
-/// Wrong recovery codes of one user: ten an hour.
-const WRONG_RECOVERY_CODES: Budget = Budget::new(10, Span::minutes(6));
 
 /// What the effects of one step are written for.
 pub(super) struct Applying<'a> {
@@ -52,19 +48,6 @@ impl From<DbError> for NotApplied {
     }
 }
 
-/// Returns the name of the bucket of wrong answers.
-pub(super) fn bucket(user: &UserId, kind: FactorKind) -> String {
-    format!("mfa:{user}:{kind}")
-}
-
-/// Returns the budget of wrong answers.
-pub(super) const fn budget(kind: FactorKind) -> Budget {
-    match kind {
-        FactorKind::RecoveryCode => WRONG_RECOVERY_CODES,
-        FactorKind::Totp => WRONG_CODES,
-    }
-}
-
 impl Applying<'_> {
     /// Writes the effects. `running` learns of the session; the cookies to set are returned.
     pub(super) async fn apply(
@@ -72,10 +55,11 @@ impl Applying<'_> {
         tx: &mut Conn,
         env: &mut Env,
         running: &mut Running,
-        user: Option<&UserId>,
+        user: Option<&User>,
         effects: Vec<Effect>,
     ) -> Result<Vec<NewCookie>, NotApplied> {
         let mut cookies = Vec::new();
+        let user_id = user.map(|user| &user.id);
         for effect in effects {
             match effect {
                 Effect::Spend { authenticator, spend, at } => {
@@ -84,19 +68,28 @@ impl Applying<'_> {
                             authenticators::claim_step(tx, &authenticator, step, at).await?
                         }
                         Some(Spend::Once) => authenticators::claim_once(tx, &authenticator, at).await?,
-                        None => true,
+                        // What was answered goes with the state that kept it, under the version that was read.
+                        Some(Spend::Challenge) | None => {
+                            authenticators::note_use(tx, &authenticator, at).await?;
+                            true
+                        }
                     };
                     if !claimed {
                         return Err(NotApplied::Spent);
                     }
                 }
                 Effect::SaveAuthenticator(new) => {
-                    authenticators::create(tx, &new).await?;
-                    users::note_mfa_change(tx, &new.user, env.now).await?;
+                    if let Some(user) = user {
+                        changes::added(tx, self.app, env, self.origin, user, &new).await?;
+                    }
                 }
                 Effect::ReplaceRecoveryCode { old, new } => {
                     authenticators::delete_of_user(tx, &new.user, &old).await?;
                     authenticators::create(tx, &new).await?;
+                    if let Some(user) = user {
+                        changes::tell(tx, self.app, env, self.origin, user, &Notice::RecoveryCodeUsed)
+                            .await?;
+                    }
                 }
                 Effect::SaveSession { user, methods, auth_time, new_login } => {
                     cookies.push(self.save_session(tx, env, running, &user, methods, auth_time).await?);
@@ -107,20 +100,22 @@ impl Applying<'_> {
                 Effect::RememberBrowser(user) => cookies.push(self.remember(tx, env, &user).await?),
                 Effect::SaveConsent => {
                     if let Some(user) = user {
-                        consent::save(tx, env, self.client, &running.request, user).await?;
+                        consent::save(tx, env, self.client, &running.request, &user.id).await?;
                     }
                 }
                 // Taken before the answer was looked at: see `step::answer`.
                 Effect::CountFailure(_) => {}
+                // Sent before all else: see `step::finish`.
+                Effect::Send(_) => {}
                 Effect::ClearFailures(kind) => {
                     if let Some(user) = user {
-                        buckets::reset(tx, &bucket(user, kind)).await?;
+                        buckets::reset(tx, &attempts::bucket(&user.id, kind)).await?;
                     }
                 }
                 Effect::Decided(decision) => {
                     let record = Record {
                         transaction: self.transaction.clone(),
-                        user: user.cloned(),
+                        user: user_id.cloned(),
                         client: self.client.id.clone(),
                         decision: serde_json::to_value(&decision).map_err(DbError::from)?,
                         created_at: env.now,
@@ -131,7 +126,7 @@ impl Applying<'_> {
                 Effect::Log { code, kind, authenticator } => {
                     let mut event =
                         LogEvent::new(code, "").client(&self.client.id, self.client.name()).from(self.origin);
-                    event.user = user.cloned();
+                    event.user = user_id.cloned();
                     event.details = Some(json!({
                         "authenticator": kind.map(|k| json!({
                             "id": authenticator.as_ref().map(|id| k.method_id(id)), "type": k.method_type()

@@ -3,7 +3,6 @@
 use lockstep_core::assurance::Rules;
 use lockstep_core::crypto::digest::sha256_b64url;
 use lockstep_core::env::Env;
-use lockstep_core::factors::FactorKind;
 use lockstep_core::login::steps::Facts;
 use lockstep_core::model::log_event::Origin;
 use lockstep_core::model::settings::Guardian;
@@ -11,9 +10,9 @@ use lockstep_core::model::user::User;
 use lockstep_core::time::Span;
 
 use super::{Here, Loaded};
-use crate::flows::consent;
+use crate::flows::{consent, held};
 use crate::store::db::{Conn, DbError};
-use crate::store::{authenticators, connections, remembered_browsers};
+use crate::store::{connections, remembered_browsers};
 
 /// Returns what is true of a user now: the tenant's policy, the factors that are on and that the user holds, the remembered browser,
 /// the consent. Nothing of it is kept from an earlier page.
@@ -38,10 +37,12 @@ pub(super) async fn load(
         user: user.id.clone(),
         rules: Rules { profile: here.app.config().profile, ..Rules::default() },
         policy_always: guardian.always() && mfa_active,
-        enabled: guardian.factors.iter().filter_map(|name| FactorKind::from_guardian_name(name)).collect(),
-        held: authenticators::list_of_user(conn, &user.id).await?,
+        enabled: guardian.enabled(),
+        held: held::load(conn, user, guardian).await?,
         remembered,
         remember_display: guardian.remember.display_remember_me_checkbox,
+        channels: guardian.channels(),
+        show_options: loaded.tenant.flag("mfa_show_factor_list_on_enrollment"),
         consent_needed: consent::is_needed(conn, &loaded.client, &loaded.stored.data.request, &user.id)
             .await?,
         key_first: is_phone(here.origin),
@@ -51,6 +52,6 @@ pub(super) async fn load(
 }
 
 /// A phone cannot scan its own screen: it is shown the key first (contract/universal-login.md 6.2).
-fn is_phone(origin: &Origin) -> bool {
+pub(in crate::flows) fn is_phone(origin: &Origin) -> bool {
     origin.user_agent.as_deref().is_some_and(|ua| ua.contains("Mobi") || ua.contains("iPhone"))
 }

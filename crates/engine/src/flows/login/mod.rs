@@ -11,6 +11,7 @@ mod first_factor;
 mod step;
 
 pub use begin::{Begun, begin};
+pub(in crate::flows) use facts::is_phone;
 pub use first_factor::{FirstInput, first_factor};
 pub use step::{answer, language, show};
 
@@ -20,6 +21,7 @@ use lockstep_core::login::state::Login;
 use lockstep_core::model::client::Client;
 use lockstep_core::model::connection::{Connection, PasswordRule};
 use lockstep_core::model::log_event::Origin;
+use lockstep_core::model::message::Channel;
 use lockstep_core::model::settings::TenantSettings;
 use lockstep_core::oauth::request::AuthorizeRequest;
 use lockstep_core::oauth::response::AuthorizeResponse;
@@ -101,6 +103,8 @@ pub struct Showing {
     pub user_name: Option<String>,
     /// What consent is asked for.
     pub scopes: Vec<(String, String)>,
+    /// The channels of the phone factor.
+    pub channels: Vec<Channel>,
     /// The API's name, on the consent page.
     pub api_name: Option<String>,
     /// What is wrong with the last answer.
@@ -112,7 +116,7 @@ pub struct Showing {
 /// What was typed into a form that comes back.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Typed {
-    /// The address or identifier.
+    /// The address, identifier or telephone number.
     pub identifier: Option<String>,
     /// The user name of a sign-up.
     pub username: Option<String>,

@@ -8,16 +8,19 @@ use lockstep_core::login::demand::NotNeeded;
 use lockstep_core::login::effect::{Effect, Problem, Step};
 use lockstep_core::login::state::{LoggedIn, Login, MfaOutcome, Refusal, Refused};
 use lockstep_core::login::steps::Answer;
+use lockstep_core::model::languages::choose_locale;
 use lockstep_core::model::log_event::{LogEvent, Origin};
 use lockstep_core::model::user::User;
 use lockstep_core::time::Span;
 
-use super::apply::{self, Applying, NotApplied};
+use super::apply::{Applying, NotApplied};
 use super::{
     Browser, Here, Loaded, LoginError, Lost, NewCookie, Next, Running, Showing, Trouble, Typed, facts,
 };
 use crate::app::App;
-use crate::flows::{authorize, consent};
+use crate::flows::messages::About;
+use crate::flows::sending::{self, SendError};
+use crate::flows::{attempts, authorize, consent};
 use crate::store::db::Conn;
 use crate::store::{
     buckets, clients, connections, remembered_browsers, resource_servers, settings, transactions, users,
@@ -87,7 +90,7 @@ pub async fn answer(
     // Counted before it is judged: of guesses sent at once, no more are looked at than the budget has.
     let allowed = match guessed {
         Some(kind) => {
-            buckets::take(&mut tx, &apply::bucket(&user.id, kind), apply::budget(kind), env.now).await?
+            buckets::take(&mut tx, &attempts::bucket(&user.id, kind), attempts::budget(kind), env.now).await?
         }
         None => true,
     };
@@ -100,7 +103,7 @@ pub async fn answer(
     };
     let counts = step.effects.iter().any(|e| matches!(e, Effect::CountFailure(_) | Effect::ClearFailures(_)));
     if let (Some(kind), true, false) = (guessed, allowed, counts) {
-        buckets::give_back(&mut tx, &apply::bucket(&user.id, kind), apply::budget(kind)).await?;
+        buckets::give_back(&mut tx, &attempts::bucket(&user.id, kind), attempts::budget(kind)).await?;
     }
     finish(here, env, tx, loaded, Some(user), step).await
 }
@@ -172,6 +175,15 @@ pub(super) async fn finish(
         }
         other => (other, problem),
     };
+    let sent = send(here, env, &mut tx, &loaded, user.as_ref(), &mut effects).await?;
+    // A number that nothing may be sent to is edited, not waited for.
+    let (next, problem) = match (sent, &loaded.stored.data.login) {
+        (Some(why), before @ Login::Enrol(_)) => {
+            effects.clear();
+            (before.clone(), Some(why))
+        }
+        (sent, _) => (next, sent.or(problem)),
+    };
     let id = loaded.stored.id.clone();
     let applying = Applying {
         app,
@@ -184,7 +196,7 @@ pub(super) async fn finish(
     };
     let user_id = user.as_ref().map(|u| u.id.clone());
     let mut running = loaded.stored.data.clone();
-    let cookies = match applying.apply(&mut tx, env, &mut running, user_id.as_ref(), effects).await {
+    let cookies = match applying.apply(&mut tx, env, &mut running, user.as_ref(), effects).await {
         Ok(cookies) => cookies,
         Err(NotApplied::Spent) => {
             drop(tx);
@@ -230,6 +242,44 @@ pub(super) async fn finish(
     Ok((next, cookies))
 }
 
+/// Sends the codes of a step; returns why one could not be sent. The person can choose another method then: the login goes on.
+async fn send(
+    here: Here<'_>,
+    env: &mut Env,
+    tx: &mut Conn,
+    loaded: &Loaded,
+    user: Option<&User>,
+    effects: &mut Vec<Effect>,
+) -> Result<Option<Problem>, LoginError> {
+    let running = &loaded.stored.data;
+    let asked = running.request.ui_locales.join(" ");
+    let enabled = loaded.tenant.enabled_locales();
+    let (chosen, browser) = (running.language.as_deref(), here.origin.languages.as_deref());
+    let about = About {
+        tenant: &loaded.tenant,
+        client: Some(&loaded.client),
+        user,
+        language: choose_locale(
+            chosen,
+            Some(&asked).filter(|a| !a.is_empty()).map(String::as_str),
+            browser,
+            &enabled,
+        ),
+        host: here.app.issuer().host(),
+    };
+    let mut problem = None;
+    for effect in effects.extract_if(.., |effect| matches!(effect, Effect::Send(_))) {
+        let Effect::Send(code) = effect else { continue };
+        match sending::send_code(tx, here.app, env, &about, here.origin, &code).await {
+            Ok(()) => {}
+            Err(SendError::TooMany(channel)) => problem = Some(Problem::TooManySends(channel)),
+            Err(SendError::NotAllowed(channel)) => problem = Some(Problem::NotSent(channel)),
+            Err(SendError::Db(error)) => return Err(error.into()),
+        }
+    }
+    Ok(problem)
+}
+
 /// What a success would have spent was spent by a faster request: it counts as a wrong code.
 async fn spent_elsewhere(
     app: &App,
@@ -239,7 +289,7 @@ async fn spent_elsewhere(
 ) -> Result<(Next, Vec<NewCookie>), LoginError> {
     let mut tx = app.db().write().await?;
     if let (Some(user), Some(kind)) = (&user, loaded.stored.data.login.asked_kind()) {
-        buckets::take(&mut tx, &apply::bucket(&user.id, kind), apply::budget(kind), env.now).await?;
+        buckets::take(&mut tx, &attempts::bucket(&user.id, kind), attempts::budget(kind), env.now).await?;
     }
     let id = loaded.stored.id.clone();
     let showing = showing(&mut tx, &id, &loaded, Some(Trouble::Problem(Problem::InvalidCode))).await?;
@@ -366,6 +416,7 @@ pub(super) async fn showing(
         connection,
         user_name,
         scopes,
+        channels: settings::guardian(conn).await?.channels(),
         api_name,
         trouble,
         typed: Typed::default(),

@@ -1,8 +1,9 @@
 //! Guardian enrolments, and tickets that let somebody enrol (contract/management-api.md 2.8).
 
 use lockstep_core::codes::ManagementCode;
-use lockstep_core::ids::{AuthenticatorId, MessageId, UserId};
-use lockstep_core::model::message::{Message, MessageKind};
+use lockstep_core::ids::{AuthenticatorId, UserId};
+use lockstep_core::model::languages::choose_locale;
+use lockstep_core::model::message::MessageKind;
 use lockstep_core::model::user::normal_email;
 use serde_json::{Value, json};
 
@@ -10,22 +11,9 @@ use super::authentication_methods::{Face, View, remove, removed};
 use super::validate::{Kind, Schema, optional, refused, required};
 use super::{Call, Outcome, load_user};
 use crate::flows::enrollment_ticket::{self, Allows};
+use crate::flows::messages::{self, About, Link};
 use crate::store::methods::{self, Method};
-use crate::store::{outbox, settings};
-
-/// What a mailer is told: the link, the tenant's name, and the wanted language.
-#[derive(Clone, Copy, Debug)]
-pub struct Invitation<'a> {
-    /// Where to enrol.
-    pub link: &'a str,
-    /// The tenant's name.
-    pub tenant: &'a str,
-    /// The wanted language.
-    pub locale: Option<&'a str>,
-}
-
-/// What a mailer writes: subject, text, HTML.
-pub type Write<'a> = &'a (dyn Fn(Invitation<'_>) -> (String, String, Option<String>) + Sync);
+use crate::store::settings;
 
 const TICKET: Schema = Schema::closed(&[
     required("user_id", Kind::Text(1, 1024)),
@@ -41,7 +29,7 @@ const TICKET: Schema = Schema::closed(&[
 ]);
 
 /// Makes a ticket, and sends it if asked to.
-pub async fn create_ticket(call: &mut Call, body: Option<Value>, write: Write<'_>) -> Outcome {
+pub async fn create_ticket(call: &mut Call, body: Option<Value>) -> Outcome {
     let body = TICKET.check(body)?;
     let text = |name: &str| body.get(name).and_then(Value::as_str);
     let flag = |name: &str| body.get(name).and_then(Value::as_bool).unwrap_or(false);
@@ -56,23 +44,20 @@ pub async fn create_ticket(call: &mut Call, body: Option<Value>, write: Write<'_
     let id = enrollment_ticket::create(&mut tx, &mut call.env, &user, allows).await?;
     let link = enrollment_ticket::url(&call.env, &id);
     if flag("send_mail") || flag("send_email") {
-        let to = text("email").and_then(|e| normal_email(e).ok()).or(owner.email);
+        let to = text("email").and_then(|e| normal_email(e).ok()).or(owner.email.clone());
         let recipient = to.ok_or_else(|| refused("The user has no email address to send the ticket to."))?;
         let tenant = settings::tenant(&mut tx).await?;
-        let invitation =
-            Invitation { link: &link, tenant: tenant.friendly_name(), locale: text("email_locale") };
-        let (subject, text, html) = write(invitation);
-        let message = Message {
-            kind: MessageKind::EnrollmentEmail,
-            user: Some(user),
-            recipient,
-            subject,
-            text,
-            html,
-            expires_at: call.env.now + enrollment_ticket::LIFETIME,
+        let about = About {
+            tenant: &tenant,
+            client: None,
+            user: Some(&owner),
+            language: choose_locale(text("email_locale"), None, None, &tenant.enabled_locales()),
+            host: call.app.issuer().host(),
         };
-        let message_id = MessageId::new(call.env.rng());
-        outbox::create(&mut tx, &message_id, &message, call.env.now).await?;
+        let written = messages::link(&mut tx, &about, Link::Enrolment, &link).await?;
+        let expires_at = call.env.now + enrollment_ticket::LIFETIME;
+        let kind = MessageKind::EnrollmentEmail;
+        messages::queue(&mut tx, &mut call.env, &about, kind, recipient, written, expires_at).await?;
     }
     tx.commit().await?;
     Ok(json!({"ticket_id": id, "ticket_url": link}))

@@ -21,10 +21,11 @@ use super::issue::{self, TokenResponse, UserGrant};
 use crate::app::App;
 use crate::flows::OAuthFailure;
 use crate::flows::client_auth::Authenticated;
+use crate::flows::held;
 use crate::store::db::Conn;
 use crate::store::grants::{self, Found};
 use crate::store::tickets::{self, Ticket};
-use crate::store::{authenticators, connections, settings, users};
+use crate::store::{connections, settings, users};
 
 /// How long an `mfa_token` lives (contract/mfa-api.md 2).
 const MFA_TOKEN_LIFETIME: Span = Span::minutes(10);
@@ -166,13 +167,14 @@ async fn decide(
 ) -> Result<Decision, OAuthFailure> {
     let guardian = settings::guardian(tx).await?;
     let connection = connections::find_by_name(tx, &user.connection).await?;
-    let held = authenticators::list_of_user(tx, &user.id).await?;
+    let held = held::load(tx, user, &guardian).await?;
+    let rules = Rules { profile: app.config().profile, ..Rules::default() };
     let asks_mfa = params
         .get("acr_values")
         .is_some_and(|v| v.split_ascii_whitespace().any(|v| v == lockstep_core::assurance::PAPE));
     Ok(decide_refresh(&RefreshSituation {
         now: env.now,
-        rules: Rules { profile: app.config().profile, ..Rules::default() },
+        rules,
         policy_means: RefreshMfa::Grant,
         asks: Asks {
             policy_always: guardian.always() && connection.is_none_or(|c| c.mfa_active()),
@@ -181,10 +183,7 @@ async fn decide(
             ..Asks::default()
         },
         proven: Proven::by_session(found.grant.methods.clone(), found.grant.auth_time),
-        means: Means {
-            held: held.iter().map(Held::from).collect(),
-            enabled: guardian.factors.iter().filter_map(|n| FactorKind::from_guardian_name(n)).collect(),
-        },
+        means: Means::new(held.iter().map(Held::from), &guardian.enabled(), &found.grant.methods, rules),
     }))
 }
 

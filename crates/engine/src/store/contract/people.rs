@@ -182,6 +182,26 @@ async fn a_step_is_spent_once_and_never_after_a_later_one() {
 }
 
 #[tokio::test]
+async fn a_use_is_noted_for_one_authenticator_alone() {
+    for db in testing::databases().await {
+        let mut c = db.write().await.unwrap();
+        let (ana, ben) = fill(&mut c).await;
+        let (of_ana, of_ben) = (totp(&ana, true), totp(&ben, true));
+        authenticators::create(&mut c, &of_ana).await.unwrap();
+        authenticators::create(&mut c, &of_ben).await.unwrap();
+        let later = T0 + Span::minutes(5);
+        authenticators::note_use(&mut c, &of_ana.id, later).await.unwrap();
+        // What is stored nowhere (the address of an account) notes nothing.
+        authenticators::note_use(&mut c, &AuthenticatorId::trusted("dev_AAAAAAAAAAAAAAAA"), later)
+            .await
+            .unwrap();
+        let used = |a: Option<Authenticator>| a.unwrap().last_auth_at;
+        assert_eq!(used(authenticators::find(&mut c, &of_ana.id).await.unwrap()), Some(later));
+        assert_eq!(used(authenticators::find(&mut c, &of_ben.id).await.unwrap()), of_ben.last_auth_at);
+    }
+}
+
+#[tokio::test]
 async fn of_many_at_once_one_spends_a_step() {
     for db in testing::databases().await {
         let mut c = db.write().await.unwrap();

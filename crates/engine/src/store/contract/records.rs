@@ -177,6 +177,9 @@ async fn messages_wait_sealed() {
             subject: "S".to_owned(),
             text: "the-link".to_owned(),
             html: None,
+            from: None,
+            code: None,
+            language: String::new(),
             expires_at: T0 + Span::days(5),
         };
         let id = MessageId::new(rng().as_mut());
@@ -205,6 +208,9 @@ async fn expired_messages_go_and_the_others_stay() {
                 subject: "S".to_owned(),
                 text: String::new(),
                 html: None,
+                from: None,
+                code: None,
+                language: String::new(),
                 expires_at: T0 + Span::days(days),
             };
             outbox::create(&mut c, &MessageId::new(rng().as_mut()), &message, T0).await.unwrap();
@@ -240,6 +246,9 @@ async fn a_due_message_goes_to_one_sender_and_comes_again_if_he_is_not_heard_of(
             subject: "s".to_owned(),
             text: n.to_string(),
             html: None,
+            from: None,
+            code: None,
+            language: String::new(),
             expires_at: T0 + Span::hours(n),
         };
         let ids: Vec<MessageId> = (0..4).map(|_| MessageId::new(rng().as_mut())).collect();

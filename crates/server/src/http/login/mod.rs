@@ -1,6 +1,7 @@
 //! Universal Login: `/authorize` and the pages below `/u/`.
 
 mod authorize;
+pub(in crate::http) mod enrolment;
 mod page;
 mod render;
 mod reset;

@@ -7,15 +7,15 @@ use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
 use http::StatusCode;
 use lockstep_core::env::Env;
-use lockstep_core::factors::FactorKind;
 use lockstep_core::ids::TransactionId;
+use lockstep_core::login::enrolment::Stage;
 use lockstep_core::login::state::Login;
 use lockstep_core::login::steps::Answer;
 use lockstep_core::model::log_event::Origin;
 use lockstep_engine::flows::login::{self, FirstInput, LoginError, Lost, NewCookie, Next, Showing};
 use lockstep_engine::flows::signup::Signup;
 
-use super::{browser, refuse, render, see_other, with_cookies};
+use super::{browser, enrolment, refuse, render, see_other, with_cookies};
 use crate::http::oauth::respond as oauth_respond;
 use crate::http::origin::From;
 use crate::http::{Web, pages};
@@ -131,25 +131,29 @@ async fn take(
     if let Some(input) = first {
         return login::first_factor(web.app(), env, origin, browser, id, input).await;
     }
-    let answer = match action {
-        "pick-authenticator" => Answer::TryAnother,
-        "back" => Answer::Back,
-        "show-code" => Answer::ShowKey,
-        "show-qr" => Answer::ShowQr,
-        "accept" => Answer::Consent { accepted: true },
-        "deny" => Answer::Consent { accepted: false },
-        action => match (picked(action).and_then(|(name, _)| FactorKind::from_guardian_name(name)), at) {
-            (Some(kind), _) => Answer::Pick(kind),
-            (None, Login::ShowRecoveryCode(_) | Login::ShowNewRecoveryCode(_)) => {
-                Answer::Saved { ticked: fields.contains_key("confirmation") }
-            }
-            (None, _) => Answer::Code {
-                code: field("code"),
-                remember: fields.get("rememberBrowser").is_some_and(|v| v == "true"),
-            },
-        },
+    let writes_down = match at {
+        Login::ShowNewRecoveryCode(_) => true,
+        Login::Enrol(s) => matches!(s.enrolment().stage(), Stage::WriteDown { .. }),
+        _ => false,
     };
-    login::answer(web.app(), env, origin, browser, id, answer).await
+    let answer = match (action, at, picked(action)) {
+        ("accept", ..) => Answer::Consent { accepted: true },
+        ("deny", ..) => Answer::Consent { accepted: false },
+        (_, Login::ListAuthenticators(list), Some((_, row))) => match list.options().get(row) {
+            Some((id, _)) => Answer::PickAuthenticator(id.clone()),
+            None => Answer::Back,
+        },
+        _ => {
+            let region = enrolment::only_region(&web.app().config().phone_countries);
+            enrolment::answer(action, fields, writes_down, region)
+        }
+    };
+    let mut result = login::answer(web.app(), env, origin, browser, id, answer).await;
+    if let Ok((Next::Again(showing), _)) = &mut result {
+        let typed = fields.get("phone").or_else(|| fields.get("email"));
+        showing.typed.identifier = typed.map(|text| text.chars().take(320).collect());
+    }
+    result
 }
 
 /// Answers a step: the next page at its own address, the same page with what is wrong, or the way back to the application.
@@ -194,7 +198,7 @@ pub(super) async fn draw(
         ui_locales: Some(&ui_locales),
     };
     let ctx = pages::context(&branding, &showing.tenant, headers, about, env);
-    pages::respond(status, render::page(web.pages(), &ctx, showing))
+    pages::respond(status, render::page(web.pages(), &ctx, showing, env.now))
 }
 
 fn transaction(fields: &Fields) -> Option<TransactionId> {

@@ -1,13 +1,14 @@
 //! From the state of a login to its page.
 
-use lockstep_core::factors::Shown;
 use lockstep_core::login::effect::Problem;
 use lockstep_core::login::state::{Login, Refusal, Refused};
 use lockstep_core::model::connection::{Connection, PasswordRule};
+use lockstep_core::time::Timestamp;
 use lockstep_engine::flows::login::{Showing, Trouble};
 
+use super::enrolment;
 use crate::ui::forms::{FormError, PasswordRules};
-use crate::ui::screens::{self, Identifier, MethodRow, Remember, ScopeRow};
+use crate::ui::screens::{self, CodeSent, Identifier, Remember, ScopeRow};
 use crate::ui::{Ctx, Page, Pages};
 
 /// Returns the address of the page that a login shows.
@@ -22,7 +23,7 @@ pub(super) fn path(login: &Login) -> String {
 }
 
 /// Returns the page that a login shows.
-pub(super) fn page(pages: &Pages, ctx: &Ctx, showing: &Showing) -> Page {
+pub(super) fn page(pages: &Pages, ctx: &Ctx, showing: &Showing, now: Timestamp) -> Page {
     let login = &showing.running.login;
     let errors = errors(showing.trouble.as_ref());
     let errors = errors.as_slice();
@@ -66,41 +67,56 @@ pub(super) fn page(pages: &Pages, ctx: &Ctx, showing: &Showing) -> Page {
             };
             pages.signup(ctx, &page)
         }
-        Login::EnrolTotp(state) => {
-            let Ok(Shown::Totp { secret, uri, .. }) = state.shown() else { return broken(pages, ctx) };
-            if state.as_key() {
-                let account = showing.user_name.as_deref().unwrap_or_default();
-                let page = screens::MfaOtpEnrollmentCode {
-                    secret: &secret,
-                    uri: &uri,
-                    account,
-                    digits: 6,
-                    pick_authenticator: false,
-                    errors,
-                };
-                pages.mfa_otp_enrollment_code(ctx, &page)
-            } else {
-                let page =
-                    screens::MfaOtpEnrollmentQr { uri: &uri, digits: 6, pick_authenticator: false, errors };
-                pages.mfa_otp_enrollment_qr(ctx, &page)
-            }
+        Login::Enrol(state) => {
+            let about = enrolment::About {
+                account: showing.user_name.as_deref().unwrap_or_default(),
+                typed: typed.identifier.as_deref().unwrap_or_default(),
+                now,
+                errors,
+                channels: &showing.channels,
+            };
+            enrolment::page(pages, ctx, state.enrolment(), &about).unwrap_or_else(|| broken(pages, ctx))
         }
-        Login::ShowRecoveryCode(state) => match state.shown() {
-            Ok(Shown::RecoveryCode(code)) => pages.mfa_recovery_code_enrollment(
-                ctx,
-                &screens::MfaRecoveryCodeEnrollment { code: &code, errors },
-            ),
-            _ => broken(pages, ctx),
-        },
         Login::ChallengeFactor(state) => {
             let remember = state.remember_offered().then_some(Remember { checked: false, days: 30 });
-            let page = screens::MfaOtpChallenge {
-                digits: 6,
-                remember,
+            match (state.sent(), state.to()) {
+                (Some(sent), Some(to)) => {
+                    let page = CodeSent {
+                        to,
+                        remember,
+                        resend_in: enrolment::resend_in(Some(sent), now),
+                        other_channel: state.other_channel().map_or("", |channel| channel.as_str()),
+                        edit: false,
+                        listed: state.listed(),
+                        pick_authenticator: state.can_try_another(),
+                        errors,
+                    };
+                    enrolment::code_sent(pages, ctx, sent.channel, page)
+                }
+                _ => {
+                    let page = screens::MfaOtpChallenge {
+                        digits: 6,
+                        remember,
+                        pick_authenticator: state.can_try_another(),
+                        errors,
+                    };
+                    pages.mfa_otp_challenge(ctx, &page)
+                }
+            }
+        }
+        Login::AskChannel(state) => {
+            let page = screens::MfaPhoneChallenge {
+                to: state.to(),
+                listed: state.listed(),
                 pick_authenticator: state.can_try_another(),
                 errors,
             };
-            pages.mfa_otp_challenge(ctx, &page)
+            pages.mfa_phone_challenge(ctx, &page)
+        }
+        Login::ListAuthenticators(state) => {
+            let mail = login.screen().is_some_and(|s| s.name == "mfa-email-list");
+            let to: Vec<&str> = state.options().iter().map(|(_, to)| to.as_str()).collect();
+            enrolment::list(pages, ctx, mail, &to, errors)
         }
         Login::ChallengeRecovery(_) => pages.mfa_recovery_code_challenge(
             ctx,
@@ -111,11 +127,7 @@ pub(super) fn page(pages: &Pages, ctx: &Ctx, showing: &Showing) -> Page {
             &screens::MfaRecoveryCodeNewCode { code: state.code(), errors },
         ),
         Login::ChooseMethod(state) => {
-            let rows: Vec<MethodRow<'_>> = state
-                .options()
-                .iter()
-                .map(|kind| MethodRow { method: kind.guardian_name(), detail: "", last_used_days: None })
-                .collect();
+            let rows = enrolment::rows(state.options(), &showing.channels);
             pages.mfa_login_options(ctx, &screens::MfaLoginOptions { methods: &rows, back: true, errors })
         }
         Login::AskConsent(_) => {

@@ -19,7 +19,7 @@ use crate::http::origin::From;
 use crate::http::{Web, pages};
 use crate::ui::forms::FormError;
 use crate::ui::screens::{self, ResetProblem};
-use crate::ui::{Ctx, Page, Pages, mail};
+use crate::ui::{Ctx, Page, Pages};
 
 type Fields = HashMap<String, String>;
 
@@ -64,8 +64,9 @@ pub(super) async fn send(
     let Some(connection) = &showing.connection else {
         return refuse(&web, &headers, &mut env, &LoginError::NoConnection).await;
     };
-    let write = |link: &str| mail::reset_password(showing.tenant.friendly_name(), link);
-    let sent = flow::request(web.app(), &mut env, &origin, &showing.client, connection, &email, &write).await;
+    let language = showing.running.language.as_deref();
+    let sent =
+        flow::request(web.app(), &mut env, &origin, &showing.client, connection, &email, language).await;
     if let Err(error) = sent {
         return refuse(&web, &headers, &mut env, &LoginError::Db(error)).await;
     }

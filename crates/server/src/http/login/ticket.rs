@@ -7,14 +7,13 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use http::StatusCode;
 use lockstep_core::env::Env;
-use lockstep_core::factors::Shown;
 use lockstep_core::ids::TransactionId;
 use lockstep_engine::flows::branding;
-use lockstep_engine::flows::enrollment_ticket::{self as flow, After, Given, Page, TicketError};
+use lockstep_engine::flows::enrollment_ticket::{self as flow, Outcome, Page, TicketError};
 use lockstep_engine::flows::login::NewCookie;
 use tracing::error;
 
-use super::{browser, see_other, with_cookies};
+use super::{browser, enrolment, see_other, with_cookies};
 use crate::http::origin::From;
 use crate::http::{Web, pages};
 use crate::ui::forms::FormError;
@@ -73,7 +72,7 @@ pub(super) async fn show(
         return outcome(&web, &headers, &mut env, &TicketError::Lost).await;
     };
     match flow::show(web.app(), &env, &browser(&headers), &id).await {
-        Ok(page) => draw_page(&web, &headers, &mut env, StatusCode::OK, &page).await,
+        Ok(page) => draw_page(&web, &headers, &mut env, StatusCode::OK, &page, "").await,
         Err(error) => outcome(&web, &headers, &mut env, &error).await,
     }
 }
@@ -92,18 +91,17 @@ pub(super) async fn answer(
     let Some(id) = state.and_then(|s| TransactionId::parse(s.as_str()).ok()) else {
         return outcome(&web, &headers, &mut env, &TicketError::Lost).await;
     };
-    let given = match fields.get("action").map_or("default", String::as_str) {
-        "show-code" => Given::AsKey(true),
-        "show-qr" => Given::AsKey(false),
-        _ if fields.contains_key("code") => Given::Code(fields.get("code").cloned().unwrap_or_default()),
-        _ => Given::Saved(fields.contains_key("confirmation")),
-    };
+    let writes_down = !fields.contains_key("code") && !fields.contains_key("phone");
+    let region = enrolment::only_region(&web.app().config().phone_countries);
+    let action = fields.get("action").map_or("default", String::as_str);
+    let given = enrolment::answer(action, &fields, writes_down, region);
+    let typed = fields.get("phone").map_or("", String::as_str);
     match flow::answer(web.app(), &mut env, &origin, &browser(&headers), &id, given).await {
-        Ok(After::Page(page)) if page.trouble.is_some() => {
-            draw_page(&web, &headers, &mut env, StatusCode::BAD_REQUEST, &page).await
+        Ok(Outcome::Page(page)) if page.trouble.is_some() => {
+            draw_page(&web, &headers, &mut env, StatusCode::BAD_REQUEST, &page, typed).await
         }
-        Ok(After::Page(page)) => see_other(&format!("/u/enroll?state={}", page.id)),
-        Ok(After::Done) => {
+        Ok(Outcome::Page(page)) => see_other(&format!("/u/enroll?state={}", page.id)),
+        Ok(Outcome::Done) => {
             let page = screens::MfaEnrollResult { outcome: EnrollOutcome::Enrolled, continue_url: None };
             draw(&web, &headers, &mut env, StatusCode::OK, "", |pages, ctx| {
                 pages.mfa_enroll_result(ctx, &page)
@@ -120,28 +118,21 @@ async fn draw_page(
     env: &mut Env,
     status: StatusCode,
     page: &Page,
+    typed: &str,
 ) -> Response {
-    let errors: Vec<FormError> = page.trouble.map(FormError::new).into_iter().collect();
-    let errors = errors.as_slice();
-    draw(web, headers, env, status, page.id.as_str(), |pages, ctx| match &page.shown {
-        Shown::Totp { secret, uri, .. } if page.as_key => pages.mfa_otp_enrollment_code(
-            ctx,
-            &screens::MfaOtpEnrollmentCode {
-                secret,
-                uri,
-                account: &page.account,
-                digits: 6,
-                pick_authenticator: false,
-                errors,
-            },
-        ),
-        Shown::Totp { uri, .. } => pages.mfa_otp_enrollment_qr(
-            ctx,
-            &screens::MfaOtpEnrollmentQr { uri, digits: 6, pick_authenticator: false, errors },
-        ),
-        Shown::RecoveryCode(code) => {
-            pages.mfa_recovery_code_enrollment(ctx, &screens::MfaRecoveryCodeEnrollment { code, errors })
-        }
+    let errors: Vec<FormError> =
+        page.trouble.map(|problem| FormError::new(problem.key())).into_iter().collect();
+    let about = enrolment::About {
+        account: &page.account,
+        typed,
+        now: env.now,
+        errors: &errors,
+        channels: &page.channels,
+    };
+    draw(web, headers, env, status, page.id.as_str(), |pages, ctx| {
+        enrolment::page(pages, ctx, &page.enrolment, &about).unwrap_or_else(|| {
+            pages.error(ctx, &screens::ErrorPage { kind: "generic", ..screens::ErrorPage::default() })
+        })
     })
     .await
 }

@@ -5,7 +5,6 @@ use lockstep_engine::flows::management::{Outcome, enrollments, factors, policies
 
 use super::answer::Answer;
 use super::dispatch::Request;
-use crate::ui::mail;
 
 pub(super) async fn list_factors(r: &mut Request) -> Outcome<Answer> {
     factors::list(&mut r.call).await.map(Answer::ok)
@@ -42,9 +41,7 @@ pub(super) async fn patch(r: &mut Request, group: Group) -> Outcome<Answer> {
 
 pub(super) async fn create_ticket(r: &mut Request) -> Outcome<Answer> {
     let body = r.body();
-    enrollments::create_ticket(&mut r.call, body, &|to| mail::enrollment(to.tenant, to.link))
-        .await
-        .map(Answer::ok)
+    enrollments::create_ticket(&mut r.call, body).await.map(Answer::ok)
 }
 
 pub(super) async fn read_enrollment(r: &mut Request) -> Outcome<Answer> {

@@ -1,5 +1,6 @@
 //! Universal Login, driven by a browser without a screen.
 
+mod codes;
 mod enrolment;
 mod first_factor;
 mod nodes;

@@ -67,7 +67,7 @@ async fn factors_and_policies_are_set_as_the_guide_does_it() {
     browser.authorize(&[]).await.password(&cy).await;
     assert_eq!(
         browser.screen(),
-        "mfa-otp-enrollment-qr",
+        "mfa-begin-enroll-options",
         "the next login of a user without factors ends in enrolment"
     );
 }

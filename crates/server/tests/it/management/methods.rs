@@ -106,10 +106,17 @@ async fn replacing_deletes_all_the_old_ones_and_answers_in_order() {
 #[tokio::test]
 async fn a_method_of_a_factor_that_does_not_run_logs_nobody_in() {
     let app = TestApp::new().await.with_apps().await;
-    app.mfa(&["otp", "sms"], &["all-applications"]).await;
+    app.mfa(&["otp", "webauthn-roaming"], &["all-applications"]).await;
     let admin = admin(&app).await;
     let ana = app.user("ana@example.com").await;
-    admin.expect(201, "POST", PATH, Some(json!({"type": "phone", "phone_number": "+15005554412"}))).await;
+    admin
+        .expect(
+            201,
+            "POST",
+            PATH,
+            Some(json!({"type": "webauthn-roaming", "key_id": "a2V5", "public_key": "a2V5"})),
+        )
+        .await;
     let mut browser = app.browser();
     browser.authorize(&[]).await.password(&ana).await;
     assert_eq!(browser.screen(), "mfa-otp-enrollment-qr");

@@ -4,6 +4,7 @@ mod app;
 mod at_once;
 mod browser;
 mod builders;
+mod inbox;
 mod nodes;
 mod story;
 

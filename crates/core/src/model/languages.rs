@@ -1,4 +1,4 @@
-//! Languages: the codes that Auth0 accepts, and which one a page speaks.
+//! Languages: the codes that Auth0 accepts, and which one a page or message speaks.
 
 /// Every code that `enabled_locales` may hold, with the language's own name (contract/universal-login.md 17).
 ///
@@ -155,7 +155,8 @@ fn wishes(header: &str) -> Vec<&str> {
     wishes.into_iter().map(|(code, _)| code).collect()
 }
 
-fn language(locale: &str) -> &str {
+/// Returns the language of a code without its country.
+pub fn language(locale: &str) -> &str {
     locale.split('-').next().unwrap_or(locale)
 }
 

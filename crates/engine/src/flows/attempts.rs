@@ -1,0 +1,30 @@
+//! Budgets of second factors: how many wrong answers are looked at, and how many codes are sent (contract/attack-protection.md 7).
+//!
+//! One place for pages and APIs: whoever guesses or asks on several faces spends one budget.
+
+use lockstep_core::factors::FactorKind;
+use lockstep_core::ids::UserId;
+use lockstep_core::time::Span;
+
+use crate::store::buckets::Budget;
+
+/// Wrong codes of one user: ten, then one each six minutes.
+const WRONG_CODES: Budget = Budget::new(10, Span::minutes(6));
+/// Wrong recovery codes of one user: ten an hour, in a bucket of their own.
+const WRONG_RECOVERY_CODES: Budget = Budget::new(10, Span::minutes(6));
+
+/// Returns the name of the bucket of wrong answers. Codes of all kinds share one: who tries several factors has no more guesses.
+pub fn bucket(user: &UserId, kind: FactorKind) -> String {
+    match kind {
+        FactorKind::RecoveryCode => format!("mfa:{user}:recovery-code"),
+        FactorKind::Totp | FactorKind::Phone | FactorKind::Email => format!("mfa:{user}:code"),
+    }
+}
+
+/// Returns the budget of wrong answers.
+pub const fn budget(kind: FactorKind) -> Budget {
+    match kind {
+        FactorKind::RecoveryCode => WRONG_RECOVERY_CODES,
+        FactorKind::Totp | FactorKind::Phone | FactorKind::Email => WRONG_CODES,
+    }
+}

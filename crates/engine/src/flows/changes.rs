@@ -1,0 +1,78 @@
+//! What goes with a change of somebody's factors: the record, and the notice by mail. One place for every face.
+//!
+//! Each change is told to the person (ASVS 6.3.7): who did not make it learns of it.
+
+use lockstep_core::env::Env;
+use lockstep_core::factors::FactorKind;
+use lockstep_core::model::authenticator::Authenticator;
+use lockstep_core::model::languages::choose_locale;
+use lockstep_core::model::log_event::{LogEvent, Origin};
+use lockstep_core::model::message::MessageKind;
+use lockstep_core::model::user::User;
+use lockstep_core::time::Span;
+use serde_json::json;
+
+use super::messages::{self, About, Notice};
+use crate::app::App;
+use crate::store::db::{Conn, DbError};
+use crate::store::{authenticators, settings, users};
+
+/// How long a notice is worth sending.
+const NOTICE_LIFE: Span = Span::days(3);
+
+/// Saves a newly enrolled authenticator with its record, and tells the person.
+pub(super) async fn enrolled(
+    tx: &mut Conn,
+    app: &App,
+    env: &mut Env,
+    origin: &Origin,
+    user: &User,
+    new: &Authenticator,
+) -> Result<(), DbError> {
+    added(tx, app, env, origin, user, new).await?;
+    let event = LogEvent::new("gd_enrollment_complete", "Guardian - Enrollment complete (confirmed)")
+        .user(&user.id, user.display_name())
+        .details(json!({"authenticator": {"id": new.method_id(), "type": new.kind.method_type()}}))
+        .from(origin);
+    app.logs().insert(tx, env, &event).await
+}
+
+/// Saves a newly enrolled authenticator and tells the person. The first recovery code, which comes with a factor, is not news.
+pub(super) async fn added(
+    tx: &mut Conn,
+    app: &App,
+    env: &mut Env,
+    origin: &Origin,
+    user: &User,
+    new: &Authenticator,
+) -> Result<(), DbError> {
+    authenticators::create(tx, new).await?;
+    users::note_mfa_change(tx, &user.id, env.now).await?;
+    if new.kind == FactorKind::RecoveryCode {
+        return Ok(());
+    }
+    tell(tx, app, env, origin, user, &Notice::Added(new)).await
+}
+
+/// Tells the person by mail, at the address of the account: also one that is not verified is better than silence.
+pub(super) async fn tell(
+    tx: &mut Conn,
+    app: &App,
+    env: &mut Env,
+    origin: &Origin,
+    user: &User,
+    notice: &Notice<'_>,
+) -> Result<(), DbError> {
+    let Some(email) = user.email.clone() else { return Ok(()) };
+    let tenant = settings::tenant(tx).await?;
+    let about = About {
+        tenant: &tenant,
+        client: None,
+        user: Some(user),
+        language: choose_locale(None, None, origin.languages.as_deref(), &tenant.enabled_locales()),
+        host: app.issuer().host(),
+    };
+    let written = messages::notice(&about, notice);
+    let expires_at = env.now + NOTICE_LIFE;
+    messages::queue(tx, env, &about, MessageKind::NoticeEmail, email, written, expires_at).await
+}

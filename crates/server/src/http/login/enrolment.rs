@@ -1,0 +1,185 @@
+//! The pages of an enrolment, in a login, by a ticket or on the account page: from its stage to the page, from a form to an answer.
+
+use std::collections::HashMap;
+
+use lockstep_core::factors::{FactorKind, Sent, Shown};
+use lockstep_core::login::enrolment::{Enrolment, Stage};
+use lockstep_core::login::steps::Answer;
+use lockstep_core::model::message::Channel;
+use lockstep_core::time::Timestamp;
+
+use crate::ui::forms::{FormError, picked};
+use crate::ui::screens::{self, CodeSent, MethodRow, Number, Reachable};
+use crate::ui::{Ctx, Page, Pages};
+
+/// What the page needs besides the enrolment.
+pub(in crate::http) struct About<'a> {
+    /// The name of the account.
+    pub(in crate::http) account: &'a str,
+    /// The number or address that was typed into a form that comes back.
+    pub(in crate::http) typed: &'a str,
+    /// The moment.
+    pub(in crate::http) now: Timestamp,
+    /// What is wrong with the last answer.
+    pub(in crate::http) errors: &'a [FormError],
+    /// The channels of the phone factor.
+    pub(in crate::http) channels: &'a [Channel],
+}
+
+/// Returns the page of an enrolment; none if what is stored cannot be read.
+pub(in crate::http) fn page(pages: &Pages, ctx: &Ctx, at: &Enrolment, about: &About<'_>) -> Option<Page> {
+    let About { account, typed, errors, .. } = *about;
+    let pick_authenticator = at.can_try_another();
+    Some(match at.stage() {
+        Stage::Choose => {
+            let rows = rows(at.options(), about.channels);
+            let page = screens::MfaBeginEnrollOptions { methods: &rows, back: false, errors };
+            pages.mfa_begin_enroll_options(ctx, &page)
+        }
+        Stage::Totp { as_key, .. } => {
+            let Ok(Shown::Totp { secret, uri, .. }) = at.shown()? else { return None };
+            if *as_key {
+                let (secret, uri) = (&secret, &uri);
+                let page = screens::MfaOtpEnrollmentCode {
+                    secret,
+                    uri,
+                    account,
+                    digits: 6,
+                    pick_authenticator,
+                    errors,
+                };
+                pages.mfa_otp_enrollment_code(ctx, &page)
+            } else {
+                let page = screens::MfaOtpEnrollmentQr { uri: &uri, digits: 6, pick_authenticator, errors };
+                pages.mfa_otp_enrollment_qr(ctx, &page)
+            }
+        }
+        Stage::Number { .. } => {
+            let number = Number { number: typed, choice: false, pick_authenticator, errors };
+            match at.screen().name {
+                "mfa-phone-enrollment" => {
+                    let number = Number { choice: true, ..number };
+                    pages.mfa_phone_enrollment(ctx, &screens::MfaPhoneEnrollment(number))
+                }
+                "mfa-voice-enrollment" => {
+                    pages.mfa_voice_enrollment(ctx, &screens::MfaVoiceEnrollment(number))
+                }
+                _ => pages.mfa_sms_enrollment(ctx, &screens::MfaSmsEnrollment(number)),
+            }
+        }
+        Stage::Address => {
+            let page = screens::MfaEmailEnrollment { email: typed, pick_authenticator, errors };
+            pages.mfa_email_enrollment(ctx, &page)
+        }
+        Stage::Code { channels, .. } => {
+            let Ok(Shown::Sent { channel, to }) = at.shown()? else { return None };
+            let other = channels.iter().find(|other| **other != channel);
+            let page = CodeSent {
+                to: &to,
+                remember: None,
+                resend_in: resend_in(at.sent(), about.now),
+                other_channel: other.map_or("", |other| other.as_str()),
+                edit: true,
+                listed: false,
+                pick_authenticator,
+                errors,
+            };
+            code_sent(pages, ctx, channel, page)
+        }
+        Stage::WriteDown { .. } => {
+            let Ok(Shown::RecoveryCode(code)) = at.shown()? else { return None };
+            let page = screens::MfaRecoveryCodeEnrollment { code: &code, errors };
+            pages.mfa_recovery_code_enrollment(ctx, &page)
+        }
+    })
+}
+
+/// Returns the page that waits for a code.
+pub(in crate::http) fn code_sent(pages: &Pages, ctx: &Ctx, channel: Channel, page: CodeSent<'_>) -> Page {
+    match channel {
+        Channel::Sms => pages.mfa_sms_challenge(ctx, &screens::MfaSmsChallenge(page)),
+        Channel::Voice => pages.mfa_voice_challenge(ctx, &screens::MfaVoiceChallenge(page)),
+        Channel::Email => pages.mfa_email_challenge(ctx, &screens::MfaEmailChallenge(page)),
+    }
+}
+
+/// Returns the list of numbers or addresses.
+pub(in crate::http) fn list(pages: &Pages, ctx: &Ctx, mail: bool, to: &[&str], errors: &[FormError]) -> Page {
+    let method = if mail { "email" } else { "sms" };
+    let rows: Vec<_> = to.iter().map(|detail| MethodRow { method, detail, last_used_days: None }).collect();
+    let page = Reachable { methods: &rows, errors };
+    if mail {
+        pages.mfa_email_list(ctx, &screens::MfaEmailList(page))
+    } else {
+        pages.mfa_sms_list(ctx, &screens::MfaSmsList(page))
+    }
+}
+
+/// Returns the rows of a list of factors.
+pub(in crate::http) fn rows(kinds: &[FactorKind], channels: &[Channel]) -> Vec<MethodRow<'static>> {
+    let name = |kind: FactorKind| match (kind, channels) {
+        (FactorKind::Phone, [Channel::Voice]) => "voice",
+        (FactorKind::Phone, [_, _, ..]) => "phone",
+        (kind, _) => kind.guardian_name(),
+    };
+    kinds.iter().map(|kind| MethodRow { method: name(*kind), detail: "", last_used_days: None }).collect()
+}
+
+/// Returns how long another code is not sent yet, in seconds.
+pub(in crate::http) fn resend_in(sent: Option<Sent>, now: Timestamp) -> u32 {
+    let Some(sent) = sent.filter(|sent| !sent.may_resend(now)) else { return 0 };
+    let left = (sent.at + lockstep_core::factors::RESEND_AFTER).since(now).as_millis();
+    u32::try_from((left + 999) / 1000).unwrap_or(0)
+}
+
+/// Reads the answer of a form behind the first factor. `writes_down`: the page shows a recovery code.
+pub(in crate::http) fn answer(
+    action: &str,
+    fields: &HashMap<String, String>,
+    writes_down: bool,
+    region: Option<&str>,
+) -> Answer {
+    let field = |name: &str| fields.get(name).cloned().unwrap_or_default();
+    match action {
+        "pick-authenticator" => return Answer::TryAnother,
+        "back" => return Answer::Back,
+        "show-code" => return Answer::ShowKey,
+        "show-qr" => return Answer::ShowQr,
+        "resend-code" => return Answer::Resend,
+        "use-sms" => return Answer::By(Channel::Sms),
+        "use-voice" => return Answer::By(Channel::Voice),
+        "edit" => return Answer::Edit,
+        "pick-phone" => return Answer::List,
+        _ => {}
+    }
+    let kind = picked(action).and_then(|(name, _)| match name {
+        "phone" | "voice" => Some(FactorKind::Phone),
+        name => FactorKind::from_guardian_name(name),
+    });
+    if let Some(kind) = kind {
+        return Answer::Pick(kind);
+    }
+    if writes_down {
+        return Answer::Saved { ticked: fields.contains_key("confirmation") };
+    }
+    let channel = fields.get("type").and_then(|name| Channel::parse(name));
+    if fields.contains_key("phone") {
+        return Answer::Number { number: field("phone"), region: region.map(str::to_owned), channel };
+    }
+    if fields.contains_key("email") && !fields.contains_key("code") {
+        return Answer::Address(field("email"));
+    }
+    if let (Some(channel), false) = (channel, fields.contains_key("code")) {
+        return Answer::By(channel);
+    }
+    let remember = fields.get("rememberBrowser").is_some_and(|v| v == "true");
+    Answer::Code { code: field("code"), remember }
+}
+
+/// Returns the region of numbers without a country: the tenant's, if it has a single one.
+pub(in crate::http) fn only_region(countries: &[String]) -> Option<&str> {
+    match countries {
+        [region] if region.len() == 2 && region.bytes().all(|b| b.is_ascii_alphabetic()) => Some(region),
+        _ => None,
+    }
+}
