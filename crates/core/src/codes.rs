@@ -87,6 +87,12 @@ oauth_codes! {
     AuthorizationPending = "authorization_pending", 403, "User has yet to authorize device code.";
     /// The device code or mfa_token is too old.
     ExpiredToken = "expired_token", 403, "The token has expired";
+    /// A telephone number that no code is sent to.
+    InvalidPhoneNumber = "invalid_phone_number", 400, "The phone number is invalid.";
+    /// No such authenticator of this user (MFA API).
+    AuthenticatorNotFound = "authenticator_not_found", 404, "The authenticator was not found.";
+    /// The number or address is enrolled already, or there are too many (MFA API).
+    EnrollmentConflict = "enrollment_conflict", 409, "This authenticator is already enrolled.";
     /// An enrolment is needed before a challenge (MFA API).
     AssociationRequired = "association_required", 403, "User is not enrolled with MFA";
     /// No wanted challenge type is possible (MFA API).

@@ -107,6 +107,11 @@ impl Issuer {
     pub fn mfa_audience(&self) -> String {
         self.url("mfa/")
     }
+
+    /// Returns the audience of the My Account API.
+    pub fn my_account_audience(&self) -> String {
+        self.url("me/")
+    }
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@
 //! - [`factors`]: the second factors, one folder each; read its first page, then `totp`.
 //! - [`assurance`]: from what was proven to what tokens say: `acr`, `amr`, `auth_time`.
 //! - [`oauth`]: the rules of `/authorize`, scopes and claims.
-//! - [`login`]: the login as states and steps, and the decision whether MFA is needed.
+//! - [`login`]: the login as states and steps, and the decision whether MFA is needed; [`mfa_api`]: the same to an application.
 
 pub mod assurance;
 pub mod codes;
@@ -18,6 +18,7 @@ pub mod env;
 pub mod factors;
 pub mod ids;
 pub mod login;
+pub mod mfa_api;
 pub mod model;
 pub mod oauth;
 pub mod random;

@@ -29,6 +29,9 @@ pub struct Params {
     /// Names whose value is no text: lists and objects of JSON, PHP-style `name[]`.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     odd: BTreeSet<String>,
+    /// Lists of texts, for the few endpoints that take some.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    lists: BTreeMap<String, Vec<String>>,
 }
 
 impl Params {
@@ -57,7 +60,15 @@ impl Params {
                 Value::Null => {}
                 Value::String(text) => params.add(name, text)?,
                 Value::Bool(_) | Value::Number(_) => params.add(name, value.to_string())?,
-                Value::Array(_) | Value::Object(_) => {
+                Value::Array(items) => {
+                    let texts: Option<Vec<_>> =
+                        items.iter().map(|item| item.as_str().map(str::to_owned)).collect();
+                    if let Some(texts) = texts {
+                        params.lists.insert(name.clone(), texts);
+                    }
+                    params.odd.insert(name);
+                }
+                Value::Object(_) => {
                     params.odd.insert(name);
                 }
             }
@@ -71,6 +82,7 @@ impl Params {
         }
         if let Some(bare) = name.strip_suffix("[]") {
             self.odd.insert(bare.to_owned());
+            self.lists.entry(bare.to_owned()).or_default().push(value);
         } else {
             match self.values.entry(name) {
                 Entry::Occupied(taken) => {
@@ -92,6 +104,14 @@ impl Params {
     /// Returns a parameter that must be there.
     pub fn require(&self, name: &str) -> Result<&str, OAuthError> {
         self.get(name).ok_or_else(|| OAuthError::missing(name))
+    }
+
+    /// Returns a list of texts; a single text is a list of one. None if it is absent or anything else.
+    pub fn list(&self, name: &str) -> Option<Vec<&str>> {
+        match self.lists.get(name) {
+            Some(list) => Some(list.iter().map(String::as_str).collect()),
+            None => self.get(name).map(|text| vec![text]),
+        }
     }
 
     /// Returns whether a parameter came at all, even empty: `federated` counts by its presence.

@@ -18,10 +18,9 @@ use serde::{Deserialize, Serialize};
 use super::OAuthFailure;
 use super::token::issue;
 use crate::app::App;
+use crate::flows::apis;
 use crate::store::db::{Conn, DbError};
-use crate::store::{
-    authorization_codes, client_grants, clients, connections, pushed_requests, resource_servers, settings,
-};
+use crate::store::{authorization_codes, client_grants, clients, connections, pushed_requests, settings};
 
 /// How long a code lives: long enough for a redirect, and not more (ASVS 10.4.3).
 const CODE_LIFETIME: Span = Span::seconds(60);
@@ -137,7 +136,7 @@ pub(super) async fn parse(
     let audience = checks::audience(params, &tenant, &env.issuer.userinfo_audience());
     let (mut api, mut grant) = (None, None);
     if let Some(audience) = &audience {
-        api = resource_servers::find_by_identifier(conn, audience).await?;
+        api = apis::find(conn, &env.issuer, audience).await?;
         let found = client_grants::find_for(conn, &client.id, audience, "user").await?;
         grant = found.map(|g| g.scopes().map(str::to_owned).collect::<Vec<_>>());
     }

@@ -1,6 +1,7 @@
-//! What goes with a change of somebody's factors: the record, and the notice by mail. One place for every face.
+//! What goes with a change of somebody's factors: the record, the notice by mail, the forgotten browsers. One place for every face.
 //!
-//! Each change is told to the person (ASVS 6.3.7): who did not make it learns of it.
+//! Each change is told to the person (ASVS 6.3.7): who did not make it learns of it. Taking a factor away forgets remembered browsers,
+//! which were earned by it; adding one does not.
 
 use lockstep_core::env::Env;
 use lockstep_core::factors::FactorKind;
@@ -15,7 +16,7 @@ use serde_json::json;
 use super::messages::{self, About, Notice};
 use crate::app::App;
 use crate::store::db::{Conn, DbError};
-use crate::store::{authenticators, settings, users};
+use crate::store::{authenticators, remembered_browsers, settings, users};
 
 /// How long a notice is worth sending.
 const NOTICE_LIFE: Span = Span::days(3);
@@ -52,6 +53,35 @@ pub(super) async fn added(
         return Ok(());
     }
     tell(tx, app, env, origin, user, &Notice::Added(new)).await
+}
+
+/// Removes an authenticator with those that were made together with it, and what only it held up: remembered browsers always, the recovery
+/// code with the last factor. Tells the person. Returns false if it was gone already.
+pub(super) async fn removed(
+    tx: &mut Conn,
+    app: &App,
+    env: &mut Env,
+    origin: &Origin,
+    user: &User,
+    old: &Authenticator,
+) -> Result<bool, DbError> {
+    if authenticators::delete_of_user(tx, &user.id, &old.id).await? == 0 {
+        return Ok(false);
+    }
+    remembered_browsers::delete_of_user(tx, &user.id).await?;
+    users::note_mfa_change(tx, &user.id, env.now).await?;
+    let left = authenticators::list_of_user(tx, &user.id).await?;
+    if !left.iter().any(|a| a.confirmed && a.kind.independent()) {
+        authenticators::delete_kind(tx, &user.id, FactorKind::RecoveryCode).await?;
+    }
+    let event = LogEvent::new("gd_unenroll", "Guardian - Unenroll device account")
+        .user(&user.id, user.display_name())
+        .details(json!({"authenticator": {"id": old.method_id(), "type": old.kind.method_type()}}))
+        .from(origin);
+    app.logs().insert(tx, env, &event).await?;
+    let to = lockstep_core::factors::masked(old);
+    tell(tx, app, env, origin, user, &Notice::Removed(old.kind, to)).await?;
+    Ok(true)
 }
 
 /// Tells the person by mail, at the address of the account: also one that is not verified is better than silence.

@@ -1,5 +1,6 @@
 //! What somebody does, one file a thing: load, decide, save.
 
+mod apis;
 pub mod attempts;
 pub mod authorize;
 pub mod branding;
@@ -17,6 +18,7 @@ pub mod login;
 pub mod logout;
 pub mod management;
 pub mod messages;
+pub mod mfa_api;
 pub mod par;
 pub mod password_reset;
 pub mod reseal;

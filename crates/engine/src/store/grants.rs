@@ -125,6 +125,12 @@ pub async fn save_use(conn: &mut Conn, grant: &Grant) -> Result<bool, DbError> {
     Ok(conn.execute(SAVE_USE, values).await? == 1)
 }
 
+/// Saves what was proven for a family since it began: MFA at a refresh.
+pub async fn save_proof(conn: &mut Conn, grant: &Grant) -> Result<bool, DbError> {
+    let methods = serde_json::to_string(&grant.methods)?;
+    Ok(conn.execute(SAVE_PROOF, values![grant.id, methods, grant.auth_time]).await? == 1)
+}
+
 /// Revokes a family; returns false if it was revoked before.
 pub async fn revoke(conn: &mut Conn, id: &GrantId, now: Timestamp) -> Result<bool, DbError> {
     Ok(conn
@@ -195,6 +201,8 @@ const FIND_TOKEN: &str = "select g.*, t.sequence, t.used_at,
  from refresh_tokens t join grants g on g.id = t.grant_id where t.token_hash = $1";
 const SAVE_USE: &str = "update grants set last_exchanged_at = $2, idle_expires_at = $3, device = $4
  where id = $1 and revoked_at is null";
+const SAVE_PROOF: &str =
+    "update grants set methods = $2, auth_time = $3 where id = $1 and revoked_at is null";
 const REVOKE_FOR: &str =
     "update grants set revoked_at = $4 where user_id = $1 and client_id = $2 and revoked_at is null
  and (audience = $3 or (audience is null and $3 is null))";

@@ -7,6 +7,7 @@ pub mod assertion_ids;
 pub mod authenticators;
 pub mod authorization_codes;
 pub mod buckets;
+pub mod ceremonies;
 pub mod client_grants;
 pub mod clients;
 pub mod connections;

@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use crate::app::App;
 use crate::store::db::{Conn, DbError};
 use crate::store::{
-    assertion_ids, authorization_codes, buckets, decisions, grants, logs, opaque_tokens, outbox,
+    assertion_ids, authorization_codes, buckets, ceremonies, decisions, grants, logs, opaque_tokens, outbox,
     pushed_requests, remembered_browsers, sessions, tickets, transactions,
 };
 
@@ -21,6 +21,7 @@ const EVERY: Duration = Duration::from_secs(60);
 #[derive(Clone, Copy, Debug)]
 enum Kind {
     Transactions,
+    Ceremonies,
     PushedRequests,
     AuthorizationCodes,
     OpaqueTokens,
@@ -37,6 +38,7 @@ enum Kind {
 
 const ALL: &[Kind] = &[
     Kind::Transactions,
+    Kind::Ceremonies,
     Kind::PushedRequests,
     Kind::AuthorizationCodes,
     Kind::OpaqueTokens,
@@ -55,6 +57,7 @@ impl Kind {
     async fn remove(self, conn: &mut Conn, now: Timestamp, kept: Span) -> Result<u64, DbError> {
         match self {
             Self::Transactions => transactions::delete_expired(conn, now).await,
+            Self::Ceremonies => ceremonies::delete_expired(conn, now).await,
             Self::PushedRequests => pushed_requests::delete_expired(conn, now).await,
             Self::AuthorizationCodes => authorization_codes::delete_expired(conn, now).await,
             Self::OpaqueTokens => opaque_tokens::delete_expired(conn, now).await,

@@ -19,6 +19,7 @@ pub mod dev;
 pub mod headers;
 pub mod login;
 pub mod management;
+mod mfa_api;
 pub mod oauth;
 pub mod origin;
 pub mod pages;
@@ -74,6 +75,7 @@ pub fn router(web: Web) -> Router {
     Router::new()
         .merge(login::routes())
         .merge(oauth::routes(web.clone()))
+        .merge(mfa_api::routes(web.clone()))
         .merge(management::routes())
         .route("/assets/{name}", get(asset))
         .route("/health", get(health))

@@ -6,6 +6,7 @@ mod architecture;
 mod cli;
 mod login;
 mod management;
+mod mfa_api;
 mod oauth;
 mod support;
 mod worker;

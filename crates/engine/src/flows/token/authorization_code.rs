@@ -7,7 +7,6 @@ use lockstep_core::crypto::digest::{same_secret, sha256_b64url};
 use lockstep_core::env::Env;
 use lockstep_core::ids::GrantId;
 use lockstep_core::model::log_event::{LogEvent, Origin};
-use lockstep_core::model::session::Device;
 use lockstep_core::oauth::params::Params;
 use lockstep_core::oauth::scope::Scopes;
 
@@ -18,7 +17,7 @@ use crate::flows::authorize::CodeData;
 use crate::flows::client_auth::Authenticated;
 use crate::store::authorization_codes::{self, Claimed};
 use crate::store::db::Conn;
-use crate::store::grants::{self, Grant};
+use crate::store::grants;
 use crate::store::{opaque_tokens, users};
 
 /// Redeems a code.
@@ -56,34 +55,14 @@ pub async fn exchange(
         nonce: data.nonce.as_deref(),
         gty: None,
     };
-    let granted = issue::grant(&mut tx, client, &asked, true).await?;
-    let offline = granted.scopes.has("offline_access");
+    let granted = issue::grant(&mut tx, &env.issuer.clone(), client, &asked, true).await?;
     let id = GrantId::new(env.rng());
-    let mut refresh_token = None;
-    if offline {
-        let settings = client.refresh_token();
-        let family = Grant {
-            id: id.clone(),
-            user: user.id.clone(),
-            client: client.id.clone(),
-            session: data.session.clone(),
-            audience: data.audience.clone(),
-            scope: granted.scopes.to_string(),
-            methods: data.methods.clone(),
-            auth_time: data.auth_time,
-            rotating: settings.rotating,
-            device: Device::first(origin.ip.as_deref(), origin.user_agent.as_deref()),
-            created_at: env.now,
-            last_exchanged_at: None,
-            idle_expires_at: settings.idle.map(|idle| env.now + idle),
-            expires_at: settings.absolute.map(|life| env.now + life),
-            revoked_at: None,
-        };
-        grants::create(&mut tx, &family).await?;
-        let token = format!("v1.{}", env.rng().url_safe(43));
-        grants::create_token(&mut tx, &sha256_b64url(&token), &id, 0, env.now).await?;
-        refresh_token = Some(token);
-    }
+    let refresh_token = if granted.scopes.has("offline_access") {
+        let family = issue::Family { id: &id, methods: &data.methods, auth_time: data.auth_time };
+        Some(issue::begin_family(&mut tx, env, origin, client, &asked, &granted, &family).await?)
+    } else {
+        None
+    };
     authorization_codes::note_grant(&mut tx, &hash, &id).await?;
     let mut response = issue::for_user(app, env, &mut tx, client, &asked, &granted, Some(&id)).await?;
     response.refresh_token = refresh_token;

@@ -1,26 +1,29 @@
 //! Making tokens.
 
-use lockstep_core::assurance::Assurance;
+use lockstep_core::assurance::{Assurance, Methods};
 use lockstep_core::codes::{OAuthCode, OAuthError};
 use lockstep_core::crypto::digest::sha256_b64url;
 use lockstep_core::crypto::jose::{Alg, sign_hs256};
-use lockstep_core::env::Env;
+use lockstep_core::env::{Env, Issuer};
 use lockstep_core::ids::{GrantId, SessionId};
 use lockstep_core::model::client::Client;
+use lockstep_core::model::log_event::Origin;
 use lockstep_core::model::resource_server::ResourceServer;
+use lockstep_core::model::session::Device;
 use lockstep_core::model::user::User;
 use lockstep_core::oauth::claims::{AccessToken, IdToken, Subject};
 use lockstep_core::oauth::response::ResponseTypes;
 use lockstep_core::oauth::scope::{Ask, Scopes, granted};
-use lockstep_core::time::Span;
+use lockstep_core::time::{Span, Timestamp};
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::app::App;
-use crate::flows::OAuthFailure;
+use crate::flows::{OAuthFailure, apis};
 use crate::store::db::Conn;
+use crate::store::grants::{self, Grant};
 use crate::store::opaque_tokens::{self, Opaque};
-use crate::store::{client_grants, resource_servers, roles};
+use crate::store::{client_grants, roles};
 
 /// How long an opaque access token lives.
 const OPAQUE_LIFETIME: Span = Span::seconds(86_400);
@@ -44,6 +47,9 @@ pub struct TokenResponse {
     pub expires_in: i64,
     /// Always `Bearer`.
     pub token_type: &'static str,
+    /// The recovery code that replaces the one that was used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recovery_code: Option<String>,
 }
 
 /// What tokens for a person are made of.
@@ -79,13 +85,14 @@ pub struct Granted {
 /// Works out what is granted: the API's scopes, the client's grant, the person's roles.
 pub async fn grant(
     conn: &mut Conn,
+    issuer: &Issuer,
     client: &Client,
     asked: &UserGrant<'_>,
     can_refresh: bool,
 ) -> Result<Granted, OAuthFailure> {
     let api = match asked.audience {
         Some(audience) => {
-            let found = resource_servers::find_by_identifier(conn, audience).await?;
+            let found = apis::find(conn, issuer, audience).await?;
             Some(found.ok_or_else(|| OAuthError::service_not_found(audience))?)
         }
         None => None,
@@ -119,6 +126,51 @@ pub async fn grant(
     Ok(Granted { scopes, api, permissions })
 }
 
+/// What a family of refresh tokens keeps of the login that it came of.
+#[derive(Clone, Copy, Debug)]
+pub struct Family<'a> {
+    /// Its id.
+    pub id: &'a GrantId,
+    /// What was proven.
+    pub methods: &'a Methods,
+    /// When the last interactive ceremony ended.
+    pub auth_time: Timestamp,
+}
+
+/// Begins a family of refresh tokens and returns its first one.
+pub async fn begin_family(
+    tx: &mut Conn,
+    env: &mut Env,
+    origin: &Origin,
+    client: &Client,
+    asked: &UserGrant<'_>,
+    granted: &Granted,
+    family: &Family<'_>,
+) -> Result<String, OAuthFailure> {
+    let settings = client.refresh_token();
+    let grant = Grant {
+        id: family.id.clone(),
+        user: asked.user.id.clone(),
+        client: client.id.clone(),
+        session: asked.session.cloned(),
+        audience: asked.audience.map(str::to_owned),
+        scope: granted.scopes.to_string(),
+        methods: family.methods.clone(),
+        auth_time: family.auth_time,
+        rotating: settings.rotating,
+        device: Device::first(origin.ip.as_deref(), origin.user_agent.as_deref()),
+        created_at: env.now,
+        last_exchanged_at: None,
+        idle_expires_at: settings.idle.map(|idle| env.now + idle),
+        expires_at: settings.absolute.map(|life| env.now + life),
+        revoked_at: None,
+    };
+    grants::create(tx, &grant).await?;
+    let token = format!("v1.{}", env.rng().url_safe(43));
+    grants::create_token(tx, &sha256_b64url(&token), family.id, 0, env.now).await?;
+    Ok(token)
+}
+
 /// Makes access and ID token for a person. The access token is opaque when no API is asked.
 pub async fn for_user(
     app: &App,
@@ -143,6 +195,7 @@ pub async fn for_user(
         scope: granted.scopes.to_string(),
         expires_in,
         token_type: "Bearer",
+        recovery_code: None,
     })
 }
 
@@ -156,7 +209,7 @@ pub async fn for_browser(
     types: ResponseTypes,
     code: Option<&str>,
 ) -> Result<Vec<(&'static str, String)>, OAuthFailure> {
-    let granted = grant(tx, client, asked, false).await?;
+    let granted = grant(tx, &env.issuer, client, asked, false).await?;
     let mut params = Vec::new();
     let mut access = None;
     if types.token {
@@ -251,6 +304,7 @@ pub async fn for_machine(
         scope: scopes.to_string(),
         expires_in: api.token_lifetime().as_secs(),
         token_type: "Bearer",
+        recovery_code: None,
     })
 }
 

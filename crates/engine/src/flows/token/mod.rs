@@ -3,10 +3,13 @@
 pub mod authorization_code;
 pub mod client_credentials;
 pub mod issue;
+mod password;
 pub mod refresh_token;
+pub(super) mod user_tokens;
 
 use lockstep_core::codes::{OAuthCode, OAuthError};
 use lockstep_core::env::Env;
+use lockstep_core::model::client::Client;
 use lockstep_core::model::log_event::{LogEvent, Origin};
 use lockstep_core::oauth::params::{Params, printable};
 
@@ -14,6 +17,7 @@ pub use issue::TokenResponse;
 
 use super::OAuthFailure;
 use super::client_auth::{self, Authenticated, Credentials};
+use super::mfa_api::verify::{self, MfaGrant};
 use crate::app::App;
 
 /// The parameters that the token endpoint reads.
@@ -30,15 +34,33 @@ const TEXTS: &[&str] = &[
     "scope",
     "audience",
     "acr_values",
+    "username",
+    "password",
+    "realm",
+    "mfa_token",
+    "otp",
+    "oob_code",
+    "binding_code",
+    "recovery_code",
 ];
+
+const PASSWORD_REALM: &str = "http://auth0.com/oauth/grant-type/password-realm";
+const MFA_OTP: &str = "http://auth0.com/oauth/grant-type/mfa-otp";
+const MFA_OOB: &str = "http://auth0.com/oauth/grant-type/mfa-oob";
+const MFA_RECOVERY_CODE: &str = "http://auth0.com/oauth/grant-type/mfa-recovery-code";
+
+/// Returns whether an application may finish MFA without our pages at all.
+pub(super) fn allows_any_mfa_grant(client: &Client) -> bool {
+    [MFA_OTP, MFA_OOB, MFA_RECOVERY_CODE].iter().any(|grant| client.allows_grant(grant))
+}
+
+/// Returns the refusal of an application that may not.
+pub(super) fn mfa_grant_missing() -> OAuthError {
+    OAuthError::grant_not_allowed(MFA_OTP)
+}
 
 /// Grants of the contract that are not built yet. They are refused as unknown ones are, never half answered.
 const NOT_BUILT: &[&str] = &[
-    "password",
-    "http://auth0.com/oauth/grant-type/password-realm",
-    "http://auth0.com/oauth/grant-type/mfa-otp",
-    "http://auth0.com/oauth/grant-type/mfa-oob",
-    "http://auth0.com/oauth/grant-type/mfa-recovery-code",
     "http://auth0.com/oauth/grant-type/passwordless/otp",
     "urn:ietf:params:oauth:grant-type:device_code",
     "urn:okta:params:oauth:grant-type:webauthn",
@@ -59,7 +81,10 @@ pub async fn exchange(
     let authenticated = client_auth::authenticate(app, env, params, credentials).await?;
     let client = &authenticated.client;
     let failed = |code: &'static str, failure: &OAuthFailure| {
-        if let OAuthFailure::Refused(error) = failure {
+        // A password that was right leads on to MFA: that is no failure. A refresh that needs a person is one.
+        if let OAuthFailure::Refused(error) = failure
+            && (error.code != OAuthCode::MfaRequired || code != "fepft")
+        {
             let mut event =
                 LogEvent::new(code, error.description.clone()).client(&client.id, client.name()).from(origin);
             event.audience = params.get("audience").map(str::to_owned);
@@ -91,6 +116,24 @@ pub async fn exchange(
             let result =
                 client_credentials::exchange(app, &mut fresh(env), origin, &authenticated, params).await;
             result.inspect_err(|failure| failed("feccft", failure))
+        }
+        "password" | PASSWORD_REALM => {
+            allowed(grant_type)?;
+            let with_realm = grant_type == PASSWORD_REALM;
+            let mut env = fresh(env);
+            let result = password::exchange(app, &mut env, origin, &authenticated, params, with_realm).await;
+            result.inspect_err(|failure| failed("fepft", failure))
+        }
+        MFA_OTP | MFA_OOB | MFA_RECOVERY_CODE => {
+            allowed(grant_type)?;
+            let (grant, code) = match grant_type {
+                MFA_OTP => (MfaGrant::Otp, "feotpft"),
+                MFA_OOB => (MfaGrant::Oob, "feoobft"),
+                _ => (MfaGrant::RecoveryCode, "fercft"),
+            };
+            let mut env = fresh(env);
+            let result = verify::exchange(app, &mut env, origin, &authenticated, params, grant).await;
+            result.inspect_err(|failure| failed(code, failure))
         }
         known if NOT_BUILT.contains(&known) => Err(OAuthError::new(
             OAuthCode::UnsupportedGrantType,

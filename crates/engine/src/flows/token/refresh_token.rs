@@ -1,12 +1,11 @@
 //! `refresh_token` (RFC 6749 section 6; rotation and reuse as in RFC 9700 section 4.14, contract/oidc.md 6.3).
 
 use lockstep_core::assurance::{Rules, claims as assurance};
-use lockstep_core::codes::{OAuthCode, OAuthError};
+use lockstep_core::codes::OAuthError;
 use lockstep_core::crypto::digest::sha256_b64url;
 use lockstep_core::env::Env;
-use lockstep_core::factors::FactorKind;
 use lockstep_core::login::demand::{
-    Asks, Decision, Demand, Held, Means, RefreshMfa, RefreshSituation, decide_refresh,
+    Asks, Decision, Held, Means, RefreshMfa, RefreshSituation, decide_refresh,
 };
 use lockstep_core::login::session::Proven;
 use lockstep_core::model::client::Client;
@@ -15,20 +14,16 @@ use lockstep_core::model::user::User;
 use lockstep_core::oauth::params::Params;
 use lockstep_core::oauth::scope::Scopes;
 use lockstep_core::time::Span;
-use serde_json::{Value, json};
 
 use super::issue::{self, TokenResponse, UserGrant};
 use crate::app::App;
 use crate::flows::OAuthFailure;
 use crate::flows::client_auth::Authenticated;
 use crate::flows::held;
+use crate::flows::mfa_api::{self, Wanted};
 use crate::store::db::Conn;
 use crate::store::grants::{self, Found};
-use crate::store::tickets::{self, Ticket};
 use crate::store::{connections, settings, users};
-
-/// How long an `mfa_token` lives (contract/mfa-api.md 2).
-const MFA_TOKEN_LIFETIME: Span = Span::minutes(10);
 
 /// Exchanges a refresh token.
 pub async fn exchange(
@@ -59,25 +54,78 @@ pub async fn exchange(
     }
     let decision = decide(&mut tx, app, env, params, &found, &user).await?;
     if decision.not_needed().is_none() {
-        // Nothing is spent: after the MFA the same refresh token is presented again.
-        return Err(mfa_required(tx, env, client, &user, &found, &decision).await?);
+        // Nothing is spent: the token is rotated when the MFA is passed, or presented again.
+        let wanted = Wanted {
+            scope: narrowed(&found.grant.scope, params.get("scope"))?.to_string(),
+            audience: found.grant.audience.clone(),
+            methods: found.grant.methods.clone(),
+            auth_time: found.grant.auth_time,
+            gty: Some("refresh_token".to_owned()),
+            refresh: Some(hash),
+        };
+        return Err(mfa_api::required(app, tx, env, origin, client, &user, &decision, wanted).await?);
     }
     let scope = narrowed(&found.grant.scope, params.get("scope"))?;
+    let (response, tx) = redeem(app, env, origin, tx, client, &user, &hash, found, &scope).await?;
+    tx.commit().await?;
+    Ok(response)
+}
+
+/// Goes on with a refresh once its MFA is passed: the family keeps what was proven, and the token that was presented is spent now.
+#[expect(clippy::too_many_arguments, reason = "the parts of one exchange")]
+pub(in crate::flows) async fn after_mfa(
+    app: &App,
+    env: &mut Env,
+    origin: &Origin,
+    mut tx: Conn,
+    client: &Client,
+    user: &User,
+    hash: &str,
+    wanted: &Wanted,
+) -> Result<(TokenResponse, Conn), OAuthFailure> {
+    let found = grants::find_token(&mut tx, hash).await?;
+    let Some(mut found) = found.filter(|f| f.grant.client == client.id && f.grant.is_live(env.now)) else {
+        return Err(OAuthError::invalid_refresh_token().into());
+    };
+    if found.grant.rotating && is_reuse(env, client, &found) {
+        return Err(revoke_family(app, env, origin, client, tx, &found).await?);
+    }
+    found.grant.methods = wanted.methods.clone();
+    found.grant.auth_time = wanted.auth_time;
+    if !grants::save_proof(&mut tx, &found.grant).await? {
+        return Err(OAuthError::invalid_refresh_token().into());
+    }
+    redeem(app, env, origin, tx, client, user, hash, found, &Scopes::trusted(&wanted.scope)).await
+}
+
+#[expect(clippy::too_many_arguments, reason = "the parts of one exchange")]
+async fn redeem(
+    app: &App,
+    env: &mut Env,
+    origin: &Origin,
+    mut tx: Conn,
+    client: &Client,
+    user: &User,
+    hash: &str,
+    found: Found,
+    scope: &Scopes,
+) -> Result<(TokenResponse, Conn), OAuthFailure> {
     let rules = Rules { profile: app.config().profile, ..Rules::default() };
     let asked = UserGrant {
-        user: &user,
+        user,
         session: found.grant.session.as_ref(),
         audience: found.grant.audience.as_deref(),
-        scope: &scope,
+        scope,
         assurance: assurance(&found.grant.methods, found.grant.auth_time, rules),
         nonce: None,
         gty: Some("refresh_token"),
     };
-    let granted = issue::grant(&mut tx, client, &asked, true).await?;
+    let issuer = env.issuer.clone();
+    let granted = issue::grant(&mut tx, &issuer, client, &asked, true).await?;
     let mut response =
         issue::for_user(app, env, &mut tx, client, &asked, &granted, Some(&found.grant.id)).await?;
     if found.grant.rotating {
-        response.refresh_token = match rotate(&mut tx, env, client, &hash, &found).await? {
+        response.refresh_token = match rotate(&mut tx, env, client, hash, &found).await? {
             Some(token) => Some(token),
             None => return Err(revoke_family(app, env, origin, client, tx, &found).await?),
         };
@@ -98,8 +146,7 @@ pub async fn exchange(
     event.audience.clone_from(&grant.audience);
     event.scope = Some(response.scope.clone());
     app.logs().insert(&mut tx, env, &event).await?;
-    tx.commit().await?;
-    Ok(response)
+    Ok((response, tx))
 }
 
 /// Returns whether presenting this token is a reuse: it was spent before, and is not the one before the newest within the leeway.
@@ -185,39 +232,4 @@ async fn decide(
         proven: Proven::by_session(found.grant.methods.clone(), found.grant.auth_time),
         means: Means::new(held.iter().map(Held::from), &guardian.enabled(), &found.grant.methods, rules),
     }))
-}
-
-/// Returns `mfa_required` with a token that the MFA grants will redeem, and what would do.
-async fn mfa_required(
-    mut tx: Conn,
-    env: &mut Env,
-    client: &Client,
-    user: &User,
-    found: &Found,
-    decision: &Decision,
-) -> Result<OAuthFailure, OAuthFailure> {
-    let token = format!("Fe26.2*{}", env.rng().url_safe(43));
-    let data = json!({"client": client.id, "grant": found.grant.id});
-    let ticket = Ticket::<Value> {
-        user: user.id.clone(),
-        data,
-        created_at: env.now,
-        expires_at: env.now + MFA_TOKEN_LIFETIME,
-        used_at: None,
-    };
-    tickets::create(&mut tx, &sha256_b64url(&token), "mfa_token", &ticket).await?;
-    tx.commit().await?;
-    let types = |kinds: &[FactorKind]| -> Vec<Value> {
-        let names = kinds.iter().filter(|k| k.independent()).map(|k| json!({"type": k.guardian_name()}));
-        names.collect()
-    };
-    let requirements = match &decision.demand {
-        Demand::Challenge { allowed } => json!({"challenge": types(allowed)}),
-        Demand::Enrol { allowed } => json!({"enroll": types(allowed)}),
-        _ => json!({}),
-    };
-    let error = OAuthError::new(OAuthCode::MfaRequired, OAuthCode::MfaRequired.text())
-        .with("mfa_token", token)
-        .with("mfa_requirements", requirements);
-    Ok(error.into())
 }

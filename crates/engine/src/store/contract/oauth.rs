@@ -85,6 +85,10 @@ async fn families_of_refresh_tokens() {
         one.last_exchanged_at = Some(T0);
         one.idle_expires_at = Some(T0 + Span::days(2));
         assert!(grants::save_use(&mut c, &one).await.unwrap());
+        one.auth_time = T0 + Span::minutes(1);
+        assert!(grants::save_proof(&mut c, &one).await.unwrap());
+        let found = grants::find_token(&mut c, "t1").await.unwrap().unwrap();
+        assert_eq!(found.grant.auth_time, one.auth_time, "MFA at a refresh is kept");
         assert_eq!(
             grants::list_of_user(&mut c, &ana.id, T0 + Span::hours(30)).await.unwrap().len(),
             1,

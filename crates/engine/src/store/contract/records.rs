@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::{T0, fill, rng};
 use crate::store::buckets::{self, Budget};
+use crate::store::ceremonies;
 use crate::store::db::{Db, DbError};
 use crate::store::decisions::{self, Record};
 use crate::store::search::{Filter, Slice};
@@ -42,6 +43,44 @@ async fn of_two_submits_of_one_step_one_loses() {
                 && !transactions::claim(&mut c, &t.id, 1).await.unwrap()
         );
         assert!(transactions::find::<serde_json::Value>(&mut c, &t.id).await.unwrap().is_none());
+    }
+}
+
+#[tokio::test]
+async fn of_two_answers_behind_one_handle_one_loses() {
+    for db in testing::databases().await {
+        let mut c = db.write().await.unwrap();
+        let (ana, _) = fill(&mut c).await;
+        let begun = ceremonies::Stored {
+            handle_hash: "hash".to_owned(),
+            version: 0,
+            kind: "mfa_token".to_owned(),
+            user: ana.id.clone(),
+            client: ClientId::trusted("web"),
+            data: json!({"secret": "pending-secret"}),
+            created_at: T0,
+            expires_at: T0 + Span::minutes(10),
+            used_at: None,
+        };
+        ceremonies::create(&mut c, &begun).await.unwrap();
+        assert!(ceremonies::save(&mut c, "hash", 0, &json!({"step": 1})).await.unwrap());
+        assert!(!ceremonies::save(&mut c, "hash", 0, &json!({"step": 2})).await.unwrap());
+        let read = ceremonies::find::<serde_json::Value>(&mut c, "hash", "mfa_token").await.unwrap().unwrap();
+        assert_eq!((read.version, &read.data["step"], read.used_at), (1, &json!(1), None));
+        assert!(
+            ceremonies::find::<serde_json::Value>(&mut c, "hash", "other").await.unwrap().is_none(),
+            "a handle of one kind opens nothing of another"
+        );
+        assert!(!ceremonies::claim(&mut c, "hash", 0, T0).await.unwrap());
+        assert!(ceremonies::claim(&mut c, "hash", 1, T0).await.unwrap());
+        assert!(!ceremonies::claim(&mut c, "hash", 2, T0).await.unwrap(), "it is over");
+        assert!(!ceremonies::save(&mut c, "hash", 2, &json!({})).await.unwrap(), "it is over");
+        let raw = c.fetch_all("select data from ceremonies", vec![]).await.unwrap();
+        assert!(
+            raw.iter().all(|r| !String::from_utf8_lossy(&r.get::<Vec<u8>>("data").unwrap()).contains("step"))
+        );
+        assert_eq!(ceremonies::delete_expired(&mut c, T0 + Span::hours(1)).await.unwrap(), 0);
+        assert_eq!(ceremonies::delete_expired(&mut c, T0 + Span::hours(25)).await.unwrap(), 1);
     }
 }
 

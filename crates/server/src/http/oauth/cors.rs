@@ -10,7 +10,7 @@ use lockstep_engine::flows::cors;
 use crate::http::Web;
 
 /// Answers preflights, and lets pages read the answer whose origin an application lists.
-pub(super) async fn layer(State(web): State<Web>, request: Request, next: Next) -> Response {
+pub(in crate::http) async fn layer(State(web): State<Web>, request: Request, next: Next) -> Response {
     let origin = request.headers().get(header::ORIGIN).cloned();
     let preflight = request.method() == Method::OPTIONS
         && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);

@@ -10,6 +10,8 @@ mod revoke;
 mod token;
 mod userinfo;
 
+pub(in crate::http) use userinfo::bearer;
+
 use axum::Router;
 use axum::body::Bytes;
 use axum::http::HeaderMap;
@@ -39,7 +41,7 @@ pub fn routes(web: Web) -> Router<Web> {
 }
 
 /// Reads a body as a form or as JSON, by its content type (contract/oidc.md 0.1).
-fn read_params(headers: &HeaderMap, body: &Bytes) -> Result<Params, OAuthError> {
+pub(in crate::http) fn read_params(headers: &HeaderMap, body: &Bytes) -> Result<Params, OAuthError> {
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
     let essence = content_type.split(';').next().unwrap_or_default().trim();
     if essence.eq_ignore_ascii_case("application/json") {
@@ -50,7 +52,7 @@ fn read_params(headers: &HeaderMap, body: &Bytes) -> Result<Params, OAuthError> 
 }
 
 /// Returns what the headers say of the client.
-fn credentials(headers: &HeaderMap) -> Credentials {
+pub(in crate::http) fn credentials(headers: &HeaderMap) -> Credentials {
     let authorization = headers.get(header::AUTHORIZATION).and_then(|v| v.to_str().ok()).map(str::to_owned);
     Credentials { authorization }
 }

@@ -48,7 +48,7 @@ async fn answer(web: &Web, token: Option<&str>) -> Response {
 }
 
 /// Returns the bearer token of the header; the scheme's name is written in any case.
-fn bearer(headers: &HeaderMap) -> Option<String> {
+pub(in crate::http) fn bearer(headers: &HeaderMap) -> Option<String> {
     let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
 }

@@ -153,12 +153,14 @@ async fn of_two_numbers_one_is_picked_and_gets_the_code() {
     let app = app(&["sms"], &["sms"]).await;
     let dee = app.user("dee@example.com").await;
     with_phone(&app, &dee, DEE, None).await;
+    app.clock.advance(Span::seconds(1));
     with_phone(&app, &dee, "+4915123456789", None).await;
     let mut browser = app.browser();
     browser.authorize(&[]).await.password(&dee).await;
     let first = app.message(MessageKind::CodeSms).await.recipient;
     browser.submit(&[("action", "pick-phone")]).await;
     assert_eq!(browser.screen(), "mfa-sms-list");
+    app.clock.advance(Span::seconds(1));
     let row = usize::from(first == DEE);
     browser.submit(&[("action", &format!("sms::{row}"))]).await;
     assert_eq!(browser.screen(), "mfa-sms-challenge");

@@ -61,6 +61,33 @@ impl TestApp {
         self
     }
 
+    /// Makes the applications `ropg` and `ropg2`, which ask for passwords themselves.
+    pub(crate) async fn with_password_grants(self) -> Self {
+        let grant = |name: &str| format!("http://auth0.com/oauth/grant-type/{name}");
+        let grants = json!([
+            "password",
+            grant("password-realm"),
+            grant("mfa-otp"),
+            grant("mfa-oob"),
+            grant("mfa-recovery-code"),
+            grant("passwordless/otp"),
+            "refresh_token",
+            "authorization_code",
+        ]);
+        let rotating = json!({"rotation_type": "rotating", "expiration_type": "expiring", "leeway": 0,
+            "infinite_token_lifetime": false, "infinite_idle_token_lifetime": false});
+        for id in ["ropg", "ropg2"] {
+            let own = json!({"name": id, "app_type": "regular_web", "grant_types": grants, "refresh_token": rotating});
+            self.client(id, own, &json!({"callbacks": [CALLBACK], "oidc_conformant": true})).await;
+        }
+        let mut tx = self.app.db().write().await.unwrap();
+        let mut tenant = settings::tenant(&mut tx).await.unwrap();
+        tenant.0.set("default_directory", "Username-Password-Authentication");
+        settings::save_tenant(&mut tx, &tenant, self.now()).await.unwrap();
+        tx.commit().await.unwrap();
+        self
+    }
+
     /// Makes an application whose id is its short name, and whose secret is `<id>-secret`.
     pub(crate) async fn client(&self, id: &str, own: Value, common: &Value) {
         let mut data = common.as_object().unwrap().clone();

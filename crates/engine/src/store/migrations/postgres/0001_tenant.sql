@@ -335,3 +335,17 @@ create table user_permissions (
   created_at bigint not null,
   primary key (user_id, audience, name)
 );
+
+create table ceremonies (
+  handle_hash text primary key,
+  version bigint not null,
+  kind text not null,
+  user_id text not null references users (user_id) on delete cascade,
+  client_id text not null,
+  data bytea not null,
+  created_at bigint not null,
+  expires_at bigint not null,
+  used_at bigint
+);
+create index ceremonies_user on ceremonies (user_id);
+create index ceremonies_expiry on ceremonies (expires_at);

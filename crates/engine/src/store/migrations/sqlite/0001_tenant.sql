@@ -335,3 +335,17 @@ create table user_permissions (
   created_at integer not null,
   primary key (user_id, audience, name)
 ) strict;
+
+create table ceremonies (
+  handle_hash text primary key,
+  version integer not null,
+  kind text not null,
+  user_id text not null references users (user_id) on delete cascade,
+  client_id text not null,
+  data blob not null,
+  created_at integer not null,
+  expires_at integer not null,
+  used_at integer
+) strict;
+create index ceremonies_user on ceremonies (user_id);
+create index ceremonies_expiry on ceremonies (expires_at);

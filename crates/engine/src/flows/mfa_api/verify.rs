@@ -1,0 +1,420 @@
+//! The MFA grants: an answer to a challenge, or the first code of an enrolment, becomes tokens (contract/mfa-api.md 8).
+
+use lockstep_core::codes::{OAuthCode, OAuthError};
+use lockstep_core::crypto::digest::{same_secret, sha256_b64url};
+use lockstep_core::env::Env;
+use lockstep_core::factors::{
+    self, Challenge, Draft, FactorError, FactorKind, Input, Passed, Spend, Verdict, recovery_code,
+};
+use lockstep_core::model::authenticator::Authenticator;
+use lockstep_core::model::client::Client;
+use lockstep_core::model::log_event::{LogEvent, Origin};
+use lockstep_core::model::user::User;
+use lockstep_core::oauth::params::Params;
+use lockstep_core::oauth::scope::Scopes;
+use serde_json::json;
+
+use super::{Ceremony, Facts, Place, Wanted, caller, facts, lost_race};
+use crate::app::App;
+use crate::flows::client_auth::Authenticated;
+use crate::flows::messages::Notice;
+use crate::flows::token::TokenResponse;
+use crate::flows::token::refresh_token;
+use crate::flows::token::user_tokens::{Here, tokens_or_mfa};
+use crate::flows::{OAuthFailure, attempts, changes};
+use crate::store::ceremonies::{self, Stored};
+use crate::store::db::Conn;
+use crate::store::{authenticators, buckets};
+
+/// Which of the three.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::flows) enum MfaGrant {
+    /// `mfa-otp`
+    Otp,
+    /// `mfa-oob`
+    Oob,
+    /// `mfa-recovery-code`
+    RecoveryCode,
+}
+
+/// What an answer is checked against.
+enum Against {
+    /// An enrolment, by its place.
+    Draft(usize),
+    /// The challenge that was sent.
+    Challenge(Box<Challenge>),
+    /// Whatever the person holds of this kind.
+    Held(Vec<(Authenticator, Challenge)>),
+}
+
+/// What a right answer proves.
+struct Right {
+    passed: Passed,
+    /// The authenticator that was enrolled by it.
+    enrolled: Option<Authenticator>,
+}
+
+/// What a wrong one is.
+enum Not {
+    Wrong,
+    Malformed,
+    Expired,
+}
+
+/// Exchanges an answer.
+pub(in crate::flows) async fn exchange(
+    app: &App,
+    env: &mut Env,
+    origin: &Origin,
+    authenticated: &Authenticated,
+    params: &Params,
+    grant: MfaGrant,
+) -> Result<TokenResponse, OAuthFailure> {
+    let client = &authenticated.client;
+    let token = params.require("mfa_token")?;
+    let typed = match grant {
+        MfaGrant::Otp => params.require("otp")?,
+        MfaGrant::RecoveryCode => params.require("recovery_code")?,
+        MfaGrant::Oob => {
+            params.require("oob_code")?;
+            params.require("binding_code")?
+        }
+    };
+    let mut tx = app.db().write().await?;
+    let caller = caller(&mut tx, app, env, token, Place::Body).await?;
+    if caller.client != client.id {
+        return Err(OAuthError::invalid_request("mfa_token not issued to this client").into());
+    }
+    if let Some(access) = &caller.access {
+        access.require("enroll")?;
+    }
+    // An access token confirms what was begun with it, and nothing else.
+    let enrols = |stored: &Stored<Ceremony>| caller.access.is_none() || stored.data.enrols(env.now);
+    let Some(stored) = caller.stored.clone().filter(enrols) else { return Err(Place::Body.invalid().into()) };
+    let facts = facts(&mut tx, app, &caller.user, &stored.data.wanted.methods).await?;
+    let wanted = narrowed(&stored.data.wanted, params)?;
+    let by_access = caller.access.is_some();
+    let (against, kind) = against(env, &caller.user, &stored.data, &facts, params, grant, by_access)?;
+    let bucket = attempts::bucket(&caller.user.id, kind);
+    // Counted before it is judged: of guesses sent at once, no more are looked at than the budget has.
+    if !buckets::take(&mut tx, &bucket, attempts::budget(kind), env.now).await? {
+        return Err(too_many(app, env, origin, client, &caller.user, grant));
+    }
+    let found = check(env, &stored.data, &facts, &against, typed);
+    let right = match found {
+        Ok(right) => right,
+        Err(Not::Malformed) => {
+            buckets::give_back(&mut tx, &bucket, attempts::budget(kind)).await?;
+            tx.commit().await?;
+            return Err(wrong(grant).into());
+        }
+        Err(Not::Expired) => {
+            buckets::give_back(&mut tx, &bucket, attempts::budget(kind)).await?;
+            tx.commit().await?;
+            return Err(dead(env, &stored.data, &against).into());
+        }
+        Err(Not::Wrong) => {
+            let mut data = stored.data.clone();
+            miss(&mut data, &against);
+            // Lost to another answer at the same moment: that one was counted too.
+            ceremonies::save(&mut tx, &stored.handle_hash, stored.version, &data).await?;
+            let code = if grant == MfaGrant::RecoveryCode { "gd_recovery_failed" } else { "gd_auth_failed" };
+            log(&mut tx, app, env, origin, client, &caller.user, code, None).await?;
+            tx.commit().await?;
+            return Err(wrong(grant).into());
+        }
+    };
+    if !ceremonies::claim(&mut tx, &stored.handle_hash, stored.version, env.now).await? {
+        return Err(lost_race().into());
+    }
+    if right.enrolled.is_none() && !spend(&mut tx, &right.passed).await? {
+        // Another request spent it first: to this one it was a wrong code, and it counts.
+        drop(tx);
+        let mut tx = app.db().write().await?;
+        buckets::take(&mut tx, &bucket, attempts::budget(kind), env.now).await?;
+        tx.commit().await?;
+        return Err(wrong(grant).into());
+    }
+    buckets::reset(&mut tx, &bucket).await?;
+    let fresh = settle(&mut tx, app, env, origin, client, &caller.user, &stored.data, &right).await?;
+    let mut wanted = wanted;
+    wanted.methods.record(right.passed.method().clone());
+    wanted.auth_time = env.now;
+    let (mut response, mut tx) = match wanted.refresh.clone() {
+        Some(hash) => {
+            refresh_token::after_mfa(app, env, origin, tx, client, &caller.user, &hash, &wanted).await?
+        }
+        None => {
+            let here = Here { asks_mfa: false, second: true };
+            tokens_or_mfa(app, env, origin, tx, client, &caller.user, wanted, here).await?
+        }
+    };
+    response.recovery_code = fresh;
+    let code = match grant {
+        MfaGrant::Otp => "seotpft",
+        MfaGrant::Oob => "seoobft",
+        MfaGrant::RecoveryCode => "sercft",
+    };
+    log(&mut tx, app, env, origin, client, &caller.user, code, Some(&response.scope)).await?;
+    tx.commit().await?;
+    Ok(response)
+}
+
+/// What the tokens will be for: the original wish, or less of it.
+fn narrowed(wanted: &Wanted, params: &Params) -> Result<Wanted, OAuthError> {
+    let mut wanted = wanted.clone();
+    if params.get("audience").is_some_and(|audience| Some(audience) != wanted.audience.as_deref()) {
+        return Err(OAuthError::invalid_request("audience does not match the mfa_token"));
+    }
+    if let Some(scope) = params.get("scope") {
+        let asked = Scopes::parse(scope)?;
+        wanted.scope = Scopes::trusted(&wanted.scope).filter(|scope| asked.has(scope)).to_string();
+    }
+    Ok(wanted)
+}
+
+/// Finds what the answer is checked against.
+fn against(
+    env: &mut Env,
+    user: &User,
+    ceremony: &Ceremony,
+    facts: &Facts,
+    params: &Params,
+    grant: MfaGrant,
+    only_drafts: bool,
+) -> Result<(Against, FactorKind), OAuthError> {
+    let usable = facts.means.usable();
+    let mut held = |kind: FactorKind| -> Vec<(Authenticator, Challenge)> {
+        if only_drafts || !usable.contains(&kind) {
+            return Vec::new();
+        }
+        let all = facts.held.iter().filter(|on| on.kind == kind && on.confirmed);
+        all.filter_map(|on| {
+            let begun = factors::begin_challenge(&user.id, on, None, facts.rules.profile, env).ok()?;
+            Some((on.clone(), begun.0))
+        })
+        .collect()
+    };
+    match grant {
+        MfaGrant::Otp => {
+            let kind = FactorKind::Totp;
+            if let Some(at) = ceremony.drafts.iter().position(|p| p.draft.kind == kind) {
+                return Ok((Against::Draft(at), kind));
+            }
+            let held = held(kind);
+            if held.is_empty() {
+                let text = "User is not enrolled. You can use /mfa/associate endpoint to enroll the first authenticator.";
+                return Err(OAuthError::new(OAuthCode::UnsupportedChallengeType, text));
+            }
+            Ok((Against::Held(held), kind))
+        }
+        MfaGrant::RecoveryCode => {
+            let kind = FactorKind::RecoveryCode;
+            let held = held(kind);
+            if held.is_empty() {
+                let text = "User does not have a recovery-code.";
+                return Err(OAuthError::new(OAuthCode::UnsupportedChallengeType, text).with_status(403));
+            }
+            Ok((Against::Held(held), kind))
+        }
+        MfaGrant::Oob => {
+            let hash = sha256_b64url(params.require("oob_code")?);
+            let fits = |stored: &str| same_secret(stored, &hash);
+            let draft = |p: &super::Pending| p.oob_hash.as_deref().is_some_and(fits);
+            if let Some(at) = ceremony.drafts.iter().position(draft) {
+                return Ok((Against::Draft(at), ceremony.drafts[at].draft.kind));
+            }
+            let open = ceremony.challenge.as_ref().filter(|open| !only_drafts && fits(&open.oob_hash));
+            let challenge = open.map(|open| open.challenge.clone()).ok_or_else(malformed_oob)?;
+            let kind = challenge.kind;
+            if !usable.contains(&kind) {
+                return Err(malformed_oob());
+            }
+            Ok((Against::Challenge(Box::new(challenge)), kind))
+        }
+    }
+}
+
+fn check(
+    env: &mut Env,
+    ceremony: &Ceremony,
+    facts: &Facts,
+    against: &Against,
+    typed: &str,
+) -> Result<Right, Not> {
+    let input = Input::code(typed);
+    let judged = |verdict: Verdict| match verdict {
+        Verdict::Passed(passed) => Ok(Right { passed, enrolled: None }),
+        Verdict::Malformed => Err(Not::Malformed),
+        Verdict::Expired | Verdict::Pending | Verdict::Denied => Err(Not::Expired),
+        Verdict::Wrong | Verdict::Replayed => Err(Not::Wrong),
+    };
+    match against {
+        Against::Draft(at) => match factors::confirm(&ceremony.drafts[*at].draft, &input, env) {
+            Ok(enrolled) => match enrolled.passed {
+                Some(passed) => Ok(Right { passed, enrolled: Some(enrolled.authenticator) }),
+                None => Err(Not::Malformed),
+            },
+            Err(FactorError::Wrong) => Err(Not::Wrong),
+            Err(FactorError::Malformed) => Err(Not::Malformed),
+            Err(_) => Err(Not::Expired),
+        },
+        Against::Challenge(challenge) => {
+            let on = facts.held.iter().find(|on| on.id == challenge.authenticator);
+            judged(factors::verify(on, challenge, &input, env))
+        }
+        Against::Held(all) => {
+            let mut worst = Not::Malformed;
+            for (on, challenge) in all {
+                match judged(factors::verify(Some(on), challenge, &input, env)) {
+                    Ok(right) => return Ok(right),
+                    Err(Not::Malformed) => {}
+                    Err(not) => worst = not,
+                }
+            }
+            Err(worst)
+        }
+    }
+}
+
+fn miss(ceremony: &mut Ceremony, against: &Against) {
+    match against {
+        Against::Draft(at) => ceremony.drafts[*at].draft.miss(),
+        Against::Challenge(_) => {
+            if let Some(open) = &mut ceremony.challenge {
+                open.challenge.miss();
+            }
+        }
+        Against::Held(_) => {}
+    }
+}
+
+/// Claims what a success uses up; returns false if another request was faster.
+async fn spend(tx: &mut Conn, passed: &Passed) -> Result<bool, OAuthFailure> {
+    let (id, at) = (passed.authenticator(), passed.method().at);
+    Ok(match passed.spend() {
+        Some(Spend::Step(step)) => authenticators::claim_step(tx, id, step, at).await?,
+        Some(Spend::Once) => authenticators::claim_once(tx, id, at).await?,
+        // What was answered goes with the ceremony, which was claimed under the version that was read.
+        Some(Spend::Challenge) | None => {
+            authenticators::note_use(tx, id, at).await?;
+            true
+        }
+    })
+}
+
+/// Writes what a success changes: the enrolment with the recovery code that came with it, or the code that replaces a used one. Returns a
+/// new recovery code.
+#[expect(clippy::too_many_arguments, reason = "one commit, told by its parts")]
+async fn settle(
+    tx: &mut Conn,
+    app: &App,
+    env: &mut Env,
+    origin: &Origin,
+    client: &Client,
+    user: &User,
+    ceremony: &Ceremony,
+    right: &Right,
+) -> Result<Option<String>, OAuthFailure> {
+    if let Some(new) = &right.enrolled {
+        changes::enrolled(tx, app, env, origin, user, new).await?;
+        if let Some(code) = recovery(ceremony, env)? {
+            changes::added(tx, app, env, origin, user, &code).await?;
+        }
+        return Ok(None);
+    }
+    if right.passed.kind() != FactorKind::RecoveryCode {
+        log(tx, app, env, origin, client, user, "gd_auth_succeed", None).await?;
+        return Ok(None);
+    }
+    let fresh =
+        recovery_code::replacement(&user.id, env).map_err(|e| OAuthFailure::Internal(e.to_string()))?;
+    authenticators::delete_of_user(tx, &user.id, right.passed.authenticator()).await?;
+    authenticators::create(tx, &fresh.authenticator).await?;
+    changes::tell(tx, app, env, origin, user, &Notice::RecoveryCodeUsed).await?;
+    log(tx, app, env, origin, client, user, "gd_recovery_succeed", None).await?;
+    Ok(Some(fresh.code))
+}
+
+/// The recovery code that came with the enrolment: the answer of the enrolment was the one time that it was shown.
+fn recovery(ceremony: &Ceremony, env: &mut Env) -> Result<Option<Authenticator>, OAuthFailure> {
+    let confirmed = |draft: &Draft, env: &mut Env| {
+        factors::confirm(draft, &Input::Saved, env).map_err(|e| OAuthFailure::Internal(e.to_string()))
+    };
+    match &ceremony.recovery {
+        Some(draft) => Ok(Some(confirmed(draft, env)?.authenticator)),
+        None => Ok(None),
+    }
+}
+
+fn wrong(grant: MfaGrant) -> OAuthError {
+    let text = match grant {
+        MfaGrant::Otp => "Invalid otp_code.",
+        MfaGrant::Oob => "Invalid binding_code.",
+        MfaGrant::RecoveryCode => "MFA Authorization rejected.",
+    };
+    OAuthError::new(OAuthCode::InvalidGrant, text).with_status(403).with("error_code", "mfa_invalid_code")
+}
+
+fn malformed_oob() -> OAuthError {
+    OAuthError::new(OAuthCode::InvalidGrant, "Malformed oob_code").with_status(403)
+}
+
+/// The answer about a code that has died: of age, or of wrong answers.
+fn dead(env: &Env, ceremony: &Ceremony, against: &Against) -> OAuthError {
+    let sent = match against {
+        Against::Draft(at) => ceremony.drafts[*at].draft.sent,
+        Against::Challenge(challenge) => challenge.sent,
+        Against::Held(_) => None,
+    };
+    match sent {
+        Some(sent) if env.now <= sent.expires_at => malformed_oob(),
+        Some(_) => OAuthError::new(OAuthCode::ExpiredToken, "oob_code is expired").with_status(401),
+        None => OAuthError::new(OAuthCode::ExpiredToken, "The enrollment has expired").with_status(401),
+    }
+}
+
+fn too_many(
+    app: &App,
+    env: &Env,
+    origin: &Origin,
+    client: &Client,
+    user: &User,
+    grant: MfaGrant,
+) -> OAuthFailure {
+    let code = match grant {
+        MfaGrant::RecoveryCode => "gd_recovery_rate_limit_exceed",
+        MfaGrant::Otp | MfaGrant::Oob => "gd_otp_rate_limit_exceed",
+    };
+    let event = LogEvent::new(code, "Guardian - Too many failures")
+        .client(&client.id, client.name())
+        .user(&user.id, user.display_name())
+        .from(origin);
+    app.log(env, &event);
+    OAuthError::new(
+        OAuthCode::TooManyAttempts,
+        "Too many failed codes. Wait for some minutes before retrying.",
+    )
+    .into()
+}
+
+#[expect(clippy::too_many_arguments, reason = "one record, told by its parts")]
+async fn log(
+    tx: &mut Conn,
+    app: &App,
+    env: &mut Env,
+    origin: &Origin,
+    client: &Client,
+    user: &User,
+    code: &'static str,
+    scope: Option<&str>,
+) -> Result<(), OAuthFailure> {
+    let mut event = LogEvent::new(code, "")
+        .client(&client.id, client.name())
+        .user(&user.id, user.display_name())
+        .from(origin);
+    event.scope = scope.map(str::to_owned);
+    event.details = Some(json!({"request": {"auth": {"strategy": "mfa_api"}}}));
+    app.logs().insert(tx, env, &event).await?;
+    Ok(())
+}

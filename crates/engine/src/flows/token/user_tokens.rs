@@ -1,0 +1,111 @@
+//! Tokens for a person who was identified without our pages: given, or refused until MFA is passed. The one way for the grants of passwords and
+//! codes, so that none of them can leave the decision out.
+
+use lockstep_core::assurance::{Rules, claims as assurance};
+use lockstep_core::codes::OAuthError;
+use lockstep_core::env::Env;
+use lockstep_core::ids::GrantId;
+use lockstep_core::login::demand::{Asks, Held, Means, Situation, decide};
+use lockstep_core::login::session::Proven;
+use lockstep_core::model::client::Client;
+use lockstep_core::model::log_event::Origin;
+use lockstep_core::model::user::User;
+use lockstep_core::oauth::scope::Scopes;
+
+use super::issue::{self, TokenResponse, UserGrant};
+use super::{allows_any_mfa_grant, mfa_grant_missing};
+use crate::app::App;
+use crate::flows::mfa_api::{self, Wanted};
+use crate::flows::{OAuthFailure, apis, held};
+use crate::store::db::Conn;
+use crate::store::{connections, settings};
+
+/// What was proven for this very request.
+#[derive(Clone, Copy, Debug, Default)]
+pub(in crate::flows) struct Here {
+    /// Whether `acr_values` asks for MFA.
+    pub(in crate::flows) asks_mfa: bool,
+    /// Whether the second factor was passed.
+    pub(in crate::flows) second: bool,
+}
+
+/// Decides, and gives tokens or `mfa_required`. Commits in both cases.
+#[expect(clippy::too_many_arguments, reason = "the parts of one grant, each from another place")]
+pub(in crate::flows) async fn tokens_or_mfa(
+    app: &App,
+    env: &mut Env,
+    origin: &Origin,
+    mut tx: Conn,
+    client: &Client,
+    user: &User,
+    wanted: Wanted,
+    here: Here,
+) -> Result<(TokenResponse, Conn), OAuthFailure> {
+    if user.blocked {
+        return Err(OAuthError::user_blocked().into());
+    }
+    let guardian = settings::guardian(&mut tx).await?;
+    let connection = connections::find_by_name(&mut tx, &user.connection).await?;
+    let held = held::load(&mut tx, user, &guardian).await?;
+    let rules = Rules { profile: app.config().profile, ..Rules::default() };
+    let decision = decide(&Situation {
+        now: env.now,
+        rules,
+        asks: Asks {
+            policy_always: guardian.always() && connection.is_none_or(|c| c.mfa_active()),
+            acr_mfa: here.asks_mfa,
+            mfa_audience: wanted.audience.as_deref() == Some(env.issuer.mfa_audience().as_str()),
+            ..Asks::default()
+        },
+        proven: Some(Proven {
+            methods: wanted.methods.clone(),
+            auth_time: wanted.auth_time,
+            first_here: true,
+            second_here: here.second,
+        }),
+        means: Means::new(held.iter().map(Held::from), &guardian.enabled(), &wanted.methods, rules),
+        remembered: false,
+        remember_display: false,
+    });
+    if decision.not_needed().is_none() {
+        if !allows_any_mfa_grant(client) {
+            return Err(mfa_grant_missing().into());
+        }
+        return Err(mfa_api::required(app, tx, env, origin, client, user, &decision, wanted).await?);
+    }
+    let mut scope = Scopes::trusted(&wanted.scope);
+    // An application of our own that asks for nothing in particular gets all that the API has (contract/oidc.md 2.2).
+    if scope.is_empty()
+        && client.is_first_party()
+        && let Some(audience) = &wanted.audience
+        && let Some(api) = apis::find(&mut tx, &env.issuer, audience).await?
+    {
+        scope = api.scopes().collect();
+    }
+    let asked = UserGrant {
+        user,
+        session: None,
+        audience: wanted.audience.as_deref(),
+        scope: &scope,
+        assurance: assurance(&wanted.methods, wanted.auth_time, rules),
+        nonce: None,
+        gty: match wanted.gty.as_deref() {
+            Some("password") => Some("password"),
+            Some("passwordless") => Some("passwordless"),
+            _ => None,
+        },
+    };
+    let issuer = env.issuer.clone();
+    let granted = issue::grant(&mut tx, &issuer, client, &asked, true).await?;
+    let id = GrantId::new(env.rng());
+    let refresh_token = if granted.scopes.has("offline_access") {
+        let family = issue::Family { id: &id, methods: &wanted.methods, auth_time: wanted.auth_time };
+        Some(issue::begin_family(&mut tx, env, origin, client, &asked, &granted, &family).await?)
+    } else {
+        None
+    };
+    let family = refresh_token.is_some().then_some(&id);
+    let mut response = issue::for_user(app, env, &mut tx, client, &asked, &granted, family).await?;
+    response.refresh_token = refresh_token;
+    Ok((response, tx))
+}

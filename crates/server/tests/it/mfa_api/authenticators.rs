@@ -1,0 +1,156 @@
+//! Listing and removing, with an access token for the MFA API.
+
+use lockstep_core::model::message::MessageKind;
+use serde_json::json;
+
+use super::{associate, is, list, mfa_token, tenant, told};
+use crate::support::{Person, TestApp, claims};
+
+const SCOPE: &str = "enroll read:authenticators remove:authenticators";
+
+/// Logs in on our pages and returns an access token for the MFA API.
+async fn access_token(app: &TestApp, person: &Person, scope: &str) -> String {
+    let mut browser = app.browser();
+    let asked = [("audience", "https://lockstep.test/mfa/"), ("scope", scope)];
+    let tokens = app.log_in(&mut browser, person, &asked).await;
+    assert_eq!(tokens.answer["expires_in"], 600);
+    tokens.answer["access_token"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn an_access_token_lists_enrols_and_removes_by_its_scopes() {
+    let app = tenant(&["otp", "sms", "recovery-code"]).await;
+    app.message_types(&["sms", "voice"]).await;
+    let ana = app.user_with_totp("ana@example.com").await;
+    let token = access_token(&app, &ana, SCOPE).await;
+    assert_eq!(claims(&token)["aud"], "https://lockstep.test/mfa/");
+    let body = json!({"authenticator_types": ["oob"], "oob_channels": ["sms", "voice"], "phone_number": "+12025550143"});
+    let begun = associate(&app, &token, body).await;
+    assert_eq!(begun.status, 200, "{}", begun.body);
+    let begun = begun.json();
+    let code = app.message(MessageKind::CodeSms).await.code.unwrap();
+    let confirmed = app
+        .form(
+            "/oauth/token",
+            &[
+                ("grant_type", super::OOB),
+                ("client_id", "web"),
+                ("client_secret", "web-secret"),
+                ("mfa_token", &token),
+                ("oob_code", begun["oob_code"].as_str().unwrap()),
+                ("binding_code", &code),
+            ],
+        )
+        .await;
+    assert_eq!(told(&confirmed).1, "unauthorized_client", "web has no MFA grant");
+    let mut tx = app.app.db().write().await.unwrap();
+    let id = lockstep_core::ids::ClientId::parse("web").unwrap();
+    let mut web = lockstep_engine::store::clients::find(&mut tx, &id).await.unwrap().unwrap();
+    web.data.set("grant_types", json!(["authorization_code", super::OOB]));
+    lockstep_engine::store::clients::save(&mut tx, &web).await.unwrap();
+    tx.commit().await.unwrap();
+    let confirmed = app
+        .form(
+            "/oauth/token",
+            &[
+                ("grant_type", super::OOB),
+                ("client_id", "web"),
+                ("client_secret", "web-secret"),
+                ("mfa_token", &token),
+                ("oob_code", begun["oob_code"].as_str().unwrap()),
+                ("binding_code", &code),
+            ],
+        )
+        .await;
+    assert_eq!(confirmed.status, 200, "{}", confirmed.body);
+    let ids: Vec<String> =
+        list(&app, &token).await.iter().map(|a| a["id"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(ids.len(), 4, "{ids:?}");
+
+    let sms = ids.iter().find(|id| id.starts_with("sms|")).unwrap();
+    let delete = |id: String| {
+        let (app, token) = (&app, &token);
+        async move { app.json("DELETE", &format!("/mfa/authenticators/{id}"), Some(token), None).await }
+    };
+    for odd in ["totp%7Cdev_", "totp|dev_0000000000000000", "..%2Fx", "*"] {
+        let answer = delete(odd.to_owned()).await;
+        assert_eq!((told(&answer).0, told(&answer).1.as_str()), (404, "authenticator_not_found"), "{odd}");
+    }
+    let gone = delete(sms.replace('|', "%7C")).await;
+    assert_eq!((gone.status.as_u16(), gone.body.as_str()), (204, ""));
+    let mut left: Vec<String> =
+        list(&app, &token).await.iter().map(|a| a["type"].as_str().unwrap().to_owned()).collect();
+    left.sort_unstable();
+    assert_eq!(left, ["otp", "recovery-code"], "text and call go together");
+    let notice = app.message(MessageKind::NoticeEmail).await;
+    assert!(notice.text.contains("removed") && notice.text.contains("XXXXXXXX0143"), "{}", notice.text);
+    // The last factor takes the recovery code along.
+    let totp = ids.iter().find(|id| id.starts_with("totp|")).unwrap();
+    assert_eq!(delete(totp.clone()).await.status, 204);
+    assert_eq!(list(&app, &token).await.len(), 0);
+}
+
+#[tokio::test]
+async fn scopes_and_owners_are_checked() {
+    let app = tenant(&["otp"]).await;
+    let ana = app.user_with_totp("ana@example.com").await;
+    let ben = app.user_with_totp("ben@example.com").await;
+    let weak = access_token(&app, &ana, "openid").await;
+    for (method, path) in [
+        ("GET", "/mfa/authenticators"),
+        ("DELETE", "/mfa/authenticators/totp%7Cdev_0000000000000000"),
+        ("POST", "/mfa/associate"),
+    ] {
+        let body = (method == "POST").then(|| json!({"authenticator_types": ["otp"]}));
+        let answer = app.json(method, path, Some(&weak), body).await;
+        assert_eq!(
+            (told(&answer).0, told(&answer).1.as_str()),
+            (403, "insufficient_scope"),
+            "{method} {path}"
+        );
+        assert_eq!(answer.header("www-authenticate"), None);
+    }
+    app.clock.advance(lockstep_core::time::Span::seconds(30));
+    let strong = access_token(&app, &ana, SCOPE).await;
+    let bens = list(&app, &mfa_token(&app, &ben).await).await[0]["id"].as_str().unwrap().to_owned();
+    let answer = app.json("DELETE", &format!("/mfa/authenticators/{bens}"), Some(&strong), None).await;
+    assert_eq!(answer.status, 404, "somebody else's id is unknown");
+    assert_eq!(list(&app, &mfa_token(&app, &ben).await).await.len(), 1);
+    let pending = mfa_token(&app, &ana).await;
+    let answer = app.json("DELETE", &format!("/mfa/authenticators/{bens}"), Some(&pending), None).await;
+    is(&answer, 403, "access_denied", "Access token with scope remove:authenticators is required");
+    app.clock.advance(lockstep_core::time::Span::minutes(10));
+    let answer = app.json("GET", "/mfa/authenticators", Some(&strong), None).await;
+    assert_eq!((told(&answer).0, told(&answer).1.as_str()), (401, "expired_token"));
+}
+
+#[tokio::test]
+async fn the_audience_of_the_mfa_api_asks_for_mfa_and_of_nobody_without_a_factor() {
+    let app = tenant(&["otp"]).await;
+    app.mfa(&["otp"], &[]).await;
+    let ana = app.user_with_totp("ana@example.com").await;
+    let mut browser = app.browser();
+    let asked = [("audience", "https://lockstep.test/mfa/"), ("scope", SCOPE)];
+    browser.authorize(&asked).await.password(&ana).await;
+    assert_eq!(browser.screen(), "mfa-otp-challenge");
+    let cy = app.user("cy@example.com").await;
+    let token = access_token(&app, &cy, SCOPE).await;
+    let begun = associate(&app, &token, json!({"authenticator_types": ["otp"]})).await;
+    assert_eq!(begun.status, 200, "{}", begun.body);
+    assert_eq!(list(&app, &token).await.len(), 1);
+}
+
+#[tokio::test]
+async fn web_pages_may_call_from_an_applications_origin() {
+    let app = tenant(&["otp"]).await;
+    let ana = app.user_with_totp("ana@example.com").await;
+    let token = mfa_token(&app, &ana).await;
+    for (origin, allowed) in [("https://app.example", true), ("https://evil.example", false)] {
+        let request = http::Request::get("/mfa/authenticators")
+            .header("host", "lockstep.test")
+            .header("origin", origin)
+            .header("authorization", format!("Bearer {token}"));
+        let answer = app.send(request.body(axum::body::Body::empty()).unwrap()).await;
+        assert_eq!(answer.header("access-control-allow-origin").is_some(), allowed, "{origin}");
+    }
+}
