@@ -27,8 +27,34 @@ pub struct Config {
     pub phone_countries: Vec<String>,
     /// How many messages and calls are sent in a day.
     pub phone_messages_per_day: i64,
+    /// Who carries them.
+    pub phone: PhoneConfig,
     /// Whether this is the twin: `/_dev/` is there, and the clock can be set.
     pub dev: bool,
+}
+
+/// What the providers of text messages and calls need of the server.
+#[derive(Clone, Debug)]
+pub struct PhoneConfig {
+    /// Twilio's API.
+    pub twilio_url: String,
+    /// The operator's own hook.
+    pub hook_url: Option<String>,
+    /// What its calls are signed with.
+    pub hook_secret: Option<String>,
+    /// Whether providers may be in private networks.
+    pub private_networks: bool,
+}
+
+impl Default for PhoneConfig {
+    fn default() -> Self {
+        Self {
+            twilio_url: "https://api.twilio.com".to_owned(),
+            hook_url: None,
+            hook_secret: None,
+            private_networks: false,
+        }
+    }
 }
 
 impl Config {
@@ -43,6 +69,7 @@ impl Config {
             log_retention: Span::days(30),
             phone_countries: Vec::new(),
             phone_messages_per_day: 10_000,
+            phone: PhoneConfig::default(),
             dev: false,
         }
     }

@@ -27,6 +27,12 @@ pub fn x5t(certificate_der: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(digest::digest(&SHA1_FOR_LEGACY_USE_ONLY, certificate_der))
 }
 
+/// Returns the HMAC-SHA-256 of a message in hexadecimal: how a hook tells that a call is ours.
+pub fn hmac_sha256_hex(key: &[u8], message: &[u8]) -> String {
+    let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, key);
+    data_encoding::HEXLOWER.encode(aws_lc_rs::hmac::sign(&key, message).as_ref())
+}
+
 /// Tells whether two secrets are equal, in a time that depends on their lengths only.
 pub fn same_secret(a: impl AsRef<[u8]>, b: impl AsRef<[u8]>) -> bool {
     a.as_ref().ct_eq(b.as_ref()).into()

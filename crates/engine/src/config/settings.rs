@@ -160,6 +160,28 @@ pub const SETTINGS: &[Setting] = &[
               out until some hours have passed, and the log says so (limit_phone).",
     },
     Setting {
+        key: "phone.hook_url",
+        kind: Kind::Text,
+        default: None,
+        doc: "Where text messages and calls are handed to, if the tenant's phone provider is \"phone-message-hook\" or \"custom\": a POST \
+              of JSON (id, message_type, recipient, text, code, language, user_id), signed in the header Lockstep-Signature \
+              (sha256=HMAC of the body). Any 2xx accepts it; 429 and 5xx are tried again within the code's five minutes.",
+    },
+    Setting { key: "phone.hook_secret", kind: Kind::Text, default: None, doc: "The key of that signature." },
+    Setting {
+        key: "phone.twilio_url",
+        kind: Kind::Text,
+        default: Some("\"https://api.twilio.com\""),
+        doc: "Twilio's API. Another address is of use for a stand-in in tests.",
+    },
+    Setting {
+        key: "providers.private_networks",
+        kind: Kind::OneOf(&["refuse", "allow"]),
+        default: Some("\"refuse\""),
+        doc: "Whether providers and hooks may be at private addresses and plain HTTP. Refused, an address that somebody typed into a \
+              setting cannot reach into the server's own network.",
+    },
+    Setting {
         key: "logs.retention_days",
         kind: Kind::Number(1, 3650),
         default: Some("30"),
@@ -226,6 +248,7 @@ pub fn sample(issuer: &str) -> String {
 fn example(kind: Kind) -> &'static str {
     match kind {
         Kind::Number(..) => "2",
+        Kind::Text => "\"…\"",
         _ => "\"\"",
     }
 }

@@ -1,5 +1,7 @@
 //! Who carries messages to people.
 
+pub mod http_client;
+pub mod phone;
 pub mod smtp;
 
 /// Why a message was not taken.

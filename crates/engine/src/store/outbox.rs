@@ -68,6 +68,15 @@ pub async fn has_due(conn: &mut Conn, now: Timestamp) -> Result<bool, DbError> {
     Ok(conn.fetch_optional(HAS_DUE, values![now]).await?.is_some())
 }
 
+/// Which messages: each kind has a carrier of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// Mail.
+    Mail,
+    /// Text messages and calls.
+    Phone,
+}
+
 /// Takes up to `limit` messages that are due. Nobody else gets them before `until`, which is when they are due again if whoever took
 /// them is never heard of.
 pub async fn claim_due(
@@ -75,8 +84,9 @@ pub async fn claim_due(
     now: Timestamp,
     until: Timestamp,
     limit: u32,
+    which: Which,
 ) -> Result<Vec<Claimed>, DbError> {
-    let rows = conn.fetch_all(CLAIM_DUE, values![now, until, limit]).await?;
+    let rows = conn.fetch_all(CLAIM_DUE, values![now, until, limit, which == Which::Phone]).await?;
     rows.iter()
         .map(|row| {
             let id = MessageId::trusted(row.get::<String>("id")?);
@@ -118,18 +128,19 @@ fn aad(column: &str, id: &MessageId) -> String {
     format!("outbox:{column}:{id}")
 }
 
+// Of messages of one millisecond the later one has to be the newer one too.
 const CREATE: &str =
-    "insert into outbox (id, kind, user_id, recipient, content, created_at, due_at, expires_at, attempts)
- values ($1, $2, $3, $4, $5, $6, $6, $7, 0)";
+    "insert into outbox (id, kind, user_id, recipient, content, created_at, due_at, expires_at, attempts, sequence)
+ values ($1, $2, $3, $4, $5, $6, $6, $7, 0, (select coalesce(max(sequence), 0) + 1 from outbox))";
 const HAS_DUE: &str = "select id from outbox
  where due_at <= $1 and sent_at is null and failed_at is null and expires_at > $1 limit 1";
 // The conditions stand twice: on PostgreSQL a second server that waited for the row looks at the outer ones again, not at the inner.
 const CLAIM_DUE: &str = "update outbox set due_at = $2, attempts = attempts + 1
  where due_at <= $1 and sent_at is null and failed_at is null and id in
  (select id from outbox where due_at <= $1 and sent_at is null and failed_at is null and expires_at > $1
-  order by due_at limit $3)
+  and (kind in ('code_sms', 'code_voice')) = ($4 = 1) order by due_at limit $3)
  returning id, content, attempts";
 const SAVE_FAILURE: &str =
     "update outbox set error = $2, due_at = coalesce($3, due_at), failed_at = $4 where id = $1";
 const LIST: &str =
-    "select id, content, created_at, sent_at from outbox order by created_at desc, id desc limit $1";
+    "select id, content, created_at, sent_at from outbox order by sequence desc, id desc limit $1";

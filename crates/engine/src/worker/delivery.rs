@@ -7,21 +7,26 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use lockstep_core::factors::PhoneNumber;
 use lockstep_core::ids::MessageId;
 use lockstep_core::model::document::Document;
 use lockstep_core::model::log_event::LogEvent;
-use lockstep_core::model::message::Message;
+use lockstep_core::model::message::{Channel, Message};
 use lockstep_core::time::Span;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::app::App;
 use crate::flows::management::emails;
 use crate::providers::SendError;
+use crate::providers::phone::PhoneProvider;
 use crate::providers::smtp::Smtp;
 use crate::store::db::DbError;
-use crate::store::outbox::{self, Claimed};
+use crate::store::outbox::{self, Claimed, Which};
 use crate::store::settings;
+
+/// The setting with the telephone providers of `branding/phone/providers`, sealed: their credentials are secrets.
+pub const PHONE_PROVIDERS: &str = "branding.phone.providers";
 
 /// How often the server looks.
 const EVERY: Duration = Duration::from_secs(1);
@@ -42,6 +47,12 @@ impl Carrier for Smtp {
     }
 }
 
+impl Carrier for PhoneProvider {
+    async fn send(&self, id: &MessageId, message: &Message) -> Result<(), SendError> {
+        PhoneProvider::send(self, id, message).await
+    }
+}
+
 /// A carrier that takes nothing, and why.
 struct Nobody(String);
 
@@ -51,27 +62,32 @@ impl Carrier for Nobody {
     }
 }
 
-/// Sends what is due with the tenant's provider; returns how many were tried. Without a provider, or with one that is switched off,
-/// everything waits.
+/// Sends what is due with the tenant's providers; returns how many were tried. Mail waits where no provider is set or it is switched off; a
+/// code by text or call that nobody carries is told at once, since it is dead in minutes.
 pub async fn run(app: &App) -> Result<usize, DbError> {
     let mut conn = app.db().read().await?;
     if !outbox::has_due(&mut conn, app.env().now).await? {
         return Ok(0);
     }
-    let provider: Option<Document> = settings::find_sealed(&mut conn, emails::SETTING).await?;
+    let mail: Option<Document> = settings::find_sealed(&mut conn, emails::SETTING).await?;
+    let guardian = settings::guardian(&mut conn).await?;
+    let branded: Vec<Document> = settings::find_sealed(&mut conn, PHONE_PROVIDERS).await?.unwrap_or_default();
     drop(conn);
-    let Some(provider) = provider.filter(|p| p.flag("enabled") != Some(false)) else { return Ok(0) };
-    match Smtp::new(&provider, app.issuer()) {
-        Ok(smtp) => send_due(app, Arc::new(smtp)).await,
-        Err(error) => send_due(app, Arc::new(Nobody(error.to_string()))).await,
-    }
+    let phone = PhoneProvider::choose(&branded, &guardian, &app.config().phone);
+    let by_phone = send_due(app, Which::Phone, Arc::new(phone)).await?;
+    let Some(mail) = mail.filter(|p| p.flag("enabled") != Some(false)) else { return Ok(by_phone) };
+    let by_mail = match Smtp::new(&mail, app.issuer()) {
+        Ok(smtp) => send_due(app, Which::Mail, Arc::new(smtp)).await?,
+        Err(error) => send_due(app, Which::Mail, Arc::new(Nobody(error.to_string()))).await?,
+    };
+    Ok(by_phone + by_mail)
 }
 
 /// Sends what is due with a carrier; returns how many were tried.
-pub async fn send_due(app: &App, carrier: Arc<impl Carrier>) -> Result<usize, DbError> {
+pub async fn send_due(app: &App, which: Which, carrier: Arc<impl Carrier>) -> Result<usize, DbError> {
     let now = app.env().now;
     let mut tx = app.db().write().await?;
-    let claimed = outbox::claim_due(&mut tx, now, now + LEASE, AT_ONCE).await?;
+    let claimed = outbox::claim_due(&mut tx, now, now + LEASE, AT_ONCE, which).await?;
     tx.commit().await?;
     let tried = claimed.len();
     let mut running = JoinSet::new();
@@ -96,7 +112,7 @@ async fn note(app: &App, claim: &Claimed, result: Result<(), SendError>) -> Resu
     match result {
         Ok(()) => outbox::save_sent(&mut tx, &claim.id, env.now).await?,
         Err(error) => {
-            let again = env.now + pause(claim.attempt);
+            let again = env.now + pause(&claim.message, claim.attempt);
             let again = matches!(error, SendError::ForNow(_)).then_some(again);
             let again = again.filter(|at| *at < claim.message.expires_at);
             outbox::save_failure(&mut tx, &claim.id, &error.to_string(), again, env.now).await?;
@@ -105,16 +121,11 @@ async fn note(app: &App, claim: &Claimed, result: Result<(), SendError>) -> Resu
             let (id, attempt) = (claim.id.as_str(), claim.attempt);
             match again {
                 Some(_) => {
-                    tracing::warn!(message.id = id, attempt, "A mail was not taken, trying again: {why}")
+                    tracing::warn!(message.id = id, attempt, "A message was not taken, trying again: {why}")
                 }
                 None => {
-                    tracing::error!(message.id = id, attempt, "A mail was not sent: {why}");
-                    let to = &claim.message.recipient;
-                    let mut event = LogEvent::new("fn", format!("To: {to}"));
-                    event.user.clone_from(&claim.message.user);
-                    let kind = claim.message.kind.as_str();
-                    event.details = Some(json!({"email_type": kind, "to": to, "error": error.to_string()}));
-                    app.logs().insert(&mut tx, &env, &event).await?;
+                    tracing::error!(message.id = id, attempt, "A message was not sent: {why}");
+                    app.logs().insert(&mut tx, &env, &failure(&claim.message, &error)).await?;
                 }
             }
         }
@@ -122,13 +133,38 @@ async fn note(app: &App, claim: &Claimed, result: Result<(), SendError>) -> Resu
     tx.commit().await
 }
 
-/// How long to wait after so many attempts.
-fn pause(attempts: i64) -> Span {
-    match attempts {
-        ..=1 => Span::seconds(30),
-        2 => Span::minutes(2),
-        3 => Span::minutes(10),
-        _ => Span::hours(1),
+/// The record of a message that will not be sent.
+fn failure(message: &Message, error: &SendError) -> LogEvent {
+    let to = &message.recipient;
+    let (code, details) = match message.kind.channel() {
+        Channel::Sms => ("gd_send_sms_failure", phone_details(to, error)),
+        Channel::Voice => ("gd_send_voice_failure", phone_details(to, error)),
+        Channel::Email => {
+            ("fn", json!({"email_type": message.kind.as_str(), "to": to, "error": error.to_string()}))
+        }
+    };
+    let description = if code == "fn" { format!("To: {to}") } else { error.to_string() };
+    let mut event = LogEvent::new(code, description);
+    event.user.clone_from(&message.user);
+    event.details = Some(details);
+    event
+}
+
+fn phone_details(to: &str, error: &SendError) -> Value {
+    let to = PhoneNumber::stored(to).map(|number| number.masked());
+    json!({"to": to, "error": error.to_string()})
+}
+
+/// How long to wait after so many attempts: of a message that is dead in minutes, seconds.
+fn pause(message: &Message, attempts: i64) -> Span {
+    match (message.code.is_some(), attempts) {
+        (true, ..=1) => Span::seconds(5),
+        (true, 2) => Span::seconds(15),
+        (true, _) => Span::seconds(45),
+        (false, ..=1) => Span::seconds(30),
+        (false, 2) => Span::minutes(2),
+        (false, 3) => Span::minutes(10),
+        (false, _) => Span::hours(1),
     }
 }
 

@@ -8,5 +8,6 @@ mod login;
 mod management;
 mod mfa_api;
 mod oauth;
+mod providers;
 mod support;
 mod worker;

@@ -6,6 +6,7 @@ use lockstep_core::ids::MessageId;
 use lockstep_core::model::message::Message;
 use lockstep_core::time::Span;
 use lockstep_engine::providers::SendError;
+use lockstep_engine::store::outbox::Which;
 use lockstep_engine::worker::cleanup;
 use lockstep_engine::worker::delivery::{self, Carrier};
 use serde_json::json;
@@ -100,16 +101,16 @@ async fn a_mail_that_is_refused_for_now_comes_again_later_each_time_and_is_sent_
         app.clock.advance(Span::seconds(wait));
         carrier.next(Err(SendError::ForNow("451 come again".to_owned())));
         assert_eq!(
-            delivery::send_due(&app.app, Arc::clone(&carrier)).await.unwrap(),
+            delivery::send_due(&app.app, Which::Mail, Arc::clone(&carrier)).await.unwrap(),
             tried,
             "after {wait} s"
         );
         carrier.answers.lock().unwrap().clear();
     }
     app.clock.advance(Span::hours(1));
-    assert_eq!(delivery::send_due(&app.app, Arc::clone(&carrier)).await.unwrap(), 1);
+    assert_eq!(delivery::send_due(&app.app, Which::Mail, Arc::clone(&carrier)).await.unwrap(), 1);
     app.clock.advance(Span::hours(1));
-    assert_eq!(delivery::send_due(&app.app, Arc::clone(&carrier)).await.unwrap(), 0);
+    assert_eq!(delivery::send_due(&app.app, Which::Mail, Arc::clone(&carrier)).await.unwrap(), 0);
     let given = carrier.given.lock().unwrap().clone();
     assert!(given.len() == 5 && given.iter().all(|mail| *mail == given[0]), "{given:?}");
 }
@@ -122,9 +123,9 @@ async fn a_mail_that_is_refused_for_good_is_in_the_log_and_not_tried_again() {
     write_a_mail(&app).await;
     let carrier = Arc::new(Told::default());
     carrier.next(Err(SendError::ForGood("550 no such mailbox".to_owned())));
-    assert_eq!(delivery::send_due(&app.app, Arc::clone(&carrier)).await.unwrap(), 1);
+    assert_eq!(delivery::send_due(&app.app, Which::Mail, Arc::clone(&carrier)).await.unwrap(), 1);
     app.clock.advance(Span::hours(10));
-    assert_eq!(delivery::send_due(&app.app, Arc::clone(&carrier)).await.unwrap(), 0);
+    assert_eq!(delivery::send_due(&app.app, Which::Mail, Arc::clone(&carrier)).await.unwrap(), 0);
     let logs = admin.expect(200, "GET", "/logs?q=type:fn", None).await;
     assert_eq!(logs[0]["description"], "To: ana@example.com");
     assert_eq!(
@@ -160,8 +161,8 @@ async fn two_servers_send_a_mail_once() {
         let carrier = Arc::new(Told::default());
         for _ in 0..3 {
             let (one, two) = tokio::join!(
-                delivery::send_due(&apps[0].app, Arc::clone(&carrier)),
-                delivery::send_due(&apps[1].app, Arc::clone(&carrier)),
+                delivery::send_due(&apps[0].app, Which::Mail, Arc::clone(&carrier)),
+                delivery::send_due(&apps[1].app, Which::Mail, Arc::clone(&carrier)),
             );
             one.unwrap();
             two.unwrap();

@@ -30,8 +30,41 @@ pub(super) fn html(template: &str, values: &Json) -> Result<String, TemplateErro
 
 fn render(template: &str, values: &Json, escape: &dyn Fn(&str) -> String) -> Result<String, TemplateError> {
     let template = parser()?.parse(template).map_err(|e| said(&e))?;
-    let Value::Object(values) = value(values, escape) else { return Ok(String::new()) };
-    template.render(&values).map_err(|e| said(&e))
+    let mut values = values.clone();
+    // An unknown variable is empty, as at Auth0; the library refuses it, so each one is made known.
+    for _ in 0..MOST_UNKNOWN {
+        let Value::Object(known) = value(&values, escape) else { return Ok(String::new()) };
+        match template.render(&known) {
+            Ok(text) => return Ok(text),
+            Err(error) if add_unknown(&mut values, &error.to_string()) => {}
+            Err(error) => return Err(said(&error)),
+        }
+    }
+    Err(TemplateError("too many unknown variables".to_owned()))
+}
+
+/// More variables than any template has.
+const MOST_UNKNOWN: usize = 100;
+
+/// Makes the variable known that an error names: an empty object, so that its parts are asked for next. Returns false if it names none.
+fn add_unknown(values: &mut Json, error: &str) -> bool {
+    let named = |label: &str| {
+        let line = error.lines().find_map(|line| line.trim().strip_prefix(label))?;
+        Some(line.trim().trim_matches('"').to_owned())
+    };
+    if let Some(name) = named("requested variable=") {
+        values[name] = Json::Object(serde_json::Map::new());
+        return true;
+    }
+    let (Some(path), Some(index)) = (named("variable="), named("requested index=")) else { return false };
+    let Some(parent) = values.pointer_mut(&format!("/{}", path.replace('.', "/"))) else { return false };
+    match parent {
+        Json::Object(map) => map.insert(index, Json::Null).is_none(),
+        other => {
+            *other = serde_json::json!({index: null});
+            true
+        }
+    }
 }
 
 fn parser() -> Result<Parser, TemplateError> {

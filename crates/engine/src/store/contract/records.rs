@@ -298,21 +298,25 @@ async fn a_due_message_goes_to_one_sender_and_comes_again_if_he_is_not_heard_of(
         let (now, lease) = (T0 + Span::minutes(1), T0 + Span::minutes(2));
         assert!(!outbox::has_due(&mut c, T0).await.unwrap(), "the first is over already");
         assert!(outbox::has_due(&mut c, now).await.unwrap());
-        let mut first = outbox::claim_due(&mut c, now, lease, 2).await.unwrap();
+        let mut first = outbox::claim_due(&mut c, now, lease, 2, outbox::Which::Mail).await.unwrap();
         first.sort_by_key(|m| m.message.text.clone());
         assert_eq!(first.iter().map(|m| &m.id).collect::<Vec<_>>(), [&ids[1], &ids[2]], "oldest first");
         assert!(first.iter().all(|m| m.attempt == 1 && m.message.recipient == "ana@example.com"));
-        let rest = outbox::claim_due(&mut c, now, lease, 9).await.unwrap();
+        let phone = outbox::claim_due(&mut c, now, lease, 9, outbox::Which::Phone).await.unwrap();
+        assert!(phone.is_empty(), "mail is not for those who carry calls");
+        let rest = outbox::claim_due(&mut c, now, lease, 9, outbox::Which::Mail).await.unwrap();
         assert_eq!(rest.iter().map(|m| &m.id).collect::<Vec<_>>(), [&ids[3]]);
-        assert!(outbox::claim_due(&mut c, now, lease, 9).await.unwrap().is_empty());
+        assert!(outbox::claim_due(&mut c, now, lease, 9, outbox::Which::Mail).await.unwrap().is_empty());
 
         outbox::save_sent(&mut c, &ids[1], now).await.unwrap();
         outbox::save_failure(&mut c, &ids[2], "no route", Some(T0 + Span::minutes(10)), now).await.unwrap();
-        let again = outbox::claim_due(&mut c, lease, lease + Span::minutes(1), 9).await.unwrap();
+        let again =
+            outbox::claim_due(&mut c, lease, lease + Span::minutes(1), 9, outbox::Which::Mail).await.unwrap();
         assert_eq!(again.iter().map(|m| (&m.id, m.attempt)).collect::<Vec<_>>(), [(&ids[3], 2)]);
         outbox::save_failure(&mut c, &ids[3], "no mailbox", None, lease).await.unwrap();
         let late = T0 + Span::minutes(30);
-        let again = outbox::claim_due(&mut c, late, late + Span::minutes(1), 9).await.unwrap();
+        let again =
+            outbox::claim_due(&mut c, late, late + Span::minutes(1), 9, outbox::Which::Mail).await.unwrap();
         assert_eq!(again.iter().map(|m| (&m.id, m.attempt)).collect::<Vec<_>>(), [(&ids[2], 2)]);
         let sent = outbox::list(&mut c, 9).await.unwrap();
         assert_eq!(sent.iter().filter(|m| m.sent_at == Some(now)).count(), 1);

@@ -92,24 +92,51 @@ pub(super) async fn code(
 
 /// Which messages of the outbox are wanted.
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct OutboxQuery {
     to: Option<String>,
+    kind: Option<String>,
+    /// Only messages after the one with this id.
+    after: Option<String>,
+    /// Seconds to wait for one, at most.
+    wait: Option<u64>,
 }
 
-/// `GET /_dev/api/outbox?to=`
+/// The longest that a request may wait for a message, in seconds.
+const LONGEST_WAIT: u64 = 60;
+/// How often a waiting request looks. The wait is that of the machine's clock: the twin's may stand still.
+const LOOK: std::time::Duration = std::time::Duration::from_millis(25);
+
+/// `GET /_dev/api/outbox?to=&kind=&after=&wait=`: the newest first. With `wait` it answers as soon as there is one.
 pub(super) async fn outbox(
     State(twin): State<Twin>,
     Query(query): Query<OutboxQuery>,
 ) -> Result<Json<Vec<Value>>, Refusal> {
-    let messages = twin::outbox(twin.web.app(), query.to.as_deref()).await?;
-    Ok(Json(messages.iter().map(message).collect()))
+    let wait = std::time::Duration::from_secs(query.wait.unwrap_or(0).min(LONGEST_WAIT));
+    let until = tokio::time::Instant::now() + wait;
+    loop {
+        let mut messages = twin::outbox(twin.web.app(), query.to.as_deref()).await?;
+        if let Some(kind) = &query.kind {
+            messages.retain(|stored| stored.message.kind.as_str() == kind);
+        }
+        if let Some(at) =
+            query.after.as_ref().and_then(|id| messages.iter().position(|m| m.id.as_str() == id))
+        {
+            messages.truncate(at);
+        }
+        if !messages.is_empty() || tokio::time::Instant::now() >= until {
+            return Ok(Json(messages.iter().map(message).collect()));
+        }
+        tokio::time::sleep(LOOK).await;
+    }
 }
 
 fn message(stored: &twin::StoredMessage) -> Value {
     let message = &stored.message;
     json!({
         "id": stored.id.as_str(), "kind": message.kind.as_str(), "to": message.recipient, "user_id": message.user,
-        "subject": message.subject, "text": message.text, "html": message.html,
+        "subject": message.subject, "text": message.text, "html": message.html, "code": message.code,
+        "channel": message.kind.channel().as_str(), "language": message.language,
         "created_at": stored.created_at.to_iso(), "sent_at": stored.sent_at.map(|t| t.to_iso())
     })
 }

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use axum::extract::{Form, Path, State};
 use axum::response::{Html, IntoResponse as _, Redirect, Response};
 use http::{HeaderName, HeaderValue, StatusCode, header};
+use lockstep_core::model::message::{Channel, Message};
 use lockstep_core::time::{Clock as _, Span, Timestamp};
 use lockstep_engine::flows::{demo, twin};
 use minijinja::value::Serde;
@@ -125,9 +126,18 @@ fn message(stored: &twin::StoredMessage, now: Timestamp) -> Value {
     let m = &stored.message;
     let paragraphs: Vec<Vec<Value>> = m.text.lines().map(words).collect();
     json!({
-        "id": stored.id.as_str(), "to": m.recipient, "subject": m.subject, "kind": m.kind.as_str(), "lines": paragraphs,
+        "id": stored.id.as_str(), "to": m.recipient, "subject": m.subject, "title": title(m), "kind": m.kind.as_str(), "lines": paragraphs,
         "has_html": m.html.is_some(), "at": stored.created_at.to_iso(), "expired": now > m.expires_at
     })
+}
+
+/// What stands above a message: a text message and a call have no subject.
+fn title(message: &Message) -> &str {
+    match message.kind.channel() {
+        Channel::Sms => "Text message",
+        Channel::Voice => "Call",
+        Channel::Email => &message.subject,
+    }
 }
 
 /// Splits a line into pieces, so that the addresses in it can become links.

@@ -269,9 +269,11 @@ create table outbox (
   attempts bigint not null,
   sent_at bigint,
   failed_at bigint,
-  error text
+  error text,
+  sequence bigint not null
 );
 create index outbox_due on outbox (due_at);
+create index outbox_sequence on outbox (sequence);
 
 create table logs (
   log_id text primary key,

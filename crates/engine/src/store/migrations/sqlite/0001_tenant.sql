@@ -269,9 +269,11 @@ create table outbox (
   attempts integer not null,
   sent_at integer,
   failed_at integer,
-  error text
+  error text,
+  sequence integer not null
 ) strict;
 create index outbox_due on outbox (due_at);
+create index outbox_sequence on outbox (sequence);
 
 create table logs (
   log_id text primary key,
