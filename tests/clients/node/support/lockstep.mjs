@@ -26,6 +26,14 @@ export async function moveClock(change) {
   if (!response.ok) throw new Error(`the clock was not moved: ${response.status} ${await response.text()}`);
 }
 
+/** The newest message that fits (`GET /_dev/api/outbox`); waits for one. */
+export async function inbox(query) {
+  const response = await fetch(`${ready().issuer}_dev/api/outbox?${new URLSearchParams({ wait: "10", ...query })}`);
+  const [message] = await response.json();
+  if (!message) throw new Error(`no message came: ${JSON.stringify(query)}`);
+  return message;
+}
+
 /** What a JWT says, unverified. */
 export function claims(token) {
   return JSON.parse(Buffer.from(token.split(".")[1], "base64url"));
