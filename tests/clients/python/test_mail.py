@@ -182,5 +182,5 @@ def test_a_password_is_never_sent_where_it_could_be_read(production, mail_server
     server = mail_server(None if kind == "no TLS" else trustme.CA())
     production.mail_by(server)
     production.ask_for_a_ticket("ana@example.test")
-    production.until(lambda: "A mail was not" in production.log.read_text())
+    production.until(lambda: "A message was not" in production.log.read_text())
     assert server.logins == [] and server.arrived.empty()
