@@ -1,4 +1,5 @@
-//! Every error code on the wire: name, status and default text, in one table for each of the two families.
+//! Every error code on the wire: name, status and default text, in one table for each of the two families. Those of the My Account API
+//! stand in [`crate::my_account`].
 //!
 //! A new code is a line here; only `http/errors.rs` turns one into an answer.
 

@@ -5,6 +5,7 @@
 
 use lockstep_core::env::Env;
 use lockstep_core::factors::FactorKind;
+use lockstep_core::ids::ClientId;
 use lockstep_core::model::authenticator::Authenticator;
 use lockstep_core::model::languages::choose_locale;
 use lockstep_core::model::log_event::{LogEvent, Origin};
@@ -13,10 +14,11 @@ use lockstep_core::model::user::User;
 use lockstep_core::time::Span;
 use serde_json::json;
 
+use super::credentials;
 use super::messages::{self, About, Notice};
 use crate::app::App;
 use crate::store::db::{Conn, DbError};
-use crate::store::{authenticators, remembered_browsers, settings, users};
+use crate::store::{authenticators, grants, remembered_browsers, sessions, settings, transactions, users};
 
 /// How long a notice is worth sending.
 const NOTICE_LIFE: Span = Span::days(3);
@@ -82,6 +84,45 @@ pub(super) async fn removed(
     let to = lockstep_core::factors::masked(old);
     tell(tx, app, env, origin, user, &Notice::Removed(old.kind, to)).await?;
     Ok(true)
+}
+
+/// Replaces the recovery code, with its record, and tells the person. The old one works no more.
+pub(super) async fn recovery_code_replaced(
+    tx: &mut Conn,
+    app: &App,
+    env: &mut Env,
+    origin: &Origin,
+    user: &User,
+    new: &Authenticator,
+) -> Result<(), DbError> {
+    authenticators::delete_kind(tx, &user.id, FactorKind::RecoveryCode).await?;
+    added(tx, app, env, origin, user, new).await?;
+    tell(tx, app, env, origin, user, &Notice::NewRecoveryCode).await
+}
+
+/// Sets a new password and ends what the old one may have opened: sessions, refresh tokens, remembered browsers, running logins. Forgives
+/// failures, and tells the person.
+pub(super) async fn password(
+    tx: &mut Conn,
+    app: &App,
+    env: &mut Env,
+    origin: &Origin,
+    user: &User,
+    client: &ClientId,
+    hash: &str,
+) -> Result<(), DbError> {
+    users::set_password(tx, &user.id, hash, env.now).await?;
+    sessions::delete_of_user(tx, &user.id, None).await?;
+    remembered_browsers::delete_of_user(tx, &user.id).await?;
+    transactions::delete_of_user(tx, &user.id).await?;
+    grants::revoke_of_user(tx, &user.id, env.now).await?;
+    credentials::forgive(tx, user).await?;
+    let mut event =
+        LogEvent::new("scp", "Successful change password").user(&user.id, user.display_name()).from(origin);
+    event.client = Some(client.clone());
+    event.client_name = Some(String::new());
+    app.logs().insert(tx, env, &event).await?;
+    tell(tx, app, env, origin, user, &Notice::NewPassword).await
 }
 
 /// Tells the person by mail, at the address of the account: also one that is not verified is better than silence.

@@ -11,6 +11,7 @@ use lockstep_core::model::document::Document;
 use lockstep_core::model::management_scopes;
 use lockstep_core::model::resource_server::{self, ClientGrant, ResourceServer};
 use lockstep_core::model::user::{Profile, User};
+use lockstep_core::my_account;
 use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
@@ -180,6 +181,14 @@ pub async fn seed(db: &Db, env: &mut Env) -> Result<Demo, DbError> {
     client_grants::create(&mut tx, &grant(MANAGEMENT, &audience, &everything, env)).await?;
     let scopes: Vec<String> = API_SCOPES.iter().map(|(scope, _)| (*scope).to_owned()).collect();
     client_grants::create(&mut tx, &grant(SERVICE, API, &scopes, env)).await?;
+    let my_account = my_account_api(env);
+    let scopes: Vec<String> = my_account.scopes().map(str::to_owned).collect();
+    for app in [WEB_APP, SPA] {
+        let mut grant = grant(app, &my_account.identifier, &scopes, env);
+        grant.subject_type = "user".to_owned();
+        client_grants::create(&mut tx, &grant).await?;
+    }
+    resource_servers::create(&mut tx, &my_account).await?;
     for user in &demo.users {
         create_user(&mut tx, user, env).await?;
     }
@@ -252,6 +261,19 @@ fn api(env: &mut Env) -> ResourceServer {
         id: ResourceServerId::new(env.rng()),
         identifier: API.to_owned(),
         data,
+        created_at: env.now,
+        updated_at: env.now,
+    }
+}
+
+/// The My Account API, which exists where somebody made it.
+fn my_account_api(env: &mut Env) -> ResourceServer {
+    let mut given = Map::new();
+    my_account::fill_in(&mut given);
+    ResourceServer {
+        id: ResourceServerId::new(env.rng()),
+        identifier: env.issuer.my_account_audience(),
+        data: resource_server::with_defaults(given),
         created_at: env.now,
         updated_at: env.now,
     }

@@ -19,6 +19,7 @@ pub mod logout;
 pub mod management;
 pub mod messages;
 pub mod mfa_api;
+pub mod my_account;
 pub mod par;
 pub mod password_reset;
 pub mod reseal;

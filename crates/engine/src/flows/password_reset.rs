@@ -2,7 +2,7 @@
 
 use lockstep_core::crypto::digest::sha256_b64url;
 use lockstep_core::env::Env;
-use lockstep_core::ids::{ClientId, UserId};
+use lockstep_core::ids::ClientId;
 use lockstep_core::model::client::Client;
 use lockstep_core::model::connection::{Connection, PasswordRule};
 use lockstep_core::model::languages::choose_locale;
@@ -11,16 +11,14 @@ use lockstep_core::model::message::MessageKind;
 use lockstep_core::time::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::credentials;
 use super::messages::{self, About, Link};
+use super::{changes, credentials};
 use crate::app::App;
 use crate::passwords::PasswordError;
 use crate::store::buckets::Budget;
 use crate::store::db::{Conn, DbError};
 use crate::store::tickets::{self, Ticket};
-use crate::store::{
-    buckets, clients, connections, remembered_browsers, sessions, settings, transactions, users,
-};
+use crate::store::{buckets, clients, connections, settings, users};
 
 /// The kind of its tickets.
 const KIND: &str = "password_reset";
@@ -118,7 +116,7 @@ pub async fn look(app: &App, env: &Env, ticket: &str) -> Result<(String, Connect
     Ok((user.email.unwrap_or_default(), connection))
 }
 
-/// Sets the new password, ends the user's sessions, refresh tokens, remembered browsers and running logins, and forgives failures.
+/// Sets the new password and ends what the old one may have opened.
 /// Returns the application that the person came from.
 pub async fn set_password(
     app: &App,
@@ -138,28 +136,12 @@ pub async fn set_password(
     if !tickets::claim(&mut tx, &sha256_b64url(ticket), KIND, env.now).await? {
         return Err(ResetError::Used);
     }
-    users::set_password(&mut tx, &user, &hash, env.now).await?;
-    end_everything(&mut tx, &user, env.now).await?;
     if let Some(user) = users::find(&mut tx, &user).await? {
-        credentials::forgive(&mut tx, &user).await?;
-        let mut event =
-            LogEvent::new("scp", "Successful change password").user(&user.id, user.display_name());
-        event.client = Some(data.client.clone());
-        event.origin = origin.clone();
-        app.logs().insert(&mut tx, env, &event).await?;
+        changes::password(&mut tx, app, env, origin, &user, &data.client, &hash).await?;
     }
     let client = clients::find(&mut tx, &data.client).await?;
     tx.commit().await?;
     Ok(client)
-}
-
-/// Ends what a stolen password may have opened: sessions, refresh tokens, remembered browsers, running logins.
-pub async fn end_everything(tx: &mut Conn, user: &UserId, now: Timestamp) -> Result<(), DbError> {
-    sessions::delete_of_user(tx, user, None).await?;
-    remembered_browsers::delete_of_user(tx, user).await?;
-    transactions::delete_of_user(tx, user).await?;
-    crate::store::grants::revoke_of_user(tx, user, now).await?;
-    Ok(())
 }
 
 async fn open(conn: &mut Conn, ticket: &str, now: Timestamp) -> Result<Ticket<Reset>, ResetError> {

@@ -41,13 +41,17 @@ pub async fn give_back(conn: &mut Conn, name: &str, budget: Budget) -> Result<()
 
 /// Returns whether a token is left, without taking it.
 pub async fn has(conn: &mut Conn, name: &str, budget: Budget, now: Timestamp) -> Result<bool, DbError> {
-    let Some(row) = conn.fetch_optional("select tokens from buckets where name = $1", values![name]).await?
-    else {
-        return Ok(true);
-    };
+    Ok(left(conn, name, budget, now).await? > 0)
+}
+
+/// Returns how many tokens are left.
+pub async fn left(conn: &mut Conn, name: &str, budget: Budget, now: Timestamp) -> Result<i64, DbError> {
+    let row = conn.fetch_optional("select tokens from buckets where name = $1", values![name]).await?;
+    let Some(row) = row else { return Ok(budget.burst) };
     let full_at: i64 = row.get("tokens")?;
-    let refill = budget.refill.as_millis();
-    Ok(full_at.max(now.as_millis()) + refill <= now.as_millis() + refill.saturating_mul(budget.burst))
+    let owed = full_at.saturating_sub(now.as_millis()).max(0);
+    let refill = budget.refill.as_millis().max(1);
+    Ok((refill.saturating_mul(budget.burst).saturating_sub(owed) / refill).max(0))
 }
 
 /// Returns the names of the buckets with this prefix that are empty.
@@ -107,6 +111,10 @@ mod tests {
                 assert!(take(&mut conn, "otp:ana", TEN_PER_HOUR, now).await.unwrap(), "{n}");
             }
             assert!(!has(&mut conn, "otp:ana", TEN_PER_HOUR, now).await.unwrap());
+            assert_eq!(left(&mut conn, "otp:ana", TEN_PER_HOUR, now).await.unwrap(), 0);
+            let soon = now + Span::minutes(13);
+            assert_eq!(left(&mut conn, "otp:ana", TEN_PER_HOUR, soon).await.unwrap(), 2);
+            assert_eq!(left(&mut conn, "otp:new", TEN_PER_HOUR, now).await.unwrap(), 10);
             take(&mut conn, "otp:ann", TEN_PER_HOUR, now).await.unwrap();
             assert_eq!(list_empty(&mut conn, "otp:an", TEN_PER_HOUR, now).await.unwrap(), ["otp:ana"]);
             assert!(!take(&mut conn, "otp:ana", TEN_PER_HOUR, now).await.unwrap());

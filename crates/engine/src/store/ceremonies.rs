@@ -6,7 +6,7 @@ use lockstep_core::time::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::db::{Conn, DbError};
+use super::db::{Conn, DbError, Row};
 use crate::values;
 
 /// A stored ceremony; its data is sealed, since pending secrets are in it.
@@ -55,19 +55,24 @@ pub async fn find<T: DeserializeOwned>(
     handle_hash: &str,
     kind: &str,
 ) -> Result<Option<Stored<T>>, DbError> {
-    let Some(row) = conn.fetch_optional(FIND, values![handle_hash, kind]).await? else { return Ok(None) };
-    let sealed: Vec<u8> = row.get("data")?;
-    Ok(Some(Stored {
-        handle_hash: handle_hash.to_owned(),
-        version: row.get("version")?,
-        kind: kind.to_owned(),
-        user: UserId::trusted(row.get::<String>("user_id")?),
-        client: ClientId::trusted(row.get::<String>("client_id")?),
-        data: conn.keys().open_json(&sealed, &aad(handle_hash))?,
-        created_at: row.get("created_at")?,
-        expires_at: row.get("expires_at")?,
-        used_at: row.get("used_at")?,
-    }))
+    let row = conn.fetch_optional(FIND, values![handle_hash, kind]).await?;
+    row.map(|row| read(conn, &row)).transpose()
+}
+
+/// Returns what a user has under way of a kind, the oldest first.
+pub async fn list_of_user<T: DeserializeOwned>(
+    conn: &mut Conn,
+    user: &UserId,
+    kind: &str,
+    now: Timestamp,
+) -> Result<Vec<Stored<T>>, DbError> {
+    let rows = conn.fetch_all(LIST_OF_USER, values![user, kind, now]).await?;
+    rows.iter().map(|row| read(conn, row)).collect()
+}
+
+/// Removes a ceremony; returns false if it was not there.
+pub async fn delete(conn: &mut Conn, handle_hash: &str) -> Result<bool, DbError> {
+    Ok(conn.execute("delete from ceremonies where handle_hash = $1", values![handle_hash]).await? == 1)
 }
 
 /// Saves how far it is; returns false if somebody else saved or ended it since `version` was read.
@@ -96,6 +101,22 @@ pub async fn delete_expired(conn: &mut Conn, now: Timestamp) -> Result<u64, DbEr
     conn.execute("delete from ceremonies where expires_at + 86400000 <= $1", values![now]).await
 }
 
+fn read<T: DeserializeOwned>(conn: &Conn, row: &Row) -> Result<Stored<T>, DbError> {
+    let handle_hash: String = row.get("handle_hash")?;
+    let sealed: Vec<u8> = row.get("data")?;
+    Ok(Stored {
+        version: row.get("version")?,
+        kind: row.get("kind")?,
+        user: UserId::trusted(row.get::<String>("user_id")?),
+        client: ClientId::trusted(row.get::<String>("client_id")?),
+        data: conn.keys().open_json(&sealed, &aad(&handle_hash))?,
+        created_at: row.get("created_at")?,
+        expires_at: row.get("expires_at")?,
+        used_at: row.get("used_at")?,
+        handle_hash,
+    })
+}
+
 fn aad(handle_hash: &str) -> String {
     format!("ceremonies:data:{handle_hash}")
 }
@@ -103,8 +124,9 @@ fn aad(handle_hash: &str) -> String {
 const CREATE: &str =
     "insert into ceremonies (handle_hash, version, kind, user_id, client_id, data, created_at, expires_at)
  values ($1, $2, $3, $4, $5, $6, $7, $8)";
-const FIND: &str = "select version, user_id, client_id, data, created_at, expires_at, used_at
- from ceremonies where handle_hash = $1 and kind = $2";
+const FIND: &str = "select * from ceremonies where handle_hash = $1 and kind = $2";
+const LIST_OF_USER: &str = "select * from ceremonies
+ where user_id = $1 and kind = $2 and used_at is null and expires_at > $3 order by created_at, handle_hash";
 const SAVE: &str = "update ceremonies set version = version + 1, data = $3
  where handle_hash = $1 and version = $2 and used_at is null";
 const CLAIM: &str = "update ceremonies set version = version + 1, used_at = $3

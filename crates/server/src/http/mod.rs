@@ -17,9 +17,11 @@ use crate::ui::{Pages, assets};
 pub mod cookies;
 pub mod dev;
 pub mod headers;
+mod json_body;
 pub mod login;
 pub mod management;
 mod mfa_api;
+mod my_account;
 pub mod oauth;
 pub mod origin;
 pub mod pages;
@@ -76,6 +78,7 @@ pub fn router(web: Web) -> Router {
         .merge(login::routes())
         .merge(oauth::routes(web.clone()))
         .merge(mfa_api::routes(web.clone()))
+        .merge(my_account::routes(web.clone()))
         .merge(management::routes())
         .route("/assets/{name}", get(asset))
         .route("/health", get(health))

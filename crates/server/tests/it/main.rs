@@ -7,6 +7,7 @@ mod cli;
 mod login;
 mod management;
 mod mfa_api;
+mod my_account;
 mod oauth;
 mod providers;
 mod support;

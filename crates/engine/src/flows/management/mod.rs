@@ -59,6 +59,11 @@ pub struct Call {
 }
 
 impl Call {
+    /// Returns where the request came from without the languages of whoever sent it: what is told to a user is in the user's language.
+    fn origin_of_operator(&self) -> Origin {
+        Origin { languages: None, ..self.origin.clone() }
+    }
+
     /// Writes a log record in the caller's transaction, with where the request came from and which client made it.
     async fn log(&self, tx: &mut Conn, event: LogEvent) -> Result<(), DbError> {
         let mut event = event.from(&self.origin);

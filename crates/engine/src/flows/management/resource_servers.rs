@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use lockstep_core::codes::{ManagementCode, ManagementError};
 use lockstep_core::ids::ResourceServerId;
 use lockstep_core::model::resource_server::{ResourceServer, with_defaults};
+use lockstep_core::my_account;
 use serde_json::{Map, Value, json};
 
 use super::query::{Page, Query};
@@ -78,6 +79,9 @@ pub async fn create(call: &mut Call, body: Option<Value>) -> Outcome {
         Some(Value::String(identifier)) => identifier,
         _ => return Err(refused("Payload validation error: 'Missing required property: identifier'.")),
     };
+    if identifier == call.env.issuer.my_account_audience() {
+        my_account::fill_in(&mut body);
+    }
     check_scopes(&body)?;
     let id = ResourceServerId::new(call.env.rng());
     let mut tx = call.app.db().write().await?;

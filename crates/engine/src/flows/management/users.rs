@@ -12,8 +12,9 @@ use super::authentication_methods::INDEPENDENT;
 use super::query::{Fields, Page};
 use super::validate::{Kind, Schema, nullable, optional, refused, required};
 use super::{Call, Outcome, load_user, taken};
+use crate::flows::changes;
 use crate::store::db::{Conn, DbError};
-use crate::store::{connections, grants, methods, remembered_browsers, sessions, users};
+use crate::store::{connections, methods, sessions, users};
 
 const NAME: Kind = Kind::Text(1, 300);
 const PART: Kind = Kind::Text(1, 150);
@@ -177,12 +178,8 @@ pub async fn update(call: &mut Call, id: &UserId, body: Option<Value>) -> Outcom
         sessions::delete_of_user(&mut tx, id, None).await?;
     }
     if let Some(hash) = hash {
-        users::set_password(&mut tx, id, &hash, call.env.now).await?;
-        sessions::delete_of_user(&mut tx, id, None).await?;
-        grants::revoke_of_user(&mut tx, id, call.env.now).await?;
-        remembered_browsers::delete_of_user(&mut tx, id).await?;
-        let event = LogEvent::new("scp", "Successful change password").user(id, user.display_name());
-        call.log(&mut tx, event).await?;
+        let (client, origin) = (call.caller.client.clone(), call.origin_of_operator());
+        changes::password(&mut tx, &call.app, &mut call.env, &origin, &user, &client, &hash).await?;
         user.password_changed_at = Some(call.env.now);
     }
     let answer = rendered(&mut tx, vec![user]).await?.remove(0);

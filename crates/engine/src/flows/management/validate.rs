@@ -100,12 +100,17 @@ impl Schema {
 
     /// Checks a body and returns it as an object.
     pub fn check(&self, body: Option<Value>) -> Result<Map<String, Value>, ManagementError> {
+        self.parse(body).map_err(|broken| broken.in_body())
+    }
+
+    /// The same for an API that tells a broken rule in its own form.
+    pub fn parse(&self, body: Option<Value>) -> Result<Map<String, Value>, Broken> {
         match body {
             Some(Value::Object(map)) => {
-                self.object(&map, "").map_err(|broken| broken.in_body())?;
+                self.object(&map, "")?;
                 Ok(map)
             }
-            other => Err(Broken::wrong_type("", "object", &other.unwrap_or(Value::Null)).in_body()),
+            other => Err(Broken::wrong_type("", "object", &other.unwrap_or(Value::Null))),
         }
     }
 
@@ -212,10 +217,13 @@ impl Kind {
     }
 }
 
-/// A broken rule: where, and which.
-struct Broken {
-    path: String,
-    rule: String,
+/// A broken rule.
+#[derive(Debug)]
+pub struct Broken {
+    /// Where: `a.b.0`, empty for the body itself.
+    pub path: String,
+    /// Which.
+    pub rule: String,
 }
 
 impl Broken {

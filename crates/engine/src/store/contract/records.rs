@@ -75,6 +75,18 @@ async fn of_two_answers_behind_one_handle_one_loses() {
         assert!(ceremonies::claim(&mut c, "hash", 1, T0).await.unwrap());
         assert!(!ceremonies::claim(&mut c, "hash", 2, T0).await.unwrap(), "it is over");
         assert!(!ceremonies::save(&mut c, "hash", 2, &json!({})).await.unwrap(), "it is over");
+        let other = ceremonies::Stored { handle_hash: "other".to_owned(), ..begun.clone() };
+        ceremonies::create(&mut c, &other).await.unwrap();
+        let handles = |all: Vec<ceremonies::Stored<serde_json::Value>>| -> Vec<String> {
+            all.into_iter().map(|one| one.handle_hash).collect()
+        };
+        let open = ceremonies::list_of_user(&mut c, &ana.id, "mfa_token", T0).await.unwrap();
+        assert_eq!(handles(open), ["other"], "what is over is under way no more");
+        let late = T0 + Span::minutes(10);
+        let none = ceremonies::list_of_user::<serde_json::Value>(&mut c, &ana.id, "mfa_token", late);
+        assert_eq!(none.await.unwrap().len(), 0);
+        assert!(ceremonies::delete(&mut c, "other").await.unwrap());
+        assert!(!ceremonies::delete(&mut c, "other").await.unwrap());
         let raw = c.fetch_all("select data from ceremonies", vec![]).await.unwrap();
         assert!(
             raw.iter().all(|r| !String::from_utf8_lossy(&r.get::<Vec<u8>>("data").unwrap()).contains("step"))

@@ -14,8 +14,8 @@ use lockstep_engine::flows::management::{Call, Outcome, access, user_id};
 use serde_json::Value;
 
 use super::answer::{Answer, unknown_route};
-use super::body;
 use super::table::Route;
+use crate::http::json_body::{self, BodyError};
 use crate::http::{Web, origin};
 
 /// A request whose caller may make it.
@@ -97,7 +97,7 @@ async fn try_run(
     let reads_body = route.method != "GET";
     let result = match access::allow(&request.call.caller, &route.scopes, target.as_deref()) {
         Err(refused) => Err(refused),
-        Ok(()) if reads_body => body::read(&parts.headers, raw_body).await,
+        Ok(()) if reads_body => json_body::read(&parts.headers, raw_body).await.map_err(unreadable),
         Ok(()) => Ok(None),
     };
     let mut sent = None;
@@ -124,6 +124,17 @@ async fn try_run(
         },
     );
     Ok(answer)
+}
+
+fn unreadable(error: BodyError) -> ManagementError {
+    match error {
+        BodyError::TooLarge => ManagementCode::PayloadTooLarge.into(),
+        BodyError::NotJson => ManagementCode::UnsupportedMediaType.into(),
+        BodyError::Malformed(cause) => ManagementError::new(
+            ManagementCode::InvalidBody,
+            format!("Invalid request payload JSON format: {cause}."),
+        ),
+    }
 }
 
 /// Answers what is no route.

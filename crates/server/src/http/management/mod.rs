@@ -2,7 +2,6 @@
 //! what is the same for all, and one thin file a resource calls the flow.
 
 mod answer;
-mod body;
 mod branding;
 mod clients;
 mod connections;

@@ -1,33 +1,41 @@
-//! Reading bodies: JSON only, 1 MB at most, and no key twice.
+//! Reading bodies of the JSON APIs: JSON only, 1 MB at most, and no key twice.
 
 use std::fmt;
 
 use axum::body::Body;
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
-use lockstep_core::codes::{ManagementCode, ManagementError};
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-use crate::http::MAX_BODY;
+use super::MAX_BODY;
+
+/// Why a body is not read.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum BodyError {
+    /// It is larger than [`MAX_BODY`].
+    #[error("the body is too large")]
+    TooLarge,
+    /// Its content type is not JSON.
+    #[error("the body is not application/json")]
+    NotJson,
+    /// It cannot be parsed.
+    #[error(transparent)]
+    Malformed(#[from] serde_json::Error),
+}
 
 /// Reads a body; an empty one is none.
-pub(super) async fn read(headers: &HeaderMap, body: Body) -> Result<Option<Value>, ManagementError> {
-    let bytes = axum::body::to_bytes(body, MAX_BODY).await.map_err(|_| ManagementCode::PayloadTooLarge)?;
+pub(super) async fn read(headers: &HeaderMap, body: Body) -> Result<Option<Value>, BodyError> {
+    let bytes = axum::body::to_bytes(body, MAX_BODY).await.map_err(|_| BodyError::TooLarge)?;
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return Ok(None);
     }
     let kind = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
     let kind = kind.split(';').next().unwrap_or_default().trim();
     if !kind.eq_ignore_ascii_case("application/json") {
-        return Err(ManagementCode::UnsupportedMediaType.into());
+        return Err(BodyError::NotJson);
     }
-    let Strict(value) = serde_json::from_slice(&bytes).map_err(|cause| {
-        ManagementError::new(
-            ManagementCode::InvalidBody,
-            format!("Invalid request payload JSON format: {cause}."),
-        )
-    })?;
+    let Strict(value) = serde_json::from_slice(&bytes)?;
     Ok(Some(value))
 }
 
