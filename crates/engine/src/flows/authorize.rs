@@ -18,9 +18,10 @@ use serde::{Deserialize, Serialize};
 use super::OAuthFailure;
 use super::token::issue;
 use crate::app::App;
+use crate::flows::account::application;
 use crate::flows::apis;
 use crate::store::db::{Conn, DbError};
-use crate::store::{authorization_codes, client_grants, clients, connections, pushed_requests, settings};
+use crate::store::{authorization_codes, client_grants, pushed_requests, settings};
 
 /// How long a code lives: long enough for a redirect, and not more (ASVS 10.4.3).
 const CODE_LIFETIME: Span = Span::seconds(60);
@@ -118,7 +119,7 @@ async fn try_check(app: &App, env: &Env, query: &[u8]) -> Result<Checked, Author
         None => false,
     };
     let mut conn = app.db().read().await?;
-    let client = clients::find(&mut conn, &id).await?.ok_or_else(unknown)?;
+    let client = application::find(&mut conn, &env.issuer, &id).await?.ok_or_else(unknown)?;
     let request = parse(&mut conn, env, Endpoint::Authorize, &client, &params, pushed).await??;
     Ok(Checked { client, request })
 }
@@ -140,7 +141,7 @@ pub(super) async fn parse(
         let found = client_grants::find_for(conn, &client.id, audience, "user").await?;
         grant = found.map(|g| g.scopes().map(str::to_owned).collect::<Vec<_>>());
     }
-    let enabled = connections::list_for_client(conn, &client.id).await?;
+    let enabled = application::connections_of(conn, &client.id).await?;
     let enabled: Vec<String> = enabled.into_iter().filter(|c| c.is_active()).map(|c| c.name).collect();
     let loaded = Loaded {
         client,

@@ -8,26 +8,23 @@ use lockstep_core::env::Env;
 use lockstep_core::factors::{FactorError, FactorKind};
 use lockstep_core::ids::{ClientId, TicketId, TransactionId, UserId};
 use lockstep_core::login::effect::Problem;
-use lockstep_core::login::enrolment::{After, Enrolling, Enrolment};
+use lockstep_core::login::enrolment::{After, Enrolment};
 use lockstep_core::login::steps::Answer;
 use lockstep_core::model::authenticator::Authenticator;
-use lockstep_core::model::languages::choose_locale;
 use lockstep_core::model::log_event::{LogEvent, Origin};
 use lockstep_core::model::message::Channel;
-use lockstep_core::model::settings::TenantSettings;
 use lockstep_core::model::user::User;
 use lockstep_core::time::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::app::App;
-use crate::flows::login::{Browser, is_phone};
-use crate::flows::messages::About;
-use crate::flows::sending::{self, SendError};
-use crate::flows::{attempts, changes};
+use crate::flows::changes;
+use crate::flows::enrolling::{self, EnrollingError, Led, Who};
+use crate::flows::login::Browser;
 use crate::store::db::{Conn, DbError};
 use crate::store::tickets::{self, Ticket};
 use crate::store::transactions::{self, Stored};
-use crate::store::{authenticators, buckets, settings, users};
+use crate::store::{authenticators, settings, users};
 
 /// The kind of its tickets.
 pub const KIND: &str = "enrollment";
@@ -72,6 +69,15 @@ pub enum TicketError {
     /// A factor's stored data is broken.
     #[error(transparent)]
     Factor(#[from] FactorError),
+}
+
+impl From<EnrollingError> for TicketError {
+    fn from(error: EnrollingError) -> Self {
+        match error {
+            EnrollingError::Db(error) => error.into(),
+            EnrollingError::Factor(error) => error.into(),
+        }
+    }
 }
 
 /// An enrolment under way.
@@ -146,8 +152,8 @@ pub async fn begin(
 ) -> Result<(TransactionId, Option<String>), TicketError> {
     let mut tx = app.db().write().await?;
     let (found, user) = open(&mut tx, ticket, env.now).await?;
-    let who = who(&mut tx, app, origin, &user).await?;
-    let options = offered(&found.data, &who.enabled);
+    let who = Who::load(&mut tx, app, origin, &user).await?;
+    let options = offered(&found.data, &who.guardian.enabled());
     let turn = Enrolment::begin(options, &who.enrolling, env);
     let After::Going(enrolment) = turn.next else { return Err(TicketError::NoFactor) };
     let id = TransactionId::new(env.rng());
@@ -198,66 +204,24 @@ pub async fn answer(
     let mut tx = app.db().write().await?;
     let mut stored = load(&mut tx, env, browser, id).await?;
     let user = users::find(&mut tx, &stored.data.user).await?.ok_or(TicketError::Lost)?;
-    let who = who(&mut tx, app, origin, &user).await?;
+    let who = Who::load(&mut tx, app, origin, &user).await?;
     let before = stored.data.enrolment.clone();
-    // Counted before it is judged: of guesses sent at once, no more are looked at than the budget has.
-    let guessed = before
-        .asked_kind()
-        .filter(|_| matches!(&given, Answer::Code { code, .. } if !code.trim().is_empty()));
-    if let Some(kind) = guessed
-        && !buckets::take(&mut tx, &attempts::bucket(&user.id, kind), attempts::budget(kind), env.now).await?
-    {
-        return again(tx, &stored, Some(Problem::TooManyFailures)).await;
-    }
-    let turn = before.clone().answer(given, &who.enrolling, env);
-    if let (Some(kind), None) = (guessed, turn.missed) {
-        buckets::give_back(&mut tx, &attempts::bucket(&user.id, kind), attempts::budget(kind)).await?;
-    }
-    let mut problem = turn.problem;
-    if let Some(code) = &turn.send {
-        let about = About {
-            tenant: &who.tenant,
-            client: None,
-            user: Some(&user),
-            language: choose_locale(None, None, origin.languages.as_deref(), &who.tenant.enabled_locales()),
-            host: app.issuer().host(),
-        };
-        match sending::send_code(&mut tx, app, env, &about, origin, code).await {
-            Ok(()) => {}
-            // A number that nothing may be sent to is edited, not waited for.
-            Err(error) => {
-                let why = match error {
-                    SendError::TooMany(channel) => Problem::TooManySends(channel),
-                    SendError::NotAllowed(channel) => Problem::NotSent(channel),
-                    SendError::Db(error) => return Err(error.into()),
-                };
-                return again(tx, &stored, Some(why)).await;
-            }
-        }
-    }
-    let enrolled = match turn.next {
-        After::Going(enrolment) => {
+    let led = enrolling::answer(&mut tx, app, env, origin, &user, &who, before, given).await;
+    let enrolled = match led? {
+        Led::Going(enrolment, problem) => {
             stored.data.enrolment = enrolment;
-            return again(tx, &stored, problem.take()).await;
+            return again(tx, &stored, problem).await;
         }
-        After::Broken => return Err(FactorError::Broken.into()),
-        After::Done(enrolled) => enrolled.authenticator,
+        Led::Done(enrolled) => enrolled.authenticator,
     };
     if enrolled.kind != FactorKind::RecoveryCode
         && !tickets::claim(&mut tx, &stored.data.ticket_hash, KIND, env.now).await?
     {
         return Err(TicketError::Used);
     }
-    if let Some(kind) = guessed {
-        buckets::reset(&mut tx, &attempts::bucket(&user.id, kind)).await?;
-    }
     changes::enrolled(&mut tx, app, env, origin, &user, &enrolled).await?;
     let held = authenticators::list_of_user(&mut tx, &user.id).await?;
-    let code_on = who.enabled.contains(&FactorKind::RecoveryCode);
-    if code_on && !held.iter().any(|a| a.kind == FactorKind::RecoveryCode) {
-        let After::Going(enrolment) = Enrolment::write_down(&who.enrolling, env).next else {
-            return Err(FactorError::Broken.into());
-        };
+    if let Some(enrolment) = enrolling::first_recovery_code(&who, &held, env)? {
         stored.data.enrolment = enrolment;
         return again(tx, &stored, None).await;
     }
@@ -281,27 +245,6 @@ async fn again(
     let page = page(&mut tx, stored, trouble).await?;
     tx.commit().await?;
     Ok(Outcome::Page(Box::new(page)))
-}
-
-/// Who enrols, and what the tenant offers.
-struct Who {
-    enrolling: Enrolling,
-    enabled: Vec<FactorKind>,
-    tenant: TenantSettings,
-}
-
-async fn who(conn: &mut Conn, app: &App, origin: &Origin, user: &User) -> Result<Who, DbError> {
-    let (guardian, tenant) = (settings::guardian(conn).await?, settings::tenant(conn).await?);
-    let enrolling = Enrolling {
-        user: user.id.clone(),
-        issuer: tenant.friendly_name().to_owned(),
-        account: user.display_name().to_owned(),
-        profile: app.config().profile,
-        channels: guardian.channels(),
-        key_first: is_phone(origin),
-        show_options: tenant.flag("mfa_show_factor_list_on_enrollment"),
-    };
-    Ok(Who { enrolling, enabled: guardian.enabled(), tenant })
 }
 
 /// The factors that a ticket offers: the one that it names, or all that can stand alone.

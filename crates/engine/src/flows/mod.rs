@@ -1,5 +1,6 @@
 //! What somebody does, one file a thing: load, decide, save.
 
+pub mod account;
 mod apis;
 pub mod attempts;
 pub mod authorize;
@@ -10,6 +11,7 @@ pub mod consent;
 pub mod cors;
 pub mod credentials;
 pub mod demo;
+mod enrolling;
 pub mod enrollment_ticket;
 pub mod first_client;
 pub mod first_start;

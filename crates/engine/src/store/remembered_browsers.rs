@@ -3,7 +3,7 @@
 use lockstep_core::ids::{RememberedBrowserId, UserId};
 use lockstep_core::time::{Span, Timestamp};
 
-use super::db::{Conn, DbError};
+use super::db::{Conn, DbError, Row};
 use crate::values;
 
 /// How many browsers a user may have remembered; the oldest goes.
@@ -72,8 +72,49 @@ pub async fn delete_expired(conn: &mut Conn, now: Timestamp) -> Result<u64, DbEr
     conn.execute("delete from remembered_browsers where expires_at <= $1", values![now]).await
 }
 
+/// A browser that is not asked for MFA.
+#[derive(Clone, Debug)]
+pub struct RememberedBrowser {
+    /// Its id.
+    pub id: RememberedBrowserId,
+    /// What it called itself.
+    pub user_agent: String,
+    /// When it was remembered.
+    pub created_at: Timestamp,
+    /// When that last spared somebody a challenge.
+    pub last_used_at: Timestamp,
+}
+
+/// Returns the browsers of a user that are remembered and not idle, the newest first.
+pub async fn list_of_user(
+    conn: &mut Conn,
+    user: &UserId,
+    idle: Span,
+    now: Timestamp,
+) -> Result<Vec<RememberedBrowser>, DbError> {
+    let since = now - idle;
+    let rows = conn.fetch_all(LIST_OF_USER, values![user, now, since]).await?;
+    let read = |row: &Row| {
+        Ok(RememberedBrowser {
+            id: RememberedBrowserId::trusted(row.get::<String>("id")?),
+            user_agent: row.get("user_agent")?,
+            created_at: row.get("created_at")?,
+            last_used_at: row.get("last_used_at")?,
+        })
+    };
+    rows.iter().map(read).collect()
+}
+
+/// Forgets a browser of a user; returns false if there is none of this id.
+pub async fn delete(conn: &mut Conn, id: &RememberedBrowserId, user: &UserId) -> Result<bool, DbError> {
+    let sql = "delete from remembered_browsers where id = $1 and user_id = $2";
+    Ok(conn.execute(sql, values![id, user]).await? == 1)
+}
+
 const CREATE: &str = "insert into remembered_browsers
  (id, handle_hash, user_id, user_agent, created_at, last_used_at, expires_at) values ($1, $2, $3, $4, $5, $5, $6)";
+const LIST_OF_USER: &str = "select id, user_agent, created_at, last_used_at from remembered_browsers
+ where user_id = $1 and expires_at > $2 and last_used_at > $3 order by created_at desc, id";
 const DELETE_OLDEST: &str = "delete from remembered_browsers where user_id = $1 and id not in
  (select id from remembered_browsers where user_id = $1 order by created_at desc, id limit $2)";
 const CLAIM_USE: &str = "update remembered_browsers set last_used_at = $3

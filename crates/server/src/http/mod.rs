@@ -14,6 +14,7 @@ use lockstep_engine::app::App;
 
 use crate::ui::{Pages, assets};
 
+mod account;
 pub mod cookies;
 pub mod dev;
 pub mod headers;
@@ -76,6 +77,7 @@ impl FromRef<Web> for App {
 pub fn router(web: Web) -> Router {
     Router::new()
         .merge(login::routes())
+        .merge(account::routes())
         .merge(oauth::routes(web.clone()))
         .merge(mfa_api::routes(web.clone()))
         .merge(my_account::routes(web.clone()))

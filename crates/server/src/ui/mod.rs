@@ -5,7 +5,7 @@
 //!
 //! # What a form posts
 //!
-//! Every form posts to its own address (`action=""`), with a hidden `state` when there is one, and works without script.
+//! Every form but those of the account page posts to its own address (`action=""`), with a hidden `state` when there is one, and works without script.
 //! Field names, and ids of the same name, are these:
 //!
 //! | Field | Where | Value |
@@ -19,6 +19,7 @@
 //! | `code` | OTP and recovery-code pages | may hold spaces and dashes |
 //! | `rememberBrowser` | `mfa-otp-challenge` | `true` if ticked, else absent |
 //! | `confirmation` | recovery-code pages that show a code | `true` if ticked, else absent |
+//! | `form_token`, `id`, `name` | account page | what shows that the form is ours; the row; a factor's new name |
 //! | `language` | footer, when several languages are enabled | a language code; always sent, counts only with `change-language` |
 //! | `action` | every button | see below |
 //!
@@ -35,6 +36,7 @@
 
 pub mod assets;
 pub mod brand;
+mod browser_name;
 pub mod documents;
 pub mod forms;
 pub mod i18n;
@@ -47,6 +49,7 @@ pub mod templates;
 use std::sync::Arc;
 
 pub use brand::Brand;
+pub use browser_name::browser_name;
 pub use forms::{FormError, PasswordRules};
 pub use i18n::{CustomTexts, Texts};
 pub use templates::Pages;

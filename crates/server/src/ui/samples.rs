@@ -234,6 +234,73 @@ fn all(pages: &Pages, ctx: &Ctx, words: &Words) -> Vec<(String, Page)> {
 
     let consent = Consent { user: email, audience: "Invoices API", scopes: &scopes, errors: &[] };
     add("consent", pages.consent(ctx, &consent));
+    let factor = FactorRow {
+        id: "dev_sEe99pcpN0xp0yOO".to_owned(),
+        method: "otp",
+        name: words.app.clone(),
+        added_days: 40,
+        last_used_days: Some(0),
+        removable: true,
+        ..FactorRow::default()
+    };
+    let phone = FactorRow {
+        method: "phone",
+        name: String::new(),
+        detail: "XXXXXXXX9167".to_owned(),
+        added_days: 1,
+        last_used_days: None,
+        ..factor.clone()
+    };
+    let address = FactorRow {
+        method: "email",
+        detail: words.email.clone(),
+        address_of_account: true,
+        removable: false,
+        ..phone.clone()
+    };
+    let here = BrowserRow {
+        id: "a".to_owned(),
+        browser: "Firefox, Windows".to_owned(),
+        ip: "2001:db8::1".to_owned(),
+        active_days: 0,
+        current: true,
+    };
+    let there = BrowserRow { browser: String::new(), active_days: 3, current: false, ..here.clone() };
+    let (rows, both) = ([factor.clone(), phone, address], [here.clone(), there.clone()]);
+    let account = Account {
+        account: email,
+        form_token: &words.state,
+        factors: &rows,
+        can_add: true,
+        keeps_last: false,
+        recovery_code: Some(true),
+        sessions: &both,
+        remembered: &both[..1],
+        errors: &[],
+    };
+    add("account", pages.account(ctx, &account));
+    let (only, alone) = ([FactorRow { removable: false, ..factor.clone() }], [here]);
+    let kept = Account {
+        factors: &only,
+        keeps_last: true,
+        recovery_code: Some(false),
+        sessions: &alone,
+        remembered: &[],
+        ..account
+    };
+    add("account.last", pages.account(ctx, &kept));
+    let errors_of_account = [FormError::new("last-factor")];
+    let empty = Account {
+        account: email,
+        form_token: &words.state,
+        can_add: true,
+        sessions: &alone,
+        errors: &errors_of_account,
+        ..Account::default()
+    };
+    add("account.empty", pages.account(ctx, &empty));
+    let remove = AccountRemove { form_token: &words.state, factor, errors: &[] };
+    add("account-remove", pages.account_remove(ctx, &remove));
     add("logout", pages.logout(ctx, &Logout { user: email }));
     add("logout-complete", pages.logout_complete(ctx, &LogoutComplete { login_url: link }));
     add("logout-aborted", pages.logout_aborted(ctx, &LogoutAborted { back_url: link }));

@@ -57,6 +57,10 @@ macro_rules! screen {
     };
 }
 
+mod account;
+
+pub use account::{Account, AccountRemove, BrowserRow, FactorRow};
+
 /// Which identifiers a connection takes at login.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]

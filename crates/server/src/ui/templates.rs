@@ -53,6 +53,8 @@ templates![
     "mfa-recovery-code-challenge-new-code.html",
     "mfa-enroll-welcome.html",
     "mfa-enroll-result.html",
+    "account.html",
+    "account-remove.html",
     "consent.html",
     "logout.html",
     "logout-complete.html",
@@ -152,6 +154,10 @@ pages! {
     mfa_enroll_welcome: MfaEnrollWelcome,
     /// How an enrolment ticket ended.
     mfa_enroll_result: MfaEnrollResult,
+    /// The account page.
+    account: Account,
+    /// Whether to remove a factor.
+    account_remove: AccountRemove,
     /// What an application asks for.
     consent: Consent,
     /// Whether to log out.

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that meets an unexpected None or Err has failed")]
 
+mod account;
 mod architecture;
 mod cli;
 mod login;

@@ -22,9 +22,10 @@ use lockstep_core::oauth::response::AuthorizeResponse;
 use super::step::{finish, refusal, refuse, showing};
 use super::{Browser, Here, LIFETIME, Loaded, LoginError, NewCookie, Next, Running, Showing, apply};
 use crate::app::App;
+use crate::flows::account::application;
 use crate::store::db::{Conn, DbError};
 use crate::store::transactions::{self, Stored};
-use crate::store::{connections, sessions, settings, users};
+use crate::store::{sessions, settings, users};
 
 /// What `/authorize` leads to.
 #[derive(Debug)]
@@ -145,7 +146,7 @@ pub(crate) async fn choose_connection(
     client: &Client,
     named: Option<&str>,
 ) -> Result<Option<Connection>, DbError> {
-    let mut enabled = connections::list_for_client(conn, &client.id).await?;
+    let mut enabled = application::connections_of(conn, &client.id).await?;
     enabled.retain(Connection::is_active);
     Ok(match named {
         Some(name) => enabled.into_iter().find(|c| c.name == name),

@@ -18,12 +18,13 @@ use super::{
     Browser, Here, Loaded, LoginError, Lost, NewCookie, Next, Running, Showing, Trouble, Typed, facts,
 };
 use crate::app::App;
+use crate::flows::account::application;
 use crate::flows::messages::About;
 use crate::flows::sending::{self, SendError};
 use crate::flows::{attempts, authorize, consent};
 use crate::store::db::Conn;
 use crate::store::{
-    buckets, clients, connections, remembered_browsers, resource_servers, settings, transactions, users,
+    buckets, connections, remembered_browsers, resource_servers, settings, transactions, users,
 };
 
 /// Returns what the page of a login shows now. Looking changes nothing, except that an enrolment somebody looks at stays open.
@@ -121,7 +122,7 @@ pub(super) async fn load(
         let elsewhere = tenant.default_redirection_uri().map(|uri| start_again(app, uri));
         return Err(LoginError::Lost(elsewhere.map_or(Lost::Nowhere, Lost::StartAgain)));
     };
-    let Some(client) = clients::find(conn, &stored.client).await? else {
+    let Some(client) = application::find(conn, app.issuer(), &stored.client).await? else {
         return Err(LoginError::Lost(Lost::Nowhere));
     };
     let loaded = Loaded { stored, client, tenant };

@@ -332,7 +332,15 @@ async fn remembered_browsers_end_by_idleness_age_and_order() {
         assert!(
             !known(&mut c, "h", T0 + Span::days(6)).await && known(&mut c, "h2", T0 + Span::days(6)).await
         );
+        let hers =
+            remembered_browsers::list_of_user(&mut c, &ana.id, week, T0 + Span::days(6)).await.unwrap();
+        assert_eq!(hers.len(), 2);
+        let late =
+            remembered_browsers::list_of_user(&mut c, &ana.id, week, T0 + Span::days(8)).await.unwrap();
+        assert_eq!(late.len(), 1, "one is idle");
+        assert!(!remembered_browsers::delete(&mut c, &late[0].id, &ben.id).await.unwrap(), "not his");
         assert_eq!(remembered_browsers::delete_of_browser(&mut c, "h2", &ana.id).await.unwrap(), 1);
+        assert!(!remembered_browsers::delete(&mut c, &late[0].id, &ana.id).await.unwrap());
         assert_eq!(remembered_browsers::delete_of_user(&mut c, &ana.id).await.unwrap(), 1);
         assert_eq!(remembered_browsers::delete_expired(&mut c, end).await.unwrap(), 1);
     }

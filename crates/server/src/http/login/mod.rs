@@ -48,7 +48,7 @@ pub(super) fn browser(headers: &HeaderMap) -> Browser<'_> {
 }
 
 /// Puts new cookies on an answer.
-fn with_cookies(mut response: Response, new: &[NewCookie]) -> Response {
+pub(super) fn with_cookies(mut response: Response, new: &[NewCookie]) -> Response {
     for cookie in new {
         let cookie = match cookie {
             NewCookie::Session { handle, lifetime } => {
@@ -67,7 +67,7 @@ fn with_cookies(mut response: Response, new: &[NewCookie]) -> Response {
 }
 
 /// Sends the browser elsewhere by GET. The location is made of ASCII already, or the answer is an error.
-fn see_other(location: &str) -> Response {
+pub(super) fn see_other(location: &str) -> Response {
     match http::HeaderValue::from_str(location) {
         Ok(value) => (StatusCode::FOUND, [(LOCATION, value)]).into_response(),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),

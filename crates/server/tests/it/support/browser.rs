@@ -75,6 +75,12 @@ impl Browser<'_> {
         self.travel("POST", &url, Some(format!("{body}&{more}"))).await
     }
 
+    /// Sends a form to a path, with nothing that the page has.
+    pub(crate) async fn post(&mut self, path: &str, fields: &[(&str, &str)]) -> &mut Self {
+        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        self.travel("POST", path, Some(body)).await
+    }
+
     async fn travel(&mut self, method: &str, url: &str, body: Option<String>) -> &mut Self {
         let mut url = url::Url::parse(ISSUER).unwrap().join(url).unwrap().to_string();
         let (mut method, mut body) = (method.to_owned(), body);

@@ -1,0 +1,141 @@
+//! One answer to an enrolment outside of a login: counted, judged, and what it asks for sent. The ticket and the account page share it.
+
+use lockstep_core::env::Env;
+use lockstep_core::factors::{Enrolled, FactorError, FactorKind};
+use lockstep_core::login::effect::Problem;
+use lockstep_core::login::enrolment::{After, Enrolling, Enrolment};
+use lockstep_core::login::steps::Answer;
+use lockstep_core::model::authenticator::Authenticator;
+use lockstep_core::model::languages::choose_locale;
+use lockstep_core::model::log_event::Origin;
+use lockstep_core::model::settings::{Guardian, TenantSettings};
+use lockstep_core::model::user::User;
+
+use super::attempts;
+use super::login::is_phone;
+use super::messages::About;
+use super::sending::{self, SendError};
+use crate::app::App;
+use crate::store::db::{Conn, DbError};
+use crate::store::{buckets, settings};
+
+/// Who enrols, and what the tenant offers.
+pub(super) struct Who {
+    /// What the machine needs to know.
+    pub(super) enrolling: Enrolling,
+    /// The factors that may be enrolled at all.
+    pub(super) guardian: Guardian,
+    tenant: TenantSettings,
+}
+
+impl Who {
+    pub(super) async fn load(
+        conn: &mut Conn,
+        app: &App,
+        origin: &Origin,
+        user: &User,
+    ) -> Result<Self, DbError> {
+        let (guardian, tenant) = (settings::guardian(conn).await?, settings::tenant(conn).await?);
+        let enrolling = Enrolling {
+            user: user.id.clone(),
+            issuer: tenant.friendly_name().to_owned(),
+            account: user.display_name().to_owned(),
+            profile: app.config().profile,
+            channels: guardian.channels(),
+            key_first: is_phone(origin),
+            show_options: tenant.flag("mfa_show_factor_list_on_enrollment"),
+        };
+        Ok(Self { enrolling, guardian, tenant })
+    }
+}
+
+/// What an answer led to.
+pub(super) enum Led {
+    /// It goes on.
+    Going(Enrolment, Option<Problem>),
+    /// It is confirmed: to be saved.
+    Done(Enrolled),
+}
+
+/// Why an answer led nowhere.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum EnrollingError {
+    #[error(transparent)]
+    Db(#[from] DbError),
+    #[error(transparent)]
+    Factor(#[from] FactorError),
+}
+
+/// Takes an answer.
+#[expect(clippy::too_many_arguments, reason = "the parts of one answer, each from another place")]
+pub(super) async fn answer(
+    tx: &mut Conn,
+    app: &App,
+    env: &mut Env,
+    origin: &Origin,
+    user: &User,
+    who: &Who,
+    before: Enrolment,
+    given: Answer,
+) -> Result<Led, EnrollingError> {
+    // Counted before it is judged: of guesses sent at once, no more are looked at than the budget has.
+    let guessed = before
+        .asked_kind()
+        .filter(|_| matches!(&given, Answer::Code { code, .. } if !code.trim().is_empty()));
+    if let Some(kind) = guessed
+        && !buckets::take(tx, &attempts::bucket(&user.id, kind), attempts::budget(kind), env.now).await?
+    {
+        return Ok(Led::Going(before, Some(Problem::TooManyFailures)));
+    }
+    let turn = before.clone().answer(given, &who.enrolling, env);
+    if let (Some(kind), None) = (guessed, turn.missed) {
+        buckets::give_back(tx, &attempts::bucket(&user.id, kind), attempts::budget(kind)).await?;
+    }
+    if let Some(code) = &turn.send {
+        let locales = who.tenant.enabled_locales();
+        let about = About {
+            tenant: &who.tenant,
+            client: None,
+            user: Some(user),
+            language: choose_locale(None, None, origin.languages.as_deref(), &locales),
+            host: app.issuer().host(),
+        };
+        match sending::send_code(tx, app, env, &about, origin, code).await {
+            Ok(()) => {}
+            // A number that nothing may be sent to is edited, not waited for.
+            Err(SendError::TooMany(channel)) => {
+                return Ok(Led::Going(before, Some(Problem::TooManySends(channel))));
+            }
+            Err(SendError::NotAllowed(channel)) => {
+                return Ok(Led::Going(before, Some(Problem::NotSent(channel))));
+            }
+            Err(SendError::Db(error)) => return Err(error.into()),
+        }
+    }
+    match turn.next {
+        After::Going(enrolment) => Ok(Led::Going(enrolment, turn.problem)),
+        After::Broken => Err(FactorError::Broken.into()),
+        After::Done(enrolled) => {
+            if let Some(kind) = guessed {
+                buckets::reset(tx, &attempts::bucket(&user.id, kind)).await?;
+            }
+            Ok(Led::Done(enrolled))
+        }
+    }
+}
+
+/// Begins to write down a recovery code, if the tenant has them and the person has none.
+pub(super) fn first_recovery_code(
+    who: &Who,
+    held: &[Authenticator],
+    env: &mut Env,
+) -> Result<Option<Enrolment>, FactorError> {
+    let has_one = held.iter().any(|a| a.kind == FactorKind::RecoveryCode);
+    if has_one || !who.guardian.enabled().contains(&FactorKind::RecoveryCode) {
+        return Ok(None);
+    }
+    match Enrolment::write_down(&who.enrolling, env).next {
+        After::Going(enrolment) => Ok(Some(enrolment)),
+        After::Done(_) | After::Broken => Err(FactorError::Broken),
+    }
+}
