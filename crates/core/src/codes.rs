@@ -90,6 +90,12 @@ oauth_codes! {
     ExpiredToken = "expired_token", 403, "The token has expired";
     /// A telephone number that no code is sent to.
     InvalidPhoneNumber = "invalid_phone_number", 400, "The phone number is invalid.";
+    /// The connection cannot be used for codes (passwordless).
+    BadConnection = "bad.connection", 400, "Connection does not exist.";
+    /// Not an address (passwordless).
+    BadEmail = "bad.email", 400, "The email address is invalid.";
+    /// Not a number that codes are sent to (passwordless).
+    BadPhoneNumber = "bad.phone_number", 400, "The phone number is invalid.";
     /// No such authenticator of this user (MFA API).
     AuthenticatorNotFound = "authenticator_not_found", 404, "The authenticator was not found.";
     /// The number or address is enrolled already, or there are too many (MFA API).

@@ -9,8 +9,8 @@
 //! - [`factors`]: the second factors, one folder each; read its first page, then `totp`.
 //! - [`assurance`]: from what was proven to what tokens say: `acr`, `amr`, `auth_time`.
 //! - [`oauth`]: the rules of `/authorize`, scopes and claims.
-//! - [`login`]: the login as states and steps, and the decision whether MFA is needed; [`mfa_api`], [`my_account`]: what
-//!   applications are told of factors.
+//! - [`login`]: the login as states and steps, and the decision whether MFA is needed; [`passwordless`]: a
+//!   code as the first factor; [`mfa_api`], [`my_account`]: what applications are told of factors.
 
 pub mod assurance;
 pub mod codes;
@@ -23,6 +23,7 @@ pub mod mfa_api;
 pub mod model;
 pub mod my_account;
 pub mod oauth;
+pub mod passwordless;
 pub mod random;
 pub mod search;
 pub mod time;

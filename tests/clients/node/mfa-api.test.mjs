@@ -1,6 +1,7 @@
 // MFA without our pages, by the official authentication clients: @auth0/auth0-auth-js and `auth0`.
 
 import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
 import { before, describe, test } from "node:test";
 import { AuthClient, isMfaRequiredError } from "@auth0/auth0-auth-js";
 import { AuthenticationClient } from "auth0/legacy";
@@ -144,5 +145,32 @@ describe("auth0 AuthenticationClient", () => {
     const answer = await redeem(await new Authenticator({ secret: seed }).code());
     assert.equal(answer.status, 200, await answer.clone().text());
     assert.deepEqual(claims((await answer.json()).id_token).amr, ["pwd", "mfa", "otp"]);
+  });
+
+  test("a mailed code and a texted one log in without a password", async () => {
+    const application = await management.application({ grant_types: [grant("passwordless/otp")] });
+    for (const name of ["email", "sms"]) {
+      await management.post("connections", { name, strategy: name, enabled_clients: [application.client_id] });
+    }
+    const auth = new AuthenticationClient({
+      domain,
+      clientId: application.client_id,
+      clientSecret: application.client_secret,
+    });
+    await management.put("guardian/policies", []);
+    try {
+      const email = `${randomBytes(5).toString("hex")}@example.test`;
+      await auth.passwordless.sendEmail({ email, send: "code" });
+      const mail = await inbox({ to: email, kind: "code_email" });
+      const byMail = await auth.passwordless.loginWithEmail({ email, code: mail.code, scope: "openid" });
+      assert.deepEqual(claims(byMail.data.id_token).amr, ["email"]);
+      const phone = `+1202555${String(Math.floor(Math.random() * 9000) + 1000)}`;
+      await auth.passwordless.sendSMS({ phone_number: phone });
+      const text = await inbox({ to: phone, kind: "code_sms" });
+      const byText = await auth.passwordless.loginWithSMS({ phone_number: phone, code: text.code, scope: "openid" });
+      assert.deepEqual(claims(byText.data.id_token).amr, ["sms"]);
+    } finally {
+      await management.put("guardian/policies", ["all-applications"]);
+    }
   });
 });

@@ -12,7 +12,7 @@ pub mod email;
 pub mod phone;
 pub mod recovery_code;
 mod salted_hash;
-mod sent_code;
+pub(crate) mod sent_code;
 pub mod totp;
 
 #[cfg(test)]

@@ -22,19 +22,30 @@ pub const RESEND_AFTER: Span = Span::seconds(30);
 /// What is kept of a code that was sent.
 #[derive(Serialize, Deserialize)]
 #[serde(transparent)]
-pub(super) struct SentCode(SaltedHash);
+pub(crate) struct SentCode(SaltedHash);
 
 impl SentCode {
     /// Draws a code. The caller sends it in the commit that stores this.
     pub(super) fn draw(channel: Channel, to: &str, purpose: Purpose, env: &mut Env) -> (Self, CodeToSend) {
+        Self::draw_for(LIFE, channel, to, purpose, env)
+    }
+
+    /// Draws a code that works for so long.
+    pub(crate) fn draw_for(
+        life: Span,
+        channel: Channel,
+        to: &str,
+        purpose: Purpose,
+        env: &mut Env,
+    ) -> (Self, CodeToSend) {
         let code = env.rng().digits(DIGITS as usize);
         let hash = Self(SaltedHash::of(&code, env));
-        let send = CodeToSend { channel, to: to.to_owned(), code, purpose, expires_at: env.now + LIFE };
+        let send = CodeToSend { channel, to: to.to_owned(), code, purpose, expires_at: env.now + life };
         (hash, send)
     }
 
     /// Compares an answer. The proof is made only for the right one.
-    pub(super) fn check(&self, input: &Input, proof: impl FnOnce() -> Method) -> Finding {
+    pub(crate) fn check(&self, input: &Input, proof: impl FnOnce() -> Method) -> Finding {
         let Some(typed) = digits(input, DIGITS) else { return Finding::Malformed };
         if self.0.fits(&typed) {
             Finding::Right { method: proof(), spend: Some(Spend::Challenge) }

@@ -61,6 +61,21 @@ impl Connection {
         self.data.flag("authentication.active").unwrap_or(true)
     }
 
+    /// Returns how people log in: `auth0` (a database), `email`, `sms`.
+    pub fn strategy(&self) -> &str {
+        self.data.text("strategy").unwrap_or("auth0")
+    }
+
+    /// Returns whether its users have passwords.
+    pub fn is_database(&self) -> bool {
+        self.strategy() == "auth0"
+    }
+
+    /// Returns whether its users log in with codes that are sent to them.
+    pub fn is_passwordless(&self) -> bool {
+        matches!(self.strategy(), "email" | "sms")
+    }
+
     /// Returns whether people may sign themselves up.
     pub fn allows_signup(&self) -> bool {
         !self.data.flag("options.disable_signup").unwrap_or(false)

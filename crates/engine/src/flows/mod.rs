@@ -24,6 +24,7 @@ pub mod mfa_api;
 pub mod my_account;
 pub mod par;
 pub mod password_reset;
+pub mod passwordless;
 pub mod reseal;
 pub mod revoke;
 pub mod sending;

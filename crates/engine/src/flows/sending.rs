@@ -50,20 +50,8 @@ pub async fn send_code(
     origin: &Origin,
     code: &CodeToSend,
 ) -> Result<(), SendError> {
+    admit(tx, app, env, about, origin, code).await?;
     let channel = code.channel;
-    if let Some(policy) = refused_by(app, code) {
-        let mut event = log(about, origin, failure_code(channel), format!("Not sent: {policy}"));
-        event.details = Some(json!({"to": masked(code), "policy": policy}));
-        app.log(env, &event);
-        return Err(SendError::NotAllowed(channel));
-    }
-    if let Some(limit) = take(tx, app, env, about, origin, code).await? {
-        let mut event = log(about, origin, limit_code(channel), format!("Too many codes: {limit}"));
-        let by = if channel == Channel::Voice { "voice" } else { "sms" };
-        event.details = Some(json!({"delivery_method": by, "type": limit, "to": masked(code)}));
-        app.log(env, &event);
-        return Err(SendError::TooMany(channel));
-    }
     let guardian = settings::guardian(tx).await?;
     let templates = CodeTemplates::load(tx, &guardian, code).await?;
     let written = messages::code(about, &templates, code);
@@ -81,6 +69,32 @@ pub async fn send_code(
     let mut event = log(about, origin, code_sent, text.to_owned());
     event.details = Some(json!({"to": masked(code)}));
     app.logs().insert(tx, env, &event).await?;
+    Ok(())
+}
+
+/// Counts a code against all limits, and refuses it if one is reached or it must not go there.
+pub async fn admit(
+    tx: &mut Conn,
+    app: &App,
+    env: &Env,
+    about: &About<'_>,
+    origin: &Origin,
+    code: &CodeToSend,
+) -> Result<(), SendError> {
+    let channel = code.channel;
+    if let Some(policy) = refused_by(app, code) {
+        let mut event = log(about, origin, failure_code(channel), format!("Not sent: {policy}"));
+        event.details = Some(json!({"to": masked(code), "policy": policy}));
+        app.log(env, &event);
+        return Err(SendError::NotAllowed(channel));
+    }
+    if let Some(limit) = take(tx, app, env, about, origin, code).await? {
+        let mut event = log(about, origin, limit_code(channel), format!("Too many codes: {limit}"));
+        let by = if channel == Channel::Voice { "voice" } else { "sms" };
+        event.details = Some(json!({"delivery_method": by, "type": limit, "to": masked(code)}));
+        app.log(env, &event);
+        return Err(SendError::TooMany(channel));
+    }
     Ok(())
 }
 

@@ -17,6 +17,7 @@ pub mod db;
 pub mod decisions;
 pub mod grants;
 pub mod keys;
+pub mod login_codes;
 pub mod logs;
 pub mod meta;
 pub mod methods;

@@ -53,6 +53,12 @@ pub async fn find_by_username(
         .transpose()
 }
 
+/// Returns the user of a connection whose number (E.164) is this.
+pub async fn find_by_phone(conn: &mut Conn, connection: &str, number: &str) -> Result<Option<User>, DbError> {
+    let sql = concat_columns!("where connection = $1 and phone_number = $2");
+    conn.fetch_optional(sql, values![connection, number]).await?.as_ref().map(read).transpose()
+}
+
 /// Returns the users of any connection whose address (already normal) is this, oldest first.
 pub async fn list_by_email(conn: &mut Conn, email: &str) -> Result<Vec<User>, DbError> {
     let sql = concat_columns!("where email_normal = $1 order by created_at, user_id");

@@ -10,8 +10,8 @@ use tokio::task::JoinHandle;
 use crate::app::App;
 use crate::store::db::{Conn, DbError};
 use crate::store::{
-    assertion_ids, authorization_codes, buckets, ceremonies, decisions, grants, logs, opaque_tokens, outbox,
-    pushed_requests, remembered_browsers, sessions, tickets, transactions,
+    assertion_ids, authorization_codes, buckets, ceremonies, decisions, grants, login_codes, logs,
+    opaque_tokens, outbox, pushed_requests, remembered_browsers, sessions, tickets, transactions,
 };
 
 /// How often the server looks.
@@ -22,6 +22,7 @@ const EVERY: Duration = Duration::from_secs(60);
 enum Kind {
     Transactions,
     Ceremonies,
+    LoginCodes,
     PushedRequests,
     AuthorizationCodes,
     OpaqueTokens,
@@ -39,6 +40,7 @@ enum Kind {
 const ALL: &[Kind] = &[
     Kind::Transactions,
     Kind::Ceremonies,
+    Kind::LoginCodes,
     Kind::PushedRequests,
     Kind::AuthorizationCodes,
     Kind::OpaqueTokens,
@@ -58,6 +60,7 @@ impl Kind {
         match self {
             Self::Transactions => transactions::delete_expired(conn, now).await,
             Self::Ceremonies => ceremonies::delete_expired(conn, now).await,
+            Self::LoginCodes => login_codes::delete_expired(conn, now).await,
             Self::PushedRequests => pushed_requests::delete_expired(conn, now).await,
             Self::AuthorizationCodes => authorization_codes::delete_expired(conn, now).await,
             Self::OpaqueTokens => opaque_tokens::delete_expired(conn, now).await,

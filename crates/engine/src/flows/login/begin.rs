@@ -140,14 +140,14 @@ async fn current_session(
     Ok(Some((session, user)))
 }
 
-/// Returns the connection that the request names if the client may use it, else the client's first active one.
+/// Returns the connection that the request names if the client may use it, else the client's first active one. The pages know passwords only.
 pub(crate) async fn choose_connection(
     conn: &mut Conn,
     client: &Client,
     named: Option<&str>,
 ) -> Result<Option<Connection>, DbError> {
     let mut enabled = application::connections_of(conn, &client.id).await?;
-    enabled.retain(Connection::is_active);
+    enabled.retain(|c| c.is_active() && c.is_database());
     Ok(match named {
         Some(name) => enabled.into_iter().find(|c| c.name == name),
         None => enabled.into_iter().next(),

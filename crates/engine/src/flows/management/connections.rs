@@ -70,15 +70,15 @@ pub async fn read(call: &mut Call, id: &str, query: &Query) -> Outcome {
     Ok(fields.keep(rendered(&mut conn, &connection).await?))
 }
 
-/// Creates a database connection.
+/// Creates a connection.
 pub async fn create(call: &mut Call, body: Option<Value>) -> Outcome {
     let mut body = CREATE.check(body)?;
     let mut take = |name: &str| body.remove(name).and_then(|v| v.as_str().map(str::to_owned));
     let (name, strategy) = (take("name").unwrap_or_default(), take("strategy").unwrap_or_default());
-    if strategy != "auth0" {
+    if !matches!(strategy.as_str(), "auth0" | "email" | "sms") {
         return Err(ManagementError::new(
             ManagementCode::OperationNotSupported,
-            "Only database connections (strategy auth0) are supported.",
+            "Only database connections (strategy auth0) and passwordless ones (email, sms) are supported.",
         ));
     }
     let given = body.remove("options").and_then(|o| o.as_object().cloned()).unwrap_or_default();
@@ -87,14 +87,16 @@ pub async fn create(call: &mut Call, body: Option<Value>) -> Outcome {
     let mut tx = call.app.db().write().await?;
     let enabled = body.remove("enabled_clients");
     let mut data = Document::default();
-    data.set("strategy", strategy);
     data.set("is_domain_connection", false);
     data.set("authentication", json!({"active": true}));
     data.set("connected_accounts", json!({"active": false}));
     data.set("realms", json!([name]));
     strip(&mut body);
     data.patch(&body);
-    data.set("options", with_default_options(&tx, &id, given));
+    let options =
+        if strategy == "auth0" { with_default_options(&tx, &id, given) } else { passwordless_options(given) };
+    data.set("strategy", strategy);
+    data.set("options", options);
     let now = call.env.now;
     let connection = Connection { id, name, data, created_at: now, updated_at: now };
     connections::create(&mut tx, &connection).await.map_err(taken(ManagementCode::ConnectionConflict))?;
@@ -114,7 +116,12 @@ pub async fn update(call: &mut Call, id: &str, body: Option<Value>) -> Outcome {
     let mut connection = load(&mut tx, id).await?;
     if let Some(Value::Object(options)) = body.remove("options") {
         check_options(&options)?;
-        connection.data.set("options", with_default_options(&tx, &connection.id, options));
+        let options = if connection.is_database() {
+            with_default_options(&tx, &connection.id, options)
+        } else {
+            passwordless_options(options)
+        };
+        connection.data.set("options", options);
     }
     if let Some(change) = body.remove("metadata") {
         let stored = connection.data.0.remove("metadata").and_then(|m| m.as_object().cloned());
@@ -214,6 +221,15 @@ pub(super) async fn rendered(conn: &mut Conn, connection: &Connection) -> Result
     out.insert("name".to_owned(), json!(connection.name));
     out.insert("enabled_clients".to_owned(), json!(connections::list_clients(conn, &connection.id).await?));
     Ok(Value::Object(out))
+}
+
+/// The options of a passwordless connection. How long and how old codes may be is not configurable: what is said of it is what is done.
+fn passwordless_options(given: Map<String, Value>) -> Value {
+    let mut options = given;
+    options.entry("disable_signup").or_insert(json!(false));
+    options.entry("brute_force_protection").or_insert(json!(true));
+    options.insert("totp".to_owned(), json!({"length": 6, "time_step": 180}));
+    Value::Object(options)
 }
 
 async fn load(conn: &mut Conn, id: &str) -> Outcome<Connection> {

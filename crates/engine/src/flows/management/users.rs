@@ -64,7 +64,7 @@ const UPDATE: Schema = Schema::closed(&[
     nullable("picture", Kind::Uri),
 ]);
 
-/// Creates a user in a database connection.
+/// Creates a user.
 pub async fn create(call: &mut Call, body: Option<Value>) -> Outcome {
     let body = CREATE.check(body)?;
     let text = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
@@ -75,7 +75,7 @@ pub async fn create(call: &mut Call, body: Option<Value>) -> Outcome {
     if !connection.is_active() {
         return Err(refused("Connection is disabled."));
     }
-    if connection.data.text("strategy").is_some_and(|s| s != "auth0") {
+    if !connection.is_database() && !connection.is_passwordless() {
         return Err(refused(
             "Connection does not support user creation through the API. It must either be a database or passwordless \
              connection.",
@@ -91,11 +91,27 @@ pub async fn create(call: &mut Call, body: Option<Value>) -> Outcome {
     if connection.requires_username() && username.is_none() {
         return Err(missing("username"));
     }
-    let password = text("password").ok_or_else(|| missing("password"))?;
-    let hash = hash_password(call, &connection, password).await?;
     let drawn = UserId::new(call.env.rng());
     let identity = text("user_id").unwrap_or_else(|| drawn.parts().1.to_owned());
-    let id = UserId::database(&identity).map_err(|e| refused(e.to_string()))?;
+    let mut id = UserId::database(&identity).map_err(|e| refused(e.to_string()))?;
+    let mut hash = None;
+    if connection.is_passwordless() {
+        let by_mail = connection.strategy() == "email";
+        if by_mail && email.is_none() {
+            return Err(missing("email"));
+        }
+        if !by_mail && phone_number.is_none() {
+            return Err(missing("phone_number"));
+        }
+        if body.contains_key("password") {
+            return Err(refused("Users of a passwordless connection have no password."));
+        }
+        id = UserId::parse(format!("{}|{identity}", connection.strategy()))
+            .map_err(|e| refused(e.to_string()))?;
+    } else {
+        let password = text("password").ok_or_else(|| missing("password"))?;
+        hash = Some(hash_password(call, &connection, password).await?);
+    }
     let main = email.clone().or_else(|| username.clone()).or_else(|| phone_number.clone());
     let short =
         email.as_deref().and_then(|e| e.split('@').next()).map(str::to_owned).or_else(|| main.clone());
@@ -122,7 +138,7 @@ pub async fn create(call: &mut Call, body: Option<Value>) -> Outcome {
         ..User::new(id, &name, call.env.now)
     };
     let mut tx = call.app.db().write().await?;
-    users::create(&mut tx, &user, Some(&hash)).await.map_err(taken(ManagementCode::UserExists))?;
+    users::create(&mut tx, &user, hash.as_deref()).await.map_err(taken(ManagementCode::UserExists))?;
     call.log(&mut tx, signed_up(&user, &connection)).await?;
     tx.commit().await?;
     Ok(render(&user, false))

@@ -113,6 +113,9 @@ pub(super) async fn required(
     wanted: Wanted,
 ) -> Result<OAuthFailure, OAuthFailure> {
     let enabled = settings::guardian(&mut tx).await?.enabled();
+    let rules = Rules { profile: app.config().profile, ..Rules::default() };
+    // Not what the tenant has, but what proves something beside the first factor.
+    let counts = Means::new(std::iter::empty(), &enabled, &wanted.methods, rules).enabled;
     if let Demand::Impossible(_) = decision.demand {
         let event = LogEvent::new("mfar", "MFA is required, and no factor is enabled")
             .client(&client.id, client.name())
@@ -142,7 +145,7 @@ pub(super) async fn required(
     tx.commit().await?;
     let error = OAuthError::new(OAuthCode::MfaRequired, OAuthCode::MfaRequired.text())
         .with("mfa_token", token)
-        .with("mfa_requirements", requirements(&decision.demand, &enabled));
+        .with("mfa_requirements", requirements(&decision.demand, &counts));
     Ok(error.into())
 }
 

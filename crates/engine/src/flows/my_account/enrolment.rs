@@ -244,8 +244,7 @@ async fn begin_password(call: &mut Call, tx: &mut Conn, body: Map<String, Value>
 
 async fn connection(call: &Call, conn: &mut Conn) -> Outcome<Connection> {
     let found = connections::find_by_name(conn, &call.user.connection).await?;
-    let has_passwords = |c: &Connection| c.data.text("strategy") == Some("auth0");
-    found.filter(has_passwords).ok_or_else(|| MyAccountCode::NotAvailable.into())
+    found.filter(Connection::is_database).ok_or_else(|| MyAccountCode::NotAvailable.into())
 }
 
 /// The password policy of a connection, as this API shows it.

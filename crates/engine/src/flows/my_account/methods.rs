@@ -36,7 +36,8 @@ pub async fn factors(call: &Call) -> Outcome {
     call.require("read:me:factors")?;
     let mut conn = call.app.db().read().await?;
     let facts = call.facts(&mut conn).await?;
-    let mut all = vec![json!({"type": "password", "usage": ["primary"]})];
+    let mut all = Vec::new();
+    all.extend(facts.has_password.then(|| json!({"type": "password", "usage": ["primary"]})));
     let enrollable = facts.guardian.enabled().into_iter().filter(|kind| facts.may_enrol(*kind));
     all.extend(enrollable.map(|kind| json!({"type": kind.method_type(), "usage": ["secondary"]})));
     Ok(json!({"factors": all}))
@@ -148,7 +149,8 @@ async fn try_remove(call: &mut Call, id: &str) -> Outcome<()> {
 async fn all(call: &Call) -> Outcome<Vec<Value>> {
     let mut conn = call.app.db().read().await?;
     let facts = call.facts(&mut conn).await?;
-    let mut all = vec![my_account::password(&call.user)];
+    let mut all = Vec::new();
+    all.extend(facts.has_password.then(|| my_account::password(&call.user)));
     all.extend(facts.held.iter().map(my_account::method));
     all.extend(enrolment::pending(call, &mut conn).await?);
     Ok(all)

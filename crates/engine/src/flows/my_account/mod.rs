@@ -27,7 +27,7 @@ use crate::app::App;
 use crate::passwords::PasswordError;
 use crate::store::buckets::{self, Budget};
 use crate::store::db::{Conn, DbError};
-use crate::store::{resource_servers, settings, users};
+use crate::store::{connections, resource_servers, settings, users};
 
 /// How old the second factor of a token may be for a change.
 pub const STEP_UP_AGE: Span = Span::minutes(15);
@@ -110,7 +110,9 @@ impl Call {
     async fn facts(&self, conn: &mut Conn) -> Outcome<Facts> {
         let guardian = settings::guardian(conn).await?;
         let held = held::load(conn, &self.user, &guardian).await?;
-        Ok(Facts { guardian, held })
+        let connection = connections::find_by_name(conn, &self.user.connection).await?;
+        let has_password = connection.is_some_and(|c| c.is_database());
+        Ok(Facts { guardian, held, has_password })
     }
 
     /// Refuses a change by a token without a fresh second factor, if the person has one: a stolen token must not add its thief's phone.
@@ -150,6 +152,7 @@ impl Call {
 struct Facts {
     guardian: Guardian,
     held: Vec<Authenticator>,
+    has_password: bool,
 }
 
 impl From<DbError> for MyAccountError {

@@ -4,6 +4,7 @@ pub mod authorization_code;
 pub mod client_credentials;
 pub mod issue;
 mod password;
+mod passwordless;
 pub mod refresh_token;
 pub(super) mod user_tokens;
 
@@ -61,7 +62,6 @@ pub(super) fn mfa_grant_missing() -> OAuthError {
 
 /// Grants of the contract that are not built yet. They are refused as unknown ones are, never half answered.
 const NOT_BUILT: &[&str] = &[
-    "http://auth0.com/oauth/grant-type/passwordless/otp",
     "urn:ietf:params:oauth:grant-type:device_code",
     "urn:okta:params:oauth:grant-type:webauthn",
     "urn:ietf:params:oauth:grant-type:token-exchange",
@@ -83,7 +83,7 @@ pub async fn exchange(
     let failed = |code: &'static str, failure: &OAuthFailure| {
         // A password that was right leads on to MFA: that is no failure. A refresh that needs a person is one.
         if let OAuthFailure::Refused(error) = failure
-            && (error.code != OAuthCode::MfaRequired || code != "fepft")
+            && (error.code != OAuthCode::MfaRequired || !matches!(code, "fepft" | "f"))
         {
             let mut event =
                 LogEvent::new(code, error.description.clone()).client(&client.id, client.name()).from(origin);
@@ -123,6 +123,12 @@ pub async fn exchange(
             let mut env = fresh(env);
             let result = password::exchange(app, &mut env, origin, &authenticated, params, with_realm).await;
             result.inspect_err(|failure| failed("fepft", failure))
+        }
+        super::passwordless::GRANT => {
+            allowed(grant_type)?;
+            let mut env = fresh(env);
+            let result = passwordless::exchange(app, &mut env, origin, &authenticated, params).await;
+            result.inspect_err(|failure| failed("f", failure))
         }
         MFA_OTP | MFA_OOB | MFA_RECOVERY_CODE => {
             allowed(grant_type)?;

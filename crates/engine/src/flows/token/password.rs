@@ -4,7 +4,6 @@
 use lockstep_core::assurance::{Method, MethodName, Methods, PAPE};
 use lockstep_core::codes::{OAuthCode, OAuthError};
 use lockstep_core::env::Env;
-use lockstep_core::model::connection::Connection;
 use lockstep_core::model::log_event::{LogEvent, Origin};
 use lockstep_core::oauth::checks;
 use lockstep_core::oauth::params::Params;
@@ -42,7 +41,7 @@ pub(super) async fn exchange(
         .with_status(403)
     })?;
     let enabled = connections::list_for_client(&mut conn, &client.id).await?;
-    let found = enabled.into_iter().find(|c| c.name == name && c.is_active() && is_database(c));
+    let found = enabled.into_iter().find(|c| c.name == name && c.is_active() && c.is_database());
     let connection = found.ok_or_else(|| {
         OAuthError::invalid_request(format!(
             "The connection does not exist or is not enabled for the client: {}",
@@ -74,10 +73,6 @@ pub(super) async fn exchange(
     app.logs().insert(&mut tx, env, &event).await?;
     tx.commit().await?;
     Ok(response)
-}
-
-fn is_database(connection: &Connection) -> bool {
-    connection.data.text("strategy") == Some("auth0")
 }
 
 /// Unknown user and wrong password have one text.

@@ -27,6 +27,9 @@ async fn users_come_back_whole_by_id_address_and_name() {
         assert_eq!(users::find_by_email(&mut c, "db", "ana@example.com").await.unwrap(), Some(ana.clone()));
         assert_eq!(users::find_by_email(&mut c, "other", "ana@example.com").await.unwrap(), None);
         assert_eq!(users::find_by_username(&mut c, "db", "ANA-name").await.unwrap(), Some(ana.clone()));
+        let number = ana.phone_number.clone().unwrap();
+        assert_eq!(users::find_by_phone(&mut c, "db", &number).await.unwrap(), Some(ana.clone()));
+        assert_eq!(users::find_by_phone(&mut c, "other", &number).await.unwrap(), None);
         assert_eq!(
             users::list_by_email(&mut c, "ben@example.com").await.unwrap(),
             std::slice::from_ref(&ben)

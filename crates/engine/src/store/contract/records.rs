@@ -7,11 +7,11 @@ use serde_json::json;
 
 use super::{T0, fill, rng};
 use crate::store::buckets::{self, Budget};
-use crate::store::ceremonies;
 use crate::store::db::{Db, DbError};
 use crate::store::decisions::{self, Record};
 use crate::store::search::{Filter, Slice};
 use crate::store::transactions::{self, Stored};
+use crate::store::{ceremonies, login_codes};
 use crate::store::{logs, outbox, testing};
 
 fn running(state: &str) -> Stored<serde_json::Value> {
@@ -93,6 +93,31 @@ async fn of_two_answers_behind_one_handle_one_loses() {
         );
         assert_eq!(ceremonies::delete_expired(&mut c, T0 + Span::hours(1)).await.unwrap(), 0);
         assert_eq!(ceremonies::delete_expired(&mut c, T0 + Span::hours(25)).await.unwrap(), 1);
+    }
+}
+
+#[tokio::test]
+async fn of_login_codes_the_newest_counts_and_once() {
+    for db in testing::databases().await {
+        let mut c = db.write().await.unwrap();
+        let end = T0 + Span::minutes(3);
+        login_codes::put(&mut c, "k", &json!({"code": "first"}), T0, end).await.unwrap();
+        let first = login_codes::find::<serde_json::Value>(&mut c, "k").await.unwrap().unwrap();
+        login_codes::put(&mut c, "k", &json!({"code": "second"}), T0, end).await.unwrap();
+        assert!(!login_codes::claim(&mut c, "k", first.version, T0).await.unwrap(), "it was replaced");
+        let second = login_codes::find::<serde_json::Value>(&mut c, "k").await.unwrap().unwrap();
+        assert_eq!(second.data["code"], "second");
+        let missed = json!({"code": "second", "misses": 1});
+        assert!(login_codes::save(&mut c, "k", second.version, &missed).await.unwrap());
+        assert!(!login_codes::save(&mut c, "k", second.version, &missed).await.unwrap());
+        let now = login_codes::find::<serde_json::Value>(&mut c, "k").await.unwrap().unwrap().version;
+        assert!(login_codes::claim(&mut c, "k", now, T0).await.unwrap());
+        assert!(!login_codes::claim(&mut c, "k", now + 1, T0).await.unwrap(), "it is spent");
+        assert!(login_codes::find::<serde_json::Value>(&mut c, "k").await.unwrap().is_none());
+        login_codes::put(&mut c, "k", &json!({}), T0, end).await.unwrap();
+        assert!(!login_codes::claim(&mut c, "k", now, T0).await.unwrap(), "versions never come again");
+        assert_eq!(login_codes::delete_expired(&mut c, T0).await.unwrap(), 0);
+        assert_eq!(login_codes::delete_expired(&mut c, end).await.unwrap(), 1);
     }
 }
 

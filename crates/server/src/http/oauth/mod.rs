@@ -6,6 +6,7 @@ pub mod respond;
 
 mod logout;
 mod par;
+mod passwordless;
 mod revoke;
 mod token;
 mod userinfo;
@@ -28,6 +29,7 @@ pub fn routes(web: Web) -> Router<Web> {
     let from_pages = Router::new()
         .route("/oauth/token", post(token::exchange))
         .route("/oauth/revoke", post(revoke::revoke))
+        .route("/passwordless/start", post(passwordless::start))
         .route("/userinfo", get(userinfo::get).post(userinfo::post))
         .layer(axum::middleware::from_fn_with_state(web, cors::layer));
     Router::new()

@@ -351,3 +351,14 @@ create table ceremonies (
 );
 create index ceremonies_user on ceremonies (user_id);
 create index ceremonies_expiry on ceremonies (expires_at);
+
+-- Codes that log in without a password.
+create table login_codes (
+  key_hash text primary key,
+  version bigint not null,
+  data bytea not null,
+  created_at bigint not null,
+  expires_at bigint not null,
+  used_at bigint
+);
+create index login_codes_expiry on login_codes (expires_at);

@@ -351,3 +351,14 @@ create table ceremonies (
 ) strict;
 create index ceremonies_user on ceremonies (user_id);
 create index ceremonies_expiry on ceremonies (expires_at);
+
+-- Codes that log in without a password.
+create table login_codes (
+  key_hash text primary key,
+  version integer not null,
+  data blob not null,
+  created_at integer not null,
+  expires_at integer not null,
+  used_at integer
+) strict;
+create index login_codes_expiry on login_codes (expires_at);

@@ -1,0 +1,141 @@
+//! `http://auth0.com/oauth/grant-type/passwordless/otp`: a code that was sent becomes tokens, or `mfa_required` (contract/oidc.md 6.3).
+
+use lockstep_core::assurance::{Methods, PAPE};
+use lockstep_core::codes::{OAuthCode, OAuthError};
+use lockstep_core::env::Env;
+use lockstep_core::factors::Reach;
+use lockstep_core::model::log_event::{LogEvent, Origin};
+use lockstep_core::model::user::User;
+use lockstep_core::oauth::checks;
+use lockstep_core::oauth::params::Params;
+use lockstep_core::oauth::scope::Scopes;
+use lockstep_core::passwordless::{Answered, LoginCode};
+use lockstep_core::time::Span;
+
+use super::issue::TokenResponse;
+use super::user_tokens::{Here, tokens_or_mfa};
+use crate::app::App;
+use crate::flows::OAuthFailure;
+use crate::flows::client_auth::Authenticated;
+use crate::flows::mfa_api::Wanted;
+use crate::flows::passwordless::Place;
+use crate::store::buckets::{self, Budget};
+use crate::store::db::{Conn, DbError};
+use crate::store::{login_codes, settings, users};
+
+/// Wrong codes for one place, over all codes that were sent there: ten, then one each six minutes.
+const WRONG_CODES: Budget = Budget::new(10, Span::minutes(6));
+
+/// Exchanges a code.
+pub(super) async fn exchange(
+    app: &App,
+    env: &mut Env,
+    origin: &Origin,
+    authenticated: &Authenticated,
+    params: &Params,
+) -> Result<TokenResponse, OAuthFailure> {
+    let client = &authenticated.client;
+    let (username, otp, realm) =
+        (params.require("username")?, params.require("otp")?, params.require("realm")?);
+    let scope = params.get("scope").map(Scopes::parse).transpose()?.unwrap_or_default();
+    let mut tx = app.db().write().await?;
+    let place = Place::find(&mut tx, client, realm, Some(username)).await?;
+    let key = place.key();
+    let bucket = format!("login_code:{key}");
+    // Counted before it is judged: of guesses sent at once, no more are looked at than the budget has.
+    if !buckets::take(&mut tx, &bucket, WRONG_CODES, env.now).await? {
+        return Err(too_many());
+    }
+    let Some(mut stored) = login_codes::find::<LoginCode>(&mut tx, &key).await? else {
+        tx.commit().await?;
+        return Err(wrong(&place.reach).into());
+    };
+    let method = match stored.data.answer(otp, env.now) {
+        Answered::Right(method) => method,
+        Answered::Wrong => {
+            // Lost to another answer at the same moment: that one was counted too.
+            login_codes::save(&mut tx, &key, stored.version, &stored.data).await?;
+            tx.commit().await?;
+            return Err(wrong(&place.reach).into());
+        }
+        Answered::Dead => {
+            tx.commit().await?;
+            return Err(wrong(&place.reach).into());
+        }
+    };
+    if !login_codes::claim(&mut tx, &key, stored.version, env.now).await? {
+        return Err(wrong(&place.reach).into());
+    }
+    buckets::reset(&mut tx, &bucket).await?;
+    let user = account(&mut tx, app, env, origin, authenticated, &place).await?;
+    if user.blocked {
+        tx.commit().await?;
+        return Err(OAuthError::user_blocked().into());
+    }
+    users::note_login(&mut tx, &user.id, origin.ip.as_deref(), env.now).await?;
+    let tenant = settings::tenant(&mut tx).await?;
+    let wanted = Wanted {
+        scope: scope.to_string(),
+        audience: checks::audience(params, &tenant, &env.issuer.userinfo_audience()),
+        methods: Methods::begin(method),
+        auth_time: env.now,
+        gty: Some("passwordless".to_owned()),
+        refresh: None,
+    };
+    let asks_mfa = params.get("acr_values").is_some_and(|v| v.split_ascii_whitespace().any(|v| v == PAPE));
+    let here = Here { asks_mfa, second: false };
+    let (response, mut tx) = tokens_or_mfa(app, env, origin, tx, client, &user, wanted, here).await?;
+    let mut event = LogEvent::new("s", "Successful login")
+        .client(&client.id, client.name())
+        .user(&user.id, user.display_name())
+        .from(origin);
+    event.connection = Some(place.connection.name.clone());
+    event.scope = Some(response.scope.clone());
+    app.logs().insert(&mut tx, env, &event).await?;
+    tx.commit().await?;
+    Ok(response)
+}
+
+/// Returns the account of the place, made now if there was none. The code has proven the address or number.
+async fn account(
+    tx: &mut Conn,
+    app: &App,
+    env: &Env,
+    origin: &Origin,
+    authenticated: &Authenticated,
+    place: &Place,
+) -> Result<User, DbError> {
+    if let Some(mut user) = place.user(tx).await? {
+        let proven = match &place.reach {
+            Reach::Email(_) => &mut user.email_verified,
+            Reach::Phone { .. } => &mut user.phone_verified,
+        };
+        if !*proven {
+            *proven = true;
+            user.updated_at = env.now;
+            users::save(tx, &user).await?;
+        }
+        return Ok(user);
+    }
+    let user = place.new_user(env);
+    users::create(tx, &user, None).await?;
+    let client = &authenticated.client;
+    let mut event = LogEvent::new("ss", "").client(&client.id, client.name()).from(origin);
+    event = event.user(&user.id, user.display_name());
+    event.connection = Some(place.connection.name.clone());
+    event.connection_id = Some(place.connection.id.to_string());
+    app.logs().insert(tx, env, &event).await?;
+    Ok(user)
+}
+
+fn wrong(reach: &Reach) -> OAuthError {
+    OAuthError::invalid_grant(match reach {
+        Reach::Email(_) => "Wrong email or verification code.",
+        Reach::Phone { .. } => "Wrong phone number or verification code.",
+    })
+}
+
+fn too_many() -> OAuthFailure {
+    let text = "You've reached the maximum number of attempts. Please try to login again.";
+    OAuthError::new(OAuthCode::TooManyAttempts, text).into()
+}
