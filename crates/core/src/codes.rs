@@ -260,6 +260,8 @@ management_codes! {
     InvalidUri = Some("invalid_uri"), 400, "Path validation error";
     /// A page beyond what searches reach.
     InvalidPaging = Some("invalid_paging"), 400, "Requesting page exceeds the allowed maximum of 1000 records.";
+    /// What was sent cannot be used as it is.
+    BadOperation = None, 400, "Bad Operation";
     /// The operation is not possible here.
     OperationNotSupported = Some("operation_not_supported"), 400, "This operation is not supported.";
     /// The Authorization header is no bearer token.
@@ -300,6 +302,8 @@ management_codes! {
     InexistentSession = Some("inexistent_session"), 404, "The session does not exist.";
     /// Nobody sends the tenant's mail.
     InexistentEmailProvider = Some("inexistent_email_provider"), 404, "There is not a configured email provider";
+    /// The tenant wrote no mail template of this name.
+    InexistentEmailTemplate = Some("inexistent_email_template"), 404, "The template does not exist.";
     /// Somebody sends the tenant's mail already.
     EmailProviderConflict = Some("email_provider_conflict"), 409, "There is already a configured email provider";
     /// No such thing.

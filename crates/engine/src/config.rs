@@ -28,16 +28,18 @@ pub struct Config {
     /// How many messages and calls are sent in a day.
     pub phone_messages_per_day: i64,
     /// Who carries them.
-    pub phone: PhoneConfig,
+    pub providers: ProvidersConfig,
     /// Whether this is the twin: `/_dev/` is there, and the clock can be set.
     pub dev: bool,
 }
 
-/// What the providers of text messages and calls need of the server.
+/// What those who carry messages need of the server.
 #[derive(Clone, Debug)]
-pub struct PhoneConfig {
+pub struct ProvidersConfig {
     /// Twilio's API.
     pub twilio_url: String,
+    /// Where mail providers with an HTTP API are, instead of at their own addresses.
+    pub mail_api_url: Option<String>,
     /// The operator's own hook.
     pub hook_url: Option<String>,
     /// What its calls are signed with.
@@ -46,10 +48,11 @@ pub struct PhoneConfig {
     pub private_networks: bool,
 }
 
-impl Default for PhoneConfig {
+impl Default for ProvidersConfig {
     fn default() -> Self {
         Self {
             twilio_url: "https://api.twilio.com".to_owned(),
+            mail_api_url: None,
             hook_url: None,
             hook_secret: None,
             private_networks: false,
@@ -69,7 +72,7 @@ impl Config {
             log_retention: Span::days(30),
             phone_countries: Vec::new(),
             phone_messages_per_day: 10_000,
-            phone: PhoneConfig::default(),
+            providers: ProvidersConfig::default(),
             dev: false,
         }
     }

@@ -226,10 +226,11 @@ impl Found {
         }
         app.hashing_queue = self.number("hashing.queue")?;
         app.log_retention = Span::days(self.number("logs.retention_days")?);
-        app.phone.hook_url = self.text("phone.hook_url");
-        app.phone.hook_secret = self.text("phone.hook_secret");
-        app.phone.twilio_url = self.text("phone.twilio_url")?;
-        app.phone.private_networks = self.text("providers.private_networks")? == "allow";
+        app.providers.hook_url = self.text("phone.hook_url");
+        app.providers.hook_secret = self.text("phone.hook_secret");
+        app.providers.twilio_url = self.text("phone.twilio_url")?;
+        app.providers.mail_api_url = self.text("mail.api_url");
+        app.providers.private_networks = self.text("providers.private_networks")? == "allow";
         app.phone_messages_per_day = self.number("phone.messages_per_day")?;
         if let Some(Value::List(countries)) = self.value("phone.countries") {
             app.phone_countries = countries;

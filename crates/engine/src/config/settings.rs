@@ -175,6 +175,13 @@ pub const SETTINGS: &[Setting] = &[
         doc: "Twilio's API. Another address is of use for a stand-in in tests.",
     },
     Setting {
+        key: "mail.api_url",
+        kind: Kind::Text,
+        default: None,
+        doc: "Where mail providers with an HTTP API (sendgrid, mailgun, mandrill, sparkpost, resend) are called, instead of at their own \
+              addresses. Of use for a relay, or a stand-in in tests.",
+    },
+    Setting {
         key: "providers.private_networks",
         kind: Kind::OneOf(&["refuse", "allow"]),
         default: Some("\"refuse\""),

@@ -6,6 +6,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use super::SendError;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 /// How long an exchange may take.
@@ -49,6 +50,16 @@ pub fn client(url: &str, private: bool) -> Result<reqwest::Client, ClientError> 
         builder = builder.https_only(true).dns_resolver(std::sync::Arc::new(PublicOnly));
     }
     Ok(builder.build()?)
+}
+
+/// Returns what an exchange failed of, without the address: it may hold a key.
+pub fn unreachable(error: reqwest::Error) -> SendError {
+    let error = error.without_url();
+    SendError::ForNow(if error.is_timeout() {
+        "the provider did not answer in time".to_owned()
+    } else {
+        format!("the provider cannot be reached: {error}")
+    })
 }
 
 /// Resolves names to public addresses only.

@@ -1,6 +1,7 @@
 //! Who carries messages to people.
 
 pub mod http_client;
+pub mod mail_api;
 pub mod phone;
 pub mod smtp;
 

@@ -12,8 +12,8 @@ use lockstep_core::model::settings::Guardian;
 use serde_json::{Value, json};
 
 use super::SendError;
-use super::http_client::{self, ClientError};
-use crate::config::PhoneConfig;
+use super::http_client::{self, ClientError, unreachable};
+use crate::config::ProvidersConfig;
 use crate::flows::messages::escape;
 
 /// A provider, ready to send.
@@ -46,7 +46,7 @@ pub struct Hook {
 
 impl PhoneProvider {
     /// Chooses the provider: that of `branding/phone/providers` if one is enabled, else that of `guardian/factors/phone`.
-    pub fn choose(branded: &[Document], guardian: &Guardian, config: &PhoneConfig) -> Self {
+    pub fn choose(branded: &[Document], guardian: &Guardian, config: &ProvidersConfig) -> Self {
         let enabled = branded.iter().find(|provider| provider.flag("disabled") != Some(true));
         if let Some(provider) = enabled {
             return match provider.text("name") {
@@ -86,7 +86,7 @@ impl PhoneProvider {
         token: Option<&str>,
         from: Option<&str>,
         service: Option<&str>,
-        config: &PhoneConfig,
+        config: &ProvidersConfig,
     ) -> Self {
         let (Some(account), Some(token)) = (sid, token) else {
             return Self::Nobody("the Twilio account has no sid or auth_token".to_owned());
@@ -110,7 +110,7 @@ impl PhoneProvider {
         }
     }
 
-    fn hook(config: &PhoneConfig) -> Self {
+    fn hook(config: &ProvidersConfig) -> Self {
         let (Some(url), Some(secret)) = (&config.hook_url, &config.hook_secret) else {
             return Self::Nobody("phone.hook_url and phone.hook_secret are not set".to_owned());
         };
@@ -213,16 +213,6 @@ fn twiml(text: &str, language: &str) -> String {
     )
 }
 
-/// Without the address: it may hold a key.
-fn unreachable(error: reqwest::Error) -> SendError {
-    let error = error.without_url();
-    SendError::ForNow(if error.is_timeout() {
-        "the provider did not answer in time".to_owned()
-    } else {
-        format!("the provider cannot be reached: {error}")
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -236,7 +226,7 @@ mod tests {
 
     #[test]
     fn a_provider_that_lacks_something_says_what() {
-        let config = PhoneConfig::default();
+        let config = ProvidersConfig::default();
         let mut guardian = Guardian::default();
         let why = |guardian: &Guardian| match PhoneProvider::choose(&[], guardian, &config) {
             PhoneProvider::Nobody(why) => why,

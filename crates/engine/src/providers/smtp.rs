@@ -33,7 +33,7 @@ impl Smtp {
         let name = provider.text("name").unwrap_or_default();
         if name != "smtp" {
             return Err(SendError::ForGood(format!(
-                "mail by the provider {name:?} is not built yet; smtp is"
+                "mail by the provider {name:?} is not built yet; smtp, sendgrid, mailgun, mandrill, sparkpost and resend are"
             )));
         }
         let from = provider

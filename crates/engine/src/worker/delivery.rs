@@ -19,6 +19,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use crate::app::App;
 use crate::flows::management::emails;
 use crate::providers::SendError;
+use crate::providers::mail_api::{self, MailApi};
 use crate::providers::phone::PhoneProvider;
 use crate::providers::smtp::Smtp;
 use crate::store::db::DbError;
@@ -44,6 +45,12 @@ pub trait Carrier: Send + Sync + 'static {
 impl Carrier for Smtp {
     async fn send(&self, id: &MessageId, message: &Message) -> Result<(), SendError> {
         Smtp::send(self, id, message).await
+    }
+}
+
+impl Carrier for MailApi {
+    async fn send(&self, id: &MessageId, message: &Message) -> Result<(), SendError> {
+        MailApi::send(self, id, message).await
     }
 }
 
@@ -73,12 +80,20 @@ pub async fn run(app: &App) -> Result<usize, DbError> {
     let guardian = settings::guardian(&mut conn).await?;
     let branded: Vec<Document> = settings::find_sealed(&mut conn, PHONE_PROVIDERS).await?.unwrap_or_default();
     drop(conn);
-    let phone = PhoneProvider::choose(&branded, &guardian, &app.config().phone);
+    let phone = PhoneProvider::choose(&branded, &guardian, &app.config().providers);
     let by_phone = send_due(app, Which::Phone, Arc::new(phone)).await?;
     let Some(mail) = mail.filter(|p| p.flag("enabled") != Some(false)) else { return Ok(by_phone) };
-    let by_mail = match Smtp::new(&mail, app.issuer()) {
-        Ok(smtp) => send_due(app, Which::Mail, Arc::new(smtp)).await?,
-        Err(error) => send_due(app, Which::Mail, Arc::new(Nobody(error.to_string()))).await?,
+    let nobody = |error: SendError| Arc::new(Nobody(error.to_string()));
+    let by_mail = if mail.text("name").is_some_and(|name| mail_api::NAMES.contains(&name)) {
+        match MailApi::new(&mail, &app.config().providers) {
+            Ok(api) => send_due(app, Which::Mail, Arc::new(api)).await?,
+            Err(error) => send_due(app, Which::Mail, nobody(error)).await?,
+        }
+    } else {
+        match Smtp::new(&mail, app.issuer()) {
+            Ok(smtp) => send_due(app, Which::Mail, Arc::new(smtp)).await?,
+            Err(error) => send_due(app, Which::Mail, nobody(error)).await?,
+        }
     };
     Ok(by_phone + by_mail)
 }

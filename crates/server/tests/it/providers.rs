@@ -1,4 +1,4 @@
-//! Text messages and calls through a provider, with a small recorder in its place.
+//! Text messages, calls and mails through providers, with a small recorder in their place.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -55,8 +55,13 @@ async fn record(State(it): State<Recorder>, uri: Uri, headers: HeaderMap, body: 
     it.calls.lock().unwrap().push((uri.to_string(), headers, String::from_utf8_lossy(&body).into_owned()));
     let mood = *it.mood.lock().unwrap();
     match mood {
+        Mood::Takes if uri.path().ends_with("/send.json") => {
+            axum::Json(json!([{"status": "sent"}])).into_response()
+        }
+        // What each of them says when it took something.
         Mood::Takes => {
-            (StatusCode::CREATED, axum::Json(json!({"sid": "SM1", "status": "queued"}))).into_response()
+            let taken = json!({"sid": "SM1", "status": "queued", "id": "1", "results": {"id": "1"}});
+            (StatusCode::CREATED, axum::Json(taken)).into_response()
         }
         Mood::Status(code) => {
             (StatusCode::from_u16(code).unwrap(), axum::Json(json!({"code": 21211}))).into_response()
@@ -70,12 +75,14 @@ async fn record(State(it): State<Recorder>, uri: Uri, headers: HeaderMap, body: 
 }
 
 async fn tenant(recorder: &Recorder) -> (TestApp, Person) {
-    let (twilio, hook) = (recorder.url.clone(), format!("{}/hook?k=1", recorder.url));
+    let (twilio, mail) = (recorder.url.clone(), recorder.url.clone());
+    let hook = format!("{}/hook?k=1", recorder.url);
     let app = TestApp::with(|config| {
-        config.phone.twilio_url = twilio;
-        config.phone.hook_url = Some(hook);
-        config.phone.hook_secret = Some("hook-secret".to_owned());
-        config.phone.private_networks = true;
+        config.providers.twilio_url = twilio;
+        config.providers.mail_api_url = Some(mail);
+        config.providers.hook_url = Some(hook);
+        config.providers.hook_secret = Some("hook-secret".to_owned());
+        config.providers.private_networks = true;
     })
     .await
     .with_apps()
@@ -250,4 +257,78 @@ async fn without_a_provider_the_log_says_so_at_once() {
     delivery::run(&app.app).await.unwrap();
     let logs = admin(&app).await.expect(200, "GET", "/logs?q=type:gd_send_sms_failure", None).await;
     assert_eq!(logs[0]["details"]["error"], "no phone provider is configured");
+}
+
+/// Sets who carries the mail, and asks for one: a ticket.
+async fn mail_by(app: &TestApp, dee: &Person, name: &str, credentials: Value) {
+    let admin = admin(app).await;
+    let provider = json!({"name": name, "credentials": credentials, "default_from_address": "Acme <no-reply@acme.test>"});
+    admin.expect(201, "POST", "/emails/provider", Some(provider)).await;
+    let ticket = json!({"user_id": dee.id, "send_mail": true, "allow_multiple_enrollments": true});
+    admin.expect(200, "POST", "/guardian/enrollments/ticket", Some(ticket)).await;
+}
+
+#[tokio::test]
+async fn mail_goes_by_the_api_of_each_provider_whose_api_is_one_post() {
+    let key = json!({"api_key": "k3y"});
+    for (name, credentials, path, authorization) in [
+        ("sendgrid", key.clone(), "/v3/mail/send", Some("Bearer k3y")),
+        (
+            "mailgun",
+            json!({"api_key": "k3y", "domain": "mg.acme.test", "region": "eu"}),
+            "/v3/mg.acme.test/messages",
+            Some("Basic YXBpOmszeQ=="),
+        ),
+        ("mandrill", key.clone(), "/api/1.0/messages/send.json", None),
+        ("sparkpost", key.clone(), "/api/v1/transmissions", Some("k3y")),
+        ("resend", key.clone(), "/emails", Some("Bearer k3y")),
+    ] {
+        let recorder = Recorder::start().await;
+        let (app, dee) = tenant(&recorder).await;
+        mail_by(&app, &dee, name, credentials).await;
+        // An answer that is not the provider's is none: but the one that says nothing at all cannot be told from another.
+        if name != "sendgrid" {
+            recorder.is(Mood::Garbage);
+            delivery::run(&app.app).await.unwrap();
+            app.clock.advance(Span::minutes(2));
+            recorder.is(Mood::Takes);
+        }
+        assert_eq!(delivery::run(&app.app).await.unwrap(), 1, "{name}");
+        app.clock.advance(Span::hours(1));
+        assert_eq!(delivery::run(&app.app).await.unwrap(), 0, "{name}: sent once");
+        let (uri, headers, body) = recorder.calls().pop().unwrap();
+        assert_eq!(uri, path);
+        assert_eq!(headers.get("authorization").and_then(|v| v.to_str().ok()), authorization, "{name}");
+        let body = if name == "mailgun" { form(&body).into_iter().map(|(_, v)| v).collect() } else { body };
+        for part in [
+            "dee@example.com",
+            "no-reply@acme.test",
+            "Acme",
+            "Set up two-step verification",
+            "/guardian/enroll?ticket=",
+        ] {
+            assert!(body.contains(part), "{name}: {part} in {body}");
+        }
+        assert_eq!(body.contains("k3y"), name == "mandrill", "only Mandrill wants the key in the body");
+    }
+}
+
+#[tokio::test]
+async fn a_mail_that_its_provider_refuses_is_in_the_log_and_not_tried_again() {
+    for (name, status, why) in [("sendgrid", Some(401), "401"), ("ses", None, "not built yet")] {
+        let recorder = Recorder::start().await;
+        let (app, dee) = tenant(&recorder).await;
+        let credentials = match name {
+            "ses" => json!({"accessKeyId": "a", "secretAccessKey": "b", "region": "eu-west-1"}),
+            _ => json!({"api_key": "k3y"}),
+        };
+        mail_by(&app, &dee, name, credentials).await;
+        recorder.is(status.map_or(Mood::Takes, Mood::Status));
+        delivery::run(&app.app).await.unwrap();
+        app.clock.advance(Span::hours(1));
+        delivery::run(&app.app).await.unwrap();
+        assert_eq!(recorder.calls().len(), usize::from(status.is_some()));
+        let logs = admin(&app).await.expect(200, "GET", "/logs?q=type:fn", None).await;
+        assert!(logs[0]["details"]["error"].as_str().unwrap().contains(why), "{logs}");
+    }
 }

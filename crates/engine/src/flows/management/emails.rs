@@ -32,8 +32,8 @@ const UPDATE: Schema = Schema::open(&[
     nullable("settings", Kind::Object),
 ]);
 // An address, or a name with one: `Acme <no-reply@acme.test>`.
-const SENDER: Kind = Kind::Text(3, 320);
-const TEXT: Kind = Kind::Text(1, 2048);
+const SENDER: Kind = Kind::Text(0, 320);
+const TEXT: Kind = Kind::Text(0, 2048);
 const KEY: Schema = Schema::open(&[required("api_key", TEXT)]);
 
 /// What a provider's credentials are, and which of them never come back.

@@ -63,6 +63,13 @@ pub struct CodeTemplates {
 }
 
 impl CodeTemplates {
+    /// Returns these templates of a text message and a call.
+    pub fn of(text: Option<String>, voice: Option<String>) -> Self {
+        // A placeholder that people use beside Liquid's.
+        let liquid = |text: Option<String>| text.map(|text| text.replace("@{code}", "{{ code }}"));
+        Self { text: liquid(text), voice: liquid(voice), mail: None }
+    }
+
     /// Loads those for a purpose. Templates of `branding/phone/templates` count more than those of `guardian/factors/phone/templates`.
     pub async fn load(conn: &mut Conn, guardian: &Guardian, code: &CodeToSend) -> Result<Self, DbError> {
         let enrols = code.purpose == Purpose::Enrolment;
@@ -80,11 +87,11 @@ impl CodeTemplates {
             .find(|template| template["type"] == kind && template["disabled"].as_bool() != Some(true));
         if let Some(body) = branded.map(|template| &template["content"]["body"]) {
             let text = |name: &str| body[name].as_str().map(str::to_owned);
-            return Ok(Self { text: text("text"), voice: text("voice"), mail: None });
+            return Ok(Self::of(text("text"), text("voice")));
         }
         let name = if enrols { "enrollment_message" } else { "verification_message" };
         let legacy = guardian.other.get("phone.templates").and_then(|all| all[name].as_str());
-        Ok(Self { text: legacy.map(str::to_owned), voice: legacy.map(str::to_owned), mail: None })
+        Ok(Self::of(legacy.map(str::to_owned), legacy.map(str::to_owned)))
     }
 }
 

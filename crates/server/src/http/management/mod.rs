@@ -9,6 +9,7 @@ mod dispatch;
 mod emails;
 mod guardian;
 mod logs;
+mod messages;
 mod methods;
 mod resource_servers;
 mod roles;

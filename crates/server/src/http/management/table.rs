@@ -11,8 +11,8 @@ use lockstep_engine::flows::management::guardian_settings::Group;
 use super::answer::Answer;
 use super::dispatch::Request;
 use super::{
-    branding, clients, connections, emails, guardian, logs, methods, resource_servers, roles, stubs, tenants,
-    users,
+    branding, clients, connections, emails, guardian, logs, messages, methods, resource_servers, roles,
+    stubs, tenants, users,
 };
 
 /// What answers a route.
@@ -186,6 +186,23 @@ pub static TABLE: &[Route] = table! {
     POST "/emails/provider", Any(&["create:email_provider"]), "Configure email provider", |r| emails::create(r);
     PATCH "/emails/provider", Any(&["update:email_provider"]), "Update email provider", |r| emails::update(r);
     DELETE "/emails/provider", Any(&["delete:email_provider"]), "Delete email provider", |r| emails::delete(r);
+    POST "/email-templates", Any(&["create:email_templates"]), "Create an email template", |r| messages::create_mail(r);
+    GET "/email-templates/{name}", Any(&["read:email_templates"]), "Get an email template", |r| messages::read_mail(r);
+    PATCH "/email-templates/{name}", Any(&["update:email_templates"]), "Patch an email template", |r| messages::update_mail(r, true);
+    PUT "/email-templates/{name}", Any(&["update:email_templates"]), "Update an email template", |r| messages::update_mail(r, false);
+    GET "/branding/phone/providers", Any(&["read:phone_providers"]), "Get the phone providers", |r| messages::list_providers(r);
+    POST "/branding/phone/providers", Any(&["create:phone_providers"]), "Create a phone provider", |r| messages::create_provider(r);
+    GET "/branding/phone/providers/{id}", Any(&["read:phone_providers"]), "Get a phone provider", |r| messages::read_provider(r);
+    PATCH "/branding/phone/providers/{id}", Any(&["update:phone_providers"]), "Update a phone provider", |r| messages::update_provider(r);
+    DELETE "/branding/phone/providers/{id}", Any(&["delete:phone_providers"]), "Delete a phone provider", |r| messages::delete_provider(r);
+    POST "/branding/phone/providers/{id}/try", Any(&["create:phone_providers"]), "Send a test message by a phone provider", |r| messages::try_provider(r);
+    GET "/branding/phone/templates", Any(&["read:phone_templates"]), "Get the phone templates", |r| messages::list_templates(r);
+    POST "/branding/phone/templates", Any(&["create:phone_templates"]), "Create a phone template", |r| messages::create_template(r);
+    GET "/branding/phone/templates/{id}", Any(&["read:phone_templates"]), "Get a phone template", |r| messages::read_template(r);
+    PATCH "/branding/phone/templates/{id}", Any(&["update:phone_templates"]), "Update a phone template", |r| messages::update_template(r);
+    DELETE "/branding/phone/templates/{id}", Any(&["delete:phone_templates"]), "Delete a phone template", |r| messages::delete_template(r);
+    PATCH "/branding/phone/templates/{id}/reset", Any(&["update:phone_templates"]), "Reset a phone template", |r| messages::reset_template(r);
+    POST "/branding/phone/templates/{id}/try", Any(&["create:phone_templates"]), "Send a test message by a phone template", |r| messages::try_template(r);
     GET "/tenants/settings", Any(&["read:tenant_settings"]), "Get tenant settings", |r| tenants::read(r);
     PATCH "/tenants/settings", Any(&["update:tenant_settings"]), "Update tenant settings", |r| tenants::update(r);
     GET "/logs", Any(&["read:logs", "read:logs_users"]), "Search log events", |r| logs::list(r);

@@ -7,6 +7,7 @@ mod connections;
 mod errors;
 mod guardian;
 mod logs;
+mod messages;
 mod methods;
 mod roles;
 mod settings;
