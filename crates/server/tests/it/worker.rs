@@ -141,8 +141,8 @@ async fn without_a_provider_mail_waits_and_with_one_that_is_not_built_the_log_sa
     app.user("ana@example.com").await;
     write_a_mail(&app).await;
     assert_eq!(delivery::run(&app.app).await.unwrap(), 0);
-    let sendgrid = json!({"name": "sendgrid", "enabled": false, "credentials": {"api_key": "k"}});
-    admin.expect(201, "POST", "/emails/provider", Some(sendgrid)).await;
+    let azure = json!({"name": "azure_cs", "enabled": false, "credentials": {"connectionString": "x"}});
+    admin.expect(201, "POST", "/emails/provider", Some(azure)).await;
     assert_eq!(delivery::run(&app.app).await.unwrap(), 0, "switched off");
     admin.expect(200, "PATCH", "/emails/provider", Some(json!({"enabled": true}))).await;
     assert_eq!(delivery::run(&app.app).await.unwrap(), 1);
