@@ -1,6 +1,7 @@
 //! What somebody does, one file a thing: load, decide, save.
 
 pub mod account;
+pub mod admin_reset;
 mod apis;
 pub mod attempts;
 pub mod authorize;

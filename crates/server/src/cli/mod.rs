@@ -7,6 +7,7 @@ mod config;
 mod dev;
 mod init;
 mod keys;
+mod reset_mfa;
 mod running;
 mod serve;
 mod server;
@@ -59,6 +60,8 @@ enum Command {
     Trust(trust::Args),
     /// Explain why a login was asked for a second factor, or was not
     Why(why::Args),
+    /// Take all second factors away from a person who lost them
+    ResetMfa(reset_mfa::Args),
     /// Check the configuration file, or print its reference
     Config(config::Args),
     /// Print the completion script of your shell
@@ -103,6 +106,7 @@ pub fn main() -> ExitCode {
         Command::Api(args) => block_on(api::run(args)),
         Command::Trust(args) => trust::run(&args),
         Command::Why(args) => block_on(why::run(args)),
+        Command::ResetMfa(args) => block_on(reset_mfa::run(args)),
         Command::Config(args) => config::run(args),
         Command::Completions(args) => completions::run(&args),
     };

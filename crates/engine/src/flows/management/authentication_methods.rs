@@ -6,20 +6,17 @@
 use lockstep_core::codes::ManagementCode;
 use lockstep_core::factors::totp::{self, Parameters, Seed};
 use lockstep_core::ids::{AuthenticatorId, UserId};
-use lockstep_core::model::log_event::LogEvent;
 use lockstep_core::model::user::{User, normal_email};
 use serde_json::{Map, Value, json};
 
 use super::query::{Page, Paging};
 use super::validate::{Kind, Schema, malformed_path, optional, refused, required};
 use super::{Call, Outcome, internal, load_user};
+use crate::flows::admin_reset;
 use crate::store::db::{Conn, DbError};
 use crate::store::methods::{self, Method};
-use crate::store::{authenticators, remembered_browsers, settings, users};
+use crate::store::{authenticators, settings, users};
 
-/// The kinds that are a factor of their own, so that a user who has one is enrolled.
-pub(super) const INDEPENDENT: &[&str] =
-    &["totp", "phone", "push", "webauthn-roaming", "webauthn-platform", "duo"];
 /// How many methods one user may have.
 const LIMIT: usize = 20;
 
@@ -106,8 +103,13 @@ pub async fn replace(call: &mut Call, user: &UserId, body: Option<Value>) -> Out
     let mut tx = call.app.db().write().await?;
     let owner = load_user(&mut tx, user).await?;
     refuse_passkeys(&mut tx, user).await?;
-    remove_all(call, &mut tx, &owner, |_| true).await?;
-    removed(call, &mut tx, &owner).await?;
+    let (by, origin) = (call.by(), call.origin_of_operator());
+    let taken =
+        admin_reset::take_away(&mut tx, &call.app, &mut call.env, &origin, &owner, &by, |_| true).await?;
+    // Who gets others in their place is not told that there are none.
+    if new.is_empty() {
+        admin_reset::tell(&mut tx, &call.app, &mut call.env, &origin, &owner, &taken).await?;
+    }
     let mut made = Vec::new();
     for item in new {
         made.push(add(call, &mut tx, user, item).await?);
@@ -144,8 +146,7 @@ pub async fn delete(call: &mut Call, user: &UserId, id: &str) -> Outcome<()> {
     let mut tx = call.app.db().write().await?;
     let owner = load_user(&mut tx, user).await?;
     let method = load(&mut tx, user, id).await?;
-    remove(call, &mut tx, &owner, &method).await?;
-    removed(call, &mut tx, &owner).await?;
+    take_away(call, &mut tx, &owner, |other| other.id == method.id).await?;
     tx.commit().await?;
     Ok(())
 }
@@ -155,8 +156,7 @@ pub async fn delete_all(call: &mut Call, user: &UserId) -> Outcome<()> {
     let mut tx = call.app.db().write().await?;
     let owner = load_user(&mut tx, user).await?;
     refuse_passkeys(&mut tx, user).await?;
-    remove_all(call, &mut tx, &owner, |_| true).await?;
-    removed(call, &mut tx, &owner).await?;
+    take_away(call, &mut tx, &owner, |_| true).await?;
     tx.commit().await?;
     Ok(())
 }
@@ -176,41 +176,16 @@ pub(super) async fn load(conn: &mut Conn, user: &UserId, text: &str) -> Outcome<
     found.filter(fits).ok_or_else(|| ManagementCode::InexistentAuthenticationMethod.into())
 }
 
-/// Deletes a method with its siblings, and says so in the log.
-pub(super) async fn remove(call: &Call, tx: &mut Conn, owner: &User, method: &Method) -> Result<(), DbError> {
-    authenticators::delete_of_user(tx, &owner.id, &method.id).await?;
-    let event = LogEvent::new("gd_unenroll", "Guardian - Unenroll device account")
-        .user(&owner.id, owner.display_name())
-        .details(json!({
-            "authenticator": {"id": method_id(method), "type": method.kind, "phone_number": null},
-            "enrollment": {"_id": method.id, "name": method.name, "user_id": owner.id, "tenant": "lockstep"}
-        }));
-    call.log(tx, event).await
-}
-
-/// Deletes those methods that a test picks.
-pub(super) async fn remove_all(
-    call: &Call,
+/// Takes away those methods that a test picks, and tells the person.
+pub(super) async fn take_away(
+    call: &mut Call,
     tx: &mut Conn,
     owner: &User,
     picks: impl Fn(&Method) -> bool,
 ) -> Result<(), DbError> {
-    for method in methods::list_of_user(tx, &owner.id).await?.iter().filter(|m| picks(m)) {
-        remove(call, tx, owner, method).await?;
-    }
-    Ok(())
-}
-
-/// What follows when methods were taken away: browsers are remembered no more, and a recovery code without a factor to recover
-/// goes too.
-pub(super) async fn removed(call: &Call, tx: &mut Conn, owner: &User) -> Result<(), DbError> {
-    remembered_browsers::delete_of_user(tx, &owner.id).await?;
-    users::note_mfa_change(tx, &owner.id, call.env.now).await?;
-    let left = methods::list_of_user(tx, &owner.id).await?;
-    if !left.iter().any(|m| m.confirmed && INDEPENDENT.contains(&m.kind.as_str())) {
-        remove_all(call, tx, owner, |m| m.kind == "recovery-code").await?;
-    }
-    Ok(())
+    let (by, origin) = (call.by(), call.origin_of_operator());
+    let taken = admin_reset::take_away(tx, &call.app, &mut call.env, &origin, owner, &by, picks).await?;
+    admin_reset::tell(tx, &call.app, &mut call.env, &origin, owner, &taken).await
 }
 
 async fn refuse_passkeys(conn: &mut Conn, user: &UserId) -> Outcome<()> {

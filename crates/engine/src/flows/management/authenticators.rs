@@ -1,20 +1,17 @@
 //! What a user has enrolled, seen the other ways: `authenticators`, `enrollments`, `multifactor`, recovery codes, remembered
 //! browsers (contract/management-api.md 4.7 to 4.9).
 
-use lockstep_core::factors::{FactorKind, recovery_code};
+use lockstep_core::factors::recovery_code;
 use lockstep_core::ids::UserId;
 use serde_json::{Value, json};
 
-use super::authentication_methods::{self as authentication, Face, View, remove_all, removed};
+use super::authentication_methods::{self as authentication, Face, View, take_away};
 use super::validate::{Kind, Schema, malformed_path, required};
 use super::{Call, Outcome, internal, load_user};
+use crate::flows::admin_reset::is_mfa;
+use crate::flows::changes;
 use crate::store::methods::{self, Method};
-use crate::store::{authenticators, remembered_browsers};
-
-/// Returns whether a method is one of MFA: a passkey or password is a first factor.
-fn is_mfa(method: &Method) -> bool {
-    !matches!(method.kind.as_str(), "passkey" | "password" | "email-verification" | "guardian")
-}
+use crate::store::remembered_browsers;
 
 /// Lists what a user can pass MFA with.
 pub async fn list(call: &mut Call, user: &UserId) -> Outcome {
@@ -53,8 +50,7 @@ pub async fn delete(call: &mut Call, user: &UserId, id: &str) -> Outcome<()> {
 pub async fn delete_all(call: &mut Call, user: &UserId) -> Outcome<()> {
     let mut tx = call.app.db().write().await?;
     let owner = load_user(&mut tx, user).await?;
-    remove_all(call, &mut tx, &owner, is_mfa).await?;
-    removed(call, &mut tx, &owner).await?;
+    take_away(call, &mut tx, &owner, is_mfa).await?;
     tx.commit().await?;
     Ok(())
 }
@@ -113,8 +109,7 @@ pub async fn delete_provider(call: &mut Call, user: &UserId, provider: &str) -> 
     };
     let mut tx = call.app.db().write().await?;
     let owner = load_user(&mut tx, user).await?;
-    remove_all(call, &mut tx, &owner, |m| kind.map_or_else(|| is_mfa(m), |kind| m.kind == kind)).await?;
-    removed(call, &mut tx, &owner).await?;
+    take_away(call, &mut tx, &owner, |m| kind.map_or_else(|| is_mfa(m), |kind| m.kind == kind)).await?;
     tx.commit().await?;
     Ok(())
 }
@@ -131,10 +126,10 @@ pub async fn forget_browsers(call: &mut Call, user: &UserId) -> Outcome<()> {
 /// Draws a new recovery code; the old one dies. It is answered once and not kept in clear.
 pub async fn regenerate_recovery_code(call: &mut Call, user: &UserId) -> Outcome {
     let mut tx = call.app.db().write().await?;
-    load_user(&mut tx, user).await?;
+    let owner = load_user(&mut tx, user).await?;
     let fresh = recovery_code::replacement(user, &mut call.env).map_err(|cause| internal(&cause))?;
-    authenticators::delete_kind(&mut tx, user, FactorKind::RecoveryCode).await?;
-    authenticators::create(&mut tx, &fresh.authenticator).await?;
+    let (origin, new) = (call.origin_of_operator(), &fresh.authenticator);
+    changes::recovery_code_replaced(&mut tx, &call.app, &mut call.env, &origin, &owner, new).await?;
     tx.commit().await?;
     Ok(json!({"recovery_code": fresh.code}))
 }

@@ -7,7 +7,7 @@ use lockstep_core::model::message::MessageKind;
 use lockstep_core::model::user::normal_email;
 use serde_json::{Value, json};
 
-use super::authentication_methods::{Face, View, remove, removed};
+use super::authentication_methods::{Face, View, take_away};
 use super::validate::{Kind, Schema, optional, refused, required};
 use super::{Call, Outcome, load_user};
 use crate::flows::enrollment_ticket::{self, Allows};
@@ -88,8 +88,7 @@ pub async fn delete(call: &mut Call, id: &str) -> Outcome<()> {
     let mut tx = call.app.db().write().await?;
     let method = load(&mut tx, id).await?;
     let owner = load_user(&mut tx, &method.user).await?;
-    remove(call, &mut tx, &owner, &method).await?;
-    removed(call, &mut tx, &owner).await?;
+    take_away(call, &mut tx, &owner, |other| other.id == method.id).await?;
     tx.commit().await?;
     Ok(())
 }

@@ -40,6 +40,7 @@ use serde_json::Value;
 use tracing::error;
 
 use self::access::Caller;
+use super::admin_reset::By;
 use crate::app::App;
 use crate::passwords::PasswordError;
 use crate::store::db::{Conn, DbError};
@@ -59,12 +60,22 @@ pub struct Call {
     pub origin: Origin,
     /// Who calls.
     pub caller: Caller,
+    /// Why, where the caller says so (header `Lockstep-Reason`).
+    pub reason: Option<String>,
+    /// Whether taking factors away ends the person's sessions too (`?end_sessions=true`).
+    pub end_sessions: bool,
 }
 
 impl Call {
     /// Returns where the request came from without the languages of whoever sent it: what is told to a user is in the user's language.
     fn origin_of_operator(&self) -> Origin {
         Origin { languages: None, ..self.origin.clone() }
+    }
+
+    /// Returns who takes something away, and why.
+    fn by(&self) -> By {
+        let client = Some(self.caller.client.clone());
+        By { client, reason: self.reason.clone(), end_sessions: self.end_sessions }
     }
 
     /// Writes a log record in the caller's transaction, with where the request came from and which client made it.

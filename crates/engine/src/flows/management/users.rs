@@ -8,10 +8,10 @@ use lockstep_core::model::log_event::LogEvent;
 use lockstep_core::model::user::{Profile, User, normal_email};
 use serde_json::{Map, Value, json};
 
-use super::authentication_methods::INDEPENDENT;
 use super::query::{Fields, Page};
 use super::validate::{Kind, Schema, nullable, optional, refused, required};
 use super::{Call, Outcome, load_user, taken};
+use crate::flows::admin_reset::INDEPENDENT;
 use crate::flows::changes;
 use crate::store::db::{Conn, DbError};
 use crate::store::{connections, methods, sessions, users};

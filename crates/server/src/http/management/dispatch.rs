@@ -18,6 +18,9 @@ use super::table::Route;
 use crate::http::json_body::{self, BodyError};
 use crate::http::{Web, origin};
 
+/// The longest reason that is kept.
+const MAX_REASON: usize = 500;
+
 /// A request whose caller may make it.
 pub(super) struct Request {
     /// What flows need.
@@ -87,9 +90,13 @@ async fn try_run(
         return Err(ManagementError::new(ManagementCode::InvalidUri, message));
     }
     let (parts, raw_body) = request.into_parts();
+    let query = Query::parse(uri.query());
+    let reason = parts.headers.get("lockstep-reason").and_then(|v| v.to_str().ok());
+    let reason = reason.map(|text| text.chars().take(MAX_REASON).collect());
+    let end_sessions = query.text("end_sessions") == Some("true");
     let mut request = Request {
-        call: Call { app, env, origin, caller },
-        query: Query::parse(uri.query()),
+        call: Call { app, env, origin, caller, reason, end_sessions },
+        query,
         body: None,
         path: request_path,
     };

@@ -70,3 +70,25 @@ fn a_wrong_secret_is_told_in_the_servers_words() {
     let ran = place.run(&args);
     assert!(ran.code == 1 && ran.err.contains("no token (401"), "{}", ran.err);
 }
+
+#[test]
+fn a_person_who_lost_her_phone_is_reset_with_a_reason() {
+    let place = Place::new();
+    let _twin = place.twin(&[]);
+    let without = place.run(&["reset-mfa", "ben@example.com"]);
+    assert!(without.code != 0 && without.err.contains("--reason"), "{}", without.err);
+    let unknown = place.run(&["reset-mfa", "who@example.com", "--reason", "x"]);
+    assert!(unknown.code == 1 && unknown.err.contains("no such user"), "{}", unknown.err);
+    let ben = "auth0|be0000000000000000000002";
+    let reset = place.run(&["reset-mfa", "ben@example.com", "--reason", "lost phone", "--end-sessions"]);
+    assert_eq!(
+        (reset.code, reset.out.trim()),
+        (0, format!("{ben}: 1 second factor removed.").as_str()),
+        "{}",
+        reset.err
+    );
+    let again = place.run(&["reset-mfa", ben, "--reason", "lost phone"]);
+    assert!(again.code == 0 && again.out.contains("no second factor"), "{}{}", again.out, again.err);
+    let logs = place.run(&["api", "get", "logs", "-q", "q=type:gd_unenroll"]);
+    assert!(logs.out.contains("\"reason\": \"lost phone\""), "{}", logs.out);
+}

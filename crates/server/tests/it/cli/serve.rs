@@ -118,3 +118,11 @@ async fn serve_answers_and_has_nothing_of_the_twin() {
     assert_eq!(health, Some(200));
     assert_eq!(found, [Some(404); 4]);
 }
+
+#[test]
+fn reset_mfa_works_in_the_database_of_a_server() {
+    let place = Place::new();
+    assert_eq!(place.run(&["init", "--issuer", "https://login.example.org"]).code, 0);
+    let ran = place.run(&["reset-mfa", "who@example.com", "--reason", "x", "--config", "lockstep.toml"]);
+    assert!(ran.code == 1 && ran.err.contains("there is no such user"), "{}", ran.err);
+}

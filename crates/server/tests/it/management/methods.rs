@@ -121,3 +121,49 @@ async fn a_method_of_a_factor_that_does_not_run_logs_nobody_in() {
     browser.authorize(&[]).await.password(&ana).await;
     assert_eq!(browser.screen(), "mfa-otp-enrollment-qr");
 }
+
+#[tokio::test]
+async fn a_reset_is_told_by_mail_has_its_reason_in_the_log_and_ends_sessions_when_asked() {
+    use lockstep_core::model::message::MessageKind;
+    let app = TestApp::new().await.with_apps().await;
+    app.mfa(&["otp", "recovery-code"], &["all-applications"]).await;
+    let admin = admin(&app).await;
+    let ana = app.user_with_totp("ana@example.com").await;
+    let mut browser = app.browser();
+    app.log_in(&mut browser, &ana, &[]).await;
+    admin.expect(200, "POST", "/users/auth0%7Cana/recovery-code-regeneration", None).await;
+    assert!(app.message(MessageKind::NoticeEmail).await.text.contains("new recovery code"));
+    app.clock.advance(lockstep_core::time::Span::seconds(1));
+    let request = http::Request::delete("/api/v2/users/auth0%7Cana/authenticators?end_sessions=true")
+        .header("host", "lockstep.test")
+        .header("authorization", format!("Bearer {}", token(&app, &[]).await))
+        .header("accept-language", "de")
+        .header("lockstep-reason", "lost her phone, ticket 4711")
+        .body(axum::body::Body::empty())
+        .unwrap();
+    assert_eq!(app.send(request).await.status, 204);
+    let notice = app.message(MessageKind::NoticeEmail).await;
+    assert!(
+        notice.text.contains("An administrator removed"),
+        "in her language, not the operator's: {}",
+        notice.text
+    );
+    let logs = admin.expect(200, "GET", "/logs?q=type:gd_unenroll", None).await;
+    let logs = logs.as_array().unwrap();
+    assert_eq!(logs.len(), 2, "the app and the recovery code");
+    assert!(logs.iter().all(|l| l["details"]["reason"] == "lost her phone, ticket 4711"), "{logs:?}");
+    browser.authorize(&[]).await;
+    assert_eq!(browser.screen(), "login", "the session has ended");
+    // One factor of several is named; without the wish, sessions stay.
+    let ana = app.user_with_totp("eve@example.com").await;
+    app.mfa(&["otp"], &[]).await;
+    let mut browser = app.browser();
+    app.log_in(&mut browser, &ana, &[]).await;
+    let path = "/users/auth0%7Ceve/authentication-methods";
+    let id = admin.expect(200, "GET", path, None).await[0]["id"].as_str().unwrap().replace('|', "%7C");
+    app.clock.advance(lockstep_core::time::Span::seconds(1));
+    admin.expect(204, "DELETE", &format!("{path}/{id}"), None).await;
+    assert!(app.message(MessageKind::NoticeEmail).await.text.contains("authenticator app"));
+    browser.authorize(&[]).await;
+    browser.back_with_code();
+}
