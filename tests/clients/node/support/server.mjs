@@ -28,7 +28,7 @@ export function cleanEnvironment() {
 export async function startServer({ args = [], env = {} } = {}) {
   // A cache folder of its own: its certificates and notes must not meet those of the person who runs the tests.
   const cache = mkdtempSync(path.join(tmpdir(), "lockstep-cache-"));
-  const child = spawn(binary(), ["dev", "--port", "0", "--json", ...args], {
+  const child = spawn(binary(), ["dev", "--json", ...(args.includes("--port") ? [] : ["--port", "0"]), ...args], {
     env: { ...cleanEnvironment(), LOCKSTEP_CACHE_DIR: cache, ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });
