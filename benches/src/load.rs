@@ -43,6 +43,8 @@ enum Scenario {
     ClientCredentials,
     Login,
     Refresh,
+    MfaOtp,
+    MfaChallenge,
 }
 
 /// Measures everything and prints a table.
@@ -91,6 +93,14 @@ pub(crate) async fn run(mut place: Place, args: Args) -> Outcome<()> {
         if wanted(Scenario::Refresh) {
             load.refresh(tokens).await?.print("refresh with rotation", &load.server)?;
         }
+    }
+    if wanted(Scenario::MfaOtp) {
+        let figures = load.mfa_otp(args.people).await?;
+        figures.print("grant mfa-otp, two signatures", &load.server)?;
+        println!("{:30} {:8.0} % of what two RS256 signatures allow", "", 200.0 * figures.rate() / rs256);
+    }
+    if wanted(Scenario::MfaChallenge) {
+        load.mfa_challenge(args.people).await?.print("/mfa/challenge by email", &load.server)?;
     }
     Ok(())
 }
@@ -148,6 +158,50 @@ impl Load {
         .await?;
         let tokens = std::mem::take(&mut *tokens.lock().await);
         Ok((figures, tokens))
+    }
+
+    /// Everybody's `mfa_token`, made before the clock runs: the password's hash is measured by the login.
+    async fn mfa_tokens(&self, people: usize, name: &str) -> Outcome<Arc<Mutex<Vec<String>>>> {
+        let tokens = Arc::new(Mutex::new(Vec::new()));
+        let next = Arc::new(AtomicUsize::new(0));
+        let name = Arc::new(name.to_owned());
+        once(self.workers, people, |_| {
+            let (tenant, tokens) = (self.tenant.clone(), Arc::clone(&tokens));
+            let (next, name) = (Arc::clone(&next), Arc::clone(&name));
+            async move {
+                let n = next.fetch_add(1, Ordering::Relaxed);
+                let person = tenant.person(&format!("{name}{n}")).await?;
+                tokens.lock().await.push(tenant.mfa_token(&person).await?);
+                Ok(())
+            }
+        })
+        .await?;
+        Ok(tokens)
+    }
+
+    async fn mfa_otp(&self, people: usize) -> Outcome<Figures> {
+        let tokens = self.mfa_tokens(people, "otp").await?;
+        once(self.workers, people, |_| {
+            let (tenant, tokens) = (self.tenant.clone(), Arc::clone(&tokens));
+            async move {
+                let token = tokens.lock().await.pop().ok_or("no token left")?;
+                let answer = tenant.post_token(&tenant.otp_request(&token)?).await?;
+                answer["id_token"].as_str().map(|_| ()).ok_or_else(|| "no ID token".into())
+            }
+        })
+        .await
+    }
+
+    async fn mfa_challenge(&self, people: usize) -> Outcome<Figures> {
+        let tokens = self.mfa_tokens(people, "mail").await?;
+        once(self.workers, people, |_| {
+            let (tenant, tokens) = (self.tenant.clone(), Arc::clone(&tokens));
+            async move {
+                let token = tokens.lock().await.pop().ok_or("no token left")?;
+                tenant.challenge_by_email(&token).await
+            }
+        })
+        .await
     }
 
     async fn refresh(&self, tokens: Vec<String>) -> Outcome<Figures> {

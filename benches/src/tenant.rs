@@ -15,6 +15,8 @@ const CALLBACK: &str = "https://app.example/cb";
 const API: &str = "https://api.example/";
 const SEED: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
 
+const CONNECTION: &str = "Username-Password-Authentication";
+
 /// How requests get there, and with which token.
 #[derive(Clone)]
 pub(crate) struct Tenant {
@@ -52,8 +54,10 @@ impl Tenant {
         tenant.token = tenant.management_token().await?;
         tenant.call(Method::PUT, "guardian/factors/otp", json!({"enabled": true})).await?;
         tenant.call(Method::PUT, "guardian/policies", json!(["all-applications"])).await?;
+        tenant.call(Method::PUT, "guardian/factors/email", json!({"enabled": true})).await?;
+        let grant = |name: &str| format!("http://auth0.com/oauth/grant-type/{name}");
         let body = json!({"name": "Web", "app_type": "regular_web", "callbacks": [CALLBACK],
-            "grant_types": ["authorization_code", "refresh_token"],
+            "grant_types": ["authorization_code", "refresh_token", grant("password-realm"), grant("mfa-otp"), grant("mfa-oob")],
             "refresh_token": {"rotation_type": "rotating", "expiration_type": "expiring", "leeway": 0}});
         let app = tenant.call(Method::POST, "clients", body).await?;
         let text = |name: &str| app[name].as_str().unwrap_or_default().to_owned();
@@ -123,7 +127,7 @@ impl Tenant {
     pub(crate) async fn person(&self, name: &str) -> Outcome<Person> {
         let email = format!("{name}@example.com");
         let body =
-            json!({"connection": "Username-Password-Authentication", "email": email, "password": PASSWORD});
+            json!({"connection": CONNECTION, "email": email, "email_verified": true, "password": PASSWORD});
         let user = self.call(Method::POST, "users", body).await?;
         let id = user["user_id"].as_str().ok_or("no user_id")?.replace('|', "%7C");
         let body = json!({"type": "totp", "totp_secret": SEED});
@@ -153,6 +157,32 @@ impl Tenant {
             return Err(format!("no challenge but {} at {}", visitor.screen(), visitor.url).into());
         }
         Ok(visitor)
+    }
+
+    /// The `mfa_token` that a password alone is answered with.
+    pub(crate) async fn mfa_token(&self, person: &Person) -> Outcome<String> {
+        let body = json!({"grant_type": "http://auth0.com/oauth/grant-type/password-realm", "realm": CONNECTION,
+            "client_id": self.app.0, "client_secret": self.app.1, "username": person.email, "password": PASSWORD,
+            "scope": "openid read:a", "audience": API});
+        let answer = self.http.post(format!("{}/oauth/token", self.base)).json(&body).send().await?;
+        let body: Value = answer.json().await?;
+        Ok(body["mfa_token"].as_str().ok_or_else(|| format!("no mfa_token: {body}"))?.to_owned())
+    }
+
+    /// What the application sends with a code of the app: for an ID token and an access token for the API.
+    pub(crate) fn otp_request(&self, mfa_token: &str) -> Outcome<Value> {
+        Ok(json!({"grant_type": "http://auth0.com/oauth/grant-type/mfa-otp", "client_id": self.app.0,
+            "client_secret": self.app.1, "mfa_token": mfa_token, "otp": Self::code()?}))
+    }
+
+    /// Has a code sent by mail.
+    pub(crate) async fn challenge_by_email(&self, mfa_token: &str) -> Outcome<()> {
+        let body = json!({"client_id": self.app.0, "client_secret": self.app.1, "mfa_token": mfa_token,
+            "challenge_type": "oob", "oob_channel": "email"});
+        let answer = self.http.post(format!("{}/mfa/challenge", self.base)).json(&body).send().await?;
+        let status = answer.status();
+        let text = answer.text().await?;
+        if status == 200 { Ok(()) } else { Err(format!("/mfa/challenge answered {status}: {text}").into()) }
     }
 
     /// Redeems an authorization code.

@@ -36,6 +36,8 @@ struct Kept {
     apis: HashMap<String, Arc<ResourceServer>>,
     /// What clients may ask of APIs for themselves.
     grants: HashMap<(ClientId, String), Arc<ClientGrant>>,
+    /// What clients may ask of APIs for people; most have no grant at all, and that is worth keeping too.
+    user_grants: HashMap<(ClientId, String), Arc<Option<ClientGrant>>>,
 }
 
 impl Catalog {
@@ -72,6 +74,44 @@ impl Catalog {
         self.find(&key, |kept| &mut kept.grants, read).await
     }
 
+    /// The same as [`Catalog::api`] for somebody in a transaction, which has not changed any configuration.
+    pub async fn api_in(
+        &self,
+        conn: &mut Conn,
+        identifier: &str,
+    ) -> Result<Option<Arc<ResourceServer>>, DbError> {
+        let configuration = self.db.configuration();
+        let kept = |kept: &mut Kept| kept.apis.get(identifier).cloned();
+        if let Some(found) = self.with_kept(configuration, kept).flatten() {
+            return Ok(Some(found));
+        }
+        let found = resource_servers::find_by_identifier(conn, identifier).await?.map(Arc::new);
+        if let Some(found) = &found {
+            let key = identifier.to_owned();
+            self.with_kept(configuration, |kept| kept.apis.insert(key, Arc::clone(found)));
+        }
+        Ok(found)
+    }
+
+    /// Returns what a client may ask of an API for people, in a transaction that has not changed any configuration. Both exist: what is kept
+    /// has its bounds.
+    pub async fn user_grant(
+        &self,
+        conn: &mut Conn,
+        client: &ClientId,
+        audience: &str,
+    ) -> Result<Arc<Option<ClientGrant>>, DbError> {
+        let configuration = self.db.configuration();
+        let key = (client.clone(), audience.to_owned());
+        let kept = |kept: &mut Kept| kept.user_grants.get(&key).cloned();
+        if let Some(found) = self.with_kept(configuration, kept).flatten() {
+            return Ok(found);
+        }
+        let found = Arc::new(client_grants::find_for(conn, client, audience, "user").await?);
+        self.with_kept(configuration, |kept| kept.user_grants.insert(key, Arc::clone(&found)));
+        Ok(found)
+    }
+
     async fn find<K: Clone + Eq + Hash, T>(
         &self,
         key: &K,
@@ -105,7 +145,14 @@ impl Kept {
             reason = "how old a copy is has nothing to do with the tenant's clock"
         )]
         let since = Instant::now();
-        Self { configuration, since, clients: HashMap::new(), apis: HashMap::new(), grants: HashMap::new() }
+        Self {
+            configuration,
+            since,
+            clients: HashMap::new(),
+            apis: HashMap::new(),
+            grants: HashMap::new(),
+            user_grants: HashMap::new(),
+        }
     }
 }
 

@@ -36,6 +36,8 @@ pub struct LogEvent {
 /// Where a request came from.
 #[derive(Clone, Debug, Default)]
 pub struct Origin {
+    /// Whether an application's own server speaks for the person: then the address is that of many.
+    pub of_server: bool,
     /// The end user's address.
     pub ip: Option<String>,
     /// The raw `User-Agent` header.

@@ -1,24 +1,27 @@
 //! The APIs that tokens may be for: those of the tenant, and the MFA API, which is always there.
 
+use std::sync::Arc;
+
 use lockstep_core::env::Issuer;
 use lockstep_core::ids::ResourceServerId;
 use lockstep_core::model::resource_server::{ResourceServer, with_defaults};
 use lockstep_core::time::Timestamp;
 use serde_json::{Map, json};
 
+use crate::app::App;
 use crate::store::db::{Conn, DbError};
-use crate::store::resource_servers;
 
 /// Returns the API of an audience.
 pub(super) async fn find(
+    app: &App,
     conn: &mut Conn,
     issuer: &Issuer,
     audience: &str,
-) -> Result<Option<ResourceServer>, DbError> {
+) -> Result<Option<Arc<ResourceServer>>, DbError> {
     if audience == issuer.mfa_audience() {
-        return Ok(Some(mfa_api(issuer)));
+        return Ok(Some(Arc::new(mfa_api(issuer))));
     }
-    resource_servers::find_by_identifier(conn, audience).await
+    app.catalog().api_in(conn, audience).await
 }
 
 /// The MFA API: not configurable, and in no list (contract/mfa-api.md 3.2).

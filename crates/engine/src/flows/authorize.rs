@@ -120,12 +120,13 @@ async fn try_check(app: &App, env: &Env, query: &[u8]) -> Result<Checked, Author
     };
     let mut conn = app.db().read().await?;
     let client = application::find(&mut conn, &env.issuer, &id).await?.ok_or_else(unknown)?;
-    let request = parse(&mut conn, env, Endpoint::Authorize, &client, &params, pushed).await??;
+    let request = parse(app, &mut conn, env, Endpoint::Authorize, &client, &params, pushed).await??;
     Ok(Checked { client, request })
 }
 
 /// Applies the rules of an endpoint to a client's parameters.
 pub(super) async fn parse(
+    app: &App,
     conn: &mut Conn,
     env: &Env,
     endpoint: Endpoint,
@@ -137,7 +138,7 @@ pub(super) async fn parse(
     let audience = checks::audience(params, &tenant, &env.issuer.userinfo_audience());
     let (mut api, mut grant) = (None, None);
     if let Some(audience) = &audience {
-        api = apis::find(conn, &env.issuer, audience).await?;
+        api = apis::find(app, conn, &env.issuer, audience).await?;
         let found = client_grants::find_for(conn, &client.id, audience, "user").await?;
         grant = found.map(|g| g.scopes().map(str::to_owned).collect::<Vec<_>>());
     }
@@ -146,7 +147,7 @@ pub(super) async fn parse(
     let loaded = Loaded {
         client,
         tenant: &tenant,
-        api: api.as_ref(),
+        api: api.as_deref(),
         client_grant: grant.as_deref(),
         connections: &enabled,
         pushed,

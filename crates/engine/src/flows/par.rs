@@ -32,7 +32,7 @@ pub async fn push(
         return Err(OAuthError::invalid_request("request_uri must not be pushed").into());
     }
     let mut tx = app.db().write().await?;
-    match authorize::parse(&mut tx, env, Endpoint::Par, client, params, true).await? {
+    match authorize::parse(app, &mut tx, env, Endpoint::Par, client, params, true).await? {
         Ok(_) => {}
         Err(AuthorizeError::Refused(refused)) => return Err(refused.error.with_status(400).into()),
         Err(AuthorizeError::Db(error)) => return Err(error.into()),

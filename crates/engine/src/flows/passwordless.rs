@@ -150,6 +150,7 @@ pub async fn start(
         Some(user) => !user.blocked,
         None => place.connection.allows_signup(),
     };
+    let origin = &Origin { of_server: !client.is_public(), ..origin.clone() };
     let (code, message) = LoginCode::draw(&place.reach, env);
     let tenant = settings::tenant(&mut tx).await?;
     let about = About {

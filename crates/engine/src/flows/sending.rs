@@ -132,7 +132,11 @@ async fn take(
             ("user", format!("send:{kind}:{}", user.id), if by_mail { MAILS_TO_PERSON } else { TO_PERSON })
         }),
         Some(("destination", format!("send:to:{to}"), if by_mail { TO_MAILBOX } else { TO_NUMBER })),
-        origin.ip.as_ref().map(|ip| ("ip", format!("send:from:{ip}"), FROM_ADDRESS)),
+        origin
+            .ip
+            .as_ref()
+            .filter(|_| !origin.of_server)
+            .map(|ip| ("ip", format!("send:from:{ip}"), FROM_ADDRESS)),
         (!by_mail).then(|| ("tenant", "send:tenant".to_owned(), day)),
     ];
     let mut taken: Vec<(String, Budget)> = Vec::new();

@@ -24,6 +24,7 @@ impl FromRequestParts<Web> for From {
         let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|c| c.0.ip());
         let ip = peer.map(|peer| end_user(peer, &parts.headers, &web.settings().trusted_proxies));
         Ok(Self(Origin {
+            of_server: false,
             ip: ip.flatten().map(|ip| ip.to_canonical().to_string()),
             user_agent: text(&parts.headers, "user-agent"),
             hostname: text(&parts.headers, "host"),

@@ -324,7 +324,8 @@ async fn send(
         Channel::Voice => "voice messages",
         Channel::Email => "emails",
     };
-    sending::send_code(tx, app, env, &about, origin, code).await.map_err(|error| match error {
+    let origin = Origin { of_server: !client.is_public(), ..origin.clone() };
+    sending::send_code(tx, app, env, &about, &origin, code).await.map_err(|error| match error {
         SendError::TooMany(_) => OAuthError::new(
             OAuthCode::TooManyAttempts,
             format!("Too many {name} sent by the user. Wait for some minutes before retrying."),

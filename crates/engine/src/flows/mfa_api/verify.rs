@@ -20,7 +20,7 @@ use crate::flows::client_auth::Authenticated;
 use crate::flows::messages::Notice;
 use crate::flows::token::TokenResponse;
 use crate::flows::token::refresh_token;
-use crate::flows::token::user_tokens::{Here, tokens_or_mfa};
+use crate::flows::token::user_tokens::{self, Here, Known, tokens_or_mfa};
 use crate::flows::{OAuthFailure, attempts, changes};
 use crate::store::ceremonies::{self, Stored};
 use crate::store::db::Conn;
@@ -80,8 +80,9 @@ pub(in crate::flows) async fn exchange(
             params.require("binding_code")?
         }
     };
-    let mut tx = app.db().write().await?;
-    let caller = caller(&mut tx, app, env, token, Place::Body).await?;
+    // Read before the one writer's turn is taken: what is spent below is spent under the version that was read here.
+    let mut conn = app.db().read().await?;
+    let caller = caller(&mut conn, app, env, token, Place::Body).await?;
     if caller.client != client.id {
         return Err(OAuthError::invalid_request("mfa_token not issued to this client").into());
     }
@@ -91,11 +92,14 @@ pub(in crate::flows) async fn exchange(
     // An access token confirms what was begun with it, and nothing else.
     let enrols = |stored: &Stored<Ceremony>| caller.access.is_none() || stored.data.enrols(env.now);
     let Some(stored) = caller.stored.clone().filter(enrols) else { return Err(Place::Body.invalid().into()) };
-    let facts = facts(&mut tx, app, &caller.user, &stored.data.wanted.methods).await?;
+    let facts = facts(&mut conn, app, &caller.user, &stored.data.wanted.methods).await?;
+    let exempt = user_tokens::is_exempt(&mut conn, &caller.user).await?;
+    drop(conn);
     let wanted = narrowed(&stored.data.wanted, params)?;
     let by_access = caller.access.is_some();
     let (against, kind) = against(env, &caller.user, &stored.data, &facts, params, grant, by_access)?;
     let bucket = attempts::bucket(&caller.user.id, kind);
+    let mut tx = app.db().write().await?;
     // Counted before it is judged: of guesses sent at once, no more are looked at than the budget has.
     if !buckets::take(&mut tx, &bucket, attempts::budget(kind), env.now).await? {
         return Err(too_many(app, env, origin, client, &caller.user, grant));
@@ -114,10 +118,7 @@ pub(in crate::flows) async fn exchange(
             return Err(dead(env, &stored.data, &against).into());
         }
         Err(Not::Wrong) => {
-            let mut data = stored.data.clone();
-            miss(&mut data, &against);
-            // Lost to another answer at the same moment: that one was counted too.
-            ceremonies::save(&mut tx, &stored.handle_hash, stored.version, &data).await?;
+            count_miss(&mut tx, stored, &against).await?;
             let code = if grant == MfaGrant::RecoveryCode { "gd_recovery_failed" } else { "gd_auth_failed" };
             log(&mut tx, app, env, origin, client, &caller.user, code, None).await?;
             tx.commit().await?;
@@ -145,7 +146,11 @@ pub(in crate::flows) async fn exchange(
             refresh_token::after_mfa(app, env, origin, tx, client, &caller.user, &hash, &wanted).await?
         }
         None => {
-            let here = Here { asks_mfa: false, second: true };
+            let here = Here {
+                asks_mfa: false,
+                second: true,
+                known: Some(Known { guardian: &facts.guardian, held: &facts.held, exempt }),
+            };
             tokens_or_mfa(app, env, origin, tx, client, &caller.user, wanted, here).await?
         }
     };
@@ -157,7 +162,7 @@ pub(in crate::flows) async fn exchange(
     };
     log(&mut tx, app, env, origin, client, &caller.user, code, Some(&response.scope)).await?;
     tx.commit().await?;
-    Ok(response)
+    response.sign(app).await
 }
 
 /// What the tokens will be for: the original wish, or less of it.
@@ -277,17 +282,43 @@ fn check(
     }
 }
 
-fn miss(ceremony: &mut Ceremony, against: &Against) {
-    match against {
-        Against::Draft(at) => ceremony.drafts[*at].draft.miss(),
-        Against::Challenge(_) => {
-            if let Some(open) = &mut ceremony.challenge {
-                open.challenge.miss();
+/// Counts a wrong answer on what it was for, also when another answer was saved meanwhile: of guesses sent at once each one counts.
+async fn count_miss(
+    tx: &mut Conn,
+    mut stored: Stored<Ceremony>,
+    against: &Against,
+) -> Result<(), OAuthFailure> {
+    let draft = match against {
+        Against::Draft(at) => Some(stored.data.drafts[*at].draft.id.clone()),
+        Against::Challenge(_) => None,
+        // A code of an app belongs to no ceremony; the budget has counted it.
+        Against::Held(_) => return Ok(()),
+    };
+    for _ in 0..MOST_RETRIES {
+        match &draft {
+            Some(id) => {
+                let all = &mut stored.data.drafts;
+                all.iter_mut().filter(|p| p.draft.id == *id).for_each(|p| p.draft.miss());
+            }
+            None => {
+                if let Some(open) = &mut stored.data.challenge {
+                    open.challenge.miss();
+                }
             }
         }
-        Against::Held(_) => {}
+        if ceremonies::save(tx, &stored.handle_hash, stored.version, &stored.data).await? {
+            break;
+        }
+        match ceremonies::find(tx, &stored.handle_hash, &stored.kind).await? {
+            Some(newer) => stored = newer,
+            None => break,
+        }
     }
+    Ok(())
 }
+
+/// How often a count is tried again: each try that fails is one of somebody else's that succeeded.
+const MOST_RETRIES: usize = 10;
 
 /// Claims what a success uses up; returns false if another request was faster.
 async fn spend(tx: &mut Conn, passed: &Passed) -> Result<bool, OAuthFailure> {

@@ -55,7 +55,7 @@ pub async fn exchange(
         nonce: data.nonce.as_deref(),
         gty: None,
     };
-    let granted = issue::grant(&mut tx, &env.issuer.clone(), client, &asked, true).await?;
+    let granted = issue::grant(app, &mut tx, &env.issuer.clone(), client, &asked, true).await?;
     let id = GrantId::new(env.rng());
     let refresh_token = if granted.scopes.has("offline_access") {
         let family = issue::Family { id: &id, methods: &data.methods, auth_time: data.auth_time };
@@ -64,7 +64,7 @@ pub async fn exchange(
         None
     };
     authorization_codes::note_grant(&mut tx, &hash, &id).await?;
-    let mut response = issue::for_user(app, env, &mut tx, client, &asked, &granted, Some(&id)).await?;
+    let mut response = issue::for_user(env, &mut tx, client, &asked, &granted, Some(&id)).await?;
     response.refresh_token = refresh_token;
     let mut event = LogEvent::new("seacft", "Authorization Code for Access Token")
         .client(&client.id, client.name())
@@ -74,7 +74,7 @@ pub async fn exchange(
     event.scope = Some(response.scope.clone());
     app.logs().insert(&mut tx, env, &event).await?;
     tx.commit().await?;
-    Ok(response)
+    response.sign(app).await
 }
 
 /// A second use of a code ends what came of the first (RFC 6749 section 4.1.2).

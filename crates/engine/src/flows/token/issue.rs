@@ -1,5 +1,7 @@
 //! Making tokens.
 
+use std::sync::Arc;
+
 use lockstep_core::assurance::{Assurance, Methods};
 use lockstep_core::codes::{OAuthCode, OAuthError};
 use lockstep_core::crypto::digest::sha256_b64url;
@@ -23,7 +25,7 @@ use crate::flows::{OAuthFailure, apis};
 use crate::store::db::Conn;
 use crate::store::grants::{self, Grant};
 use crate::store::opaque_tokens::{self, Opaque};
-use crate::store::{client_grants, roles};
+use crate::store::roles;
 
 /// How long an opaque access token lives.
 const OPAQUE_LIFETIME: Span = Span::seconds(86_400);
@@ -77,13 +79,14 @@ pub struct Granted {
     /// The scopes.
     pub scopes: Scopes,
     /// The API.
-    pub api: Option<ResourceServer>,
+    pub api: Option<Arc<ResourceServer>>,
     /// What the person's roles allow on it, where it enforces them.
     permissions: Option<Vec<String>>,
 }
 
 /// Works out what is granted: the API's scopes, the client's grant, the person's roles.
 pub async fn grant(
+    app: &App,
     conn: &mut Conn,
     issuer: &Issuer,
     client: &Client,
@@ -92,7 +95,7 @@ pub async fn grant(
 ) -> Result<Granted, OAuthFailure> {
     let api = match asked.audience {
         Some(audience) => {
-            let found = apis::find(conn, issuer, audience).await?;
+            let found = apis::find(app, conn, issuer, audience).await?;
             Some(found.ok_or_else(|| OAuthError::service_not_found(audience))?)
         }
         None => None,
@@ -100,8 +103,10 @@ pub async fn grant(
     let mut client_grant = None;
     let mut permissions = None;
     if let Some(api) = &api {
-        let found = client_grants::find_for(conn, &client.id, &api.identifier, "user").await?;
+        let found = app.catalog().user_grant(conn, &client.id, &api.identifier).await?;
         client_grant = found
+            .as_ref()
+            .as_ref()
             .filter(|g| !g.allows_all_scopes())
             .map(|g| g.scopes().map(str::to_owned).collect::<Vec<_>>());
         if api.data.flag("enforce_policies").unwrap_or(false) {
@@ -117,7 +122,7 @@ pub async fn grant(
         asked.scope,
         &Ask {
             client,
-            api: api.as_ref(),
+            api: api.as_deref(),
             client_grant: client_grant.as_deref(),
             permissions: permissions.as_deref(),
             can_refresh,
@@ -171,32 +176,80 @@ pub async fn begin_family(
     Ok(token)
 }
 
+/// Tokens for a person that are not signed yet. Signing is most of the work and needs no database: it comes after the commit, so that no
+/// request waits for it with the one writer's turn in hand. What a lost answer costs after a commit, a failed signature costs too: no more.
+#[derive(Debug)]
+pub struct Unsigned {
+    access: Part,
+    id: Option<Part>,
+    expires_in: i64,
+    /// The granted scopes.
+    pub scope: String,
+    /// The new refresh token.
+    pub refresh_token: Option<String>,
+    /// The recovery code that replaces the one that was used.
+    pub recovery_code: Option<String>,
+}
+
+/// A token, as far as it is made.
+#[derive(Debug)]
+enum Part {
+    /// Opaque: nothing is left to do.
+    Opaque(String),
+    /// Signed with a secret that the other side has too.
+    Signed(String),
+    /// To be signed with our key.
+    Claims { alg: Alg, typ: &'static str, claims: Value },
+}
+
+impl Part {
+    async fn finish(self, app: &App) -> Result<String, OAuthFailure> {
+        match self {
+            Self::Opaque(token) | Self::Signed(token) => Ok(token),
+            Self::Claims { alg, typ, claims } => {
+                app.keyring().sign(alg, typ, &claims).await.map_err(|e| OAuthFailure::Internal(e.to_string()))
+            }
+        }
+    }
+}
+
+impl Unsigned {
+    /// Signs them. Call it when all that they stand for is committed.
+    pub async fn sign(self, app: &App) -> Result<TokenResponse, OAuthFailure> {
+        let access_token = self.access.finish(app).await?;
+        let id_token = match self.id {
+            Some(id) => Some(id.finish(app).await?),
+            None => None,
+        };
+        Ok(TokenResponse {
+            access_token,
+            refresh_token: self.refresh_token,
+            id_token,
+            scope: self.scope,
+            expires_in: self.expires_in,
+            token_type: "Bearer",
+            recovery_code: self.recovery_code,
+        })
+    }
+}
+
 /// Makes access and ID token for a person. The access token is opaque when no API is asked.
 pub async fn for_user(
-    app: &App,
     env: &mut Env,
     tx: &mut Conn,
     client: &Client,
     asked: &UserGrant<'_>,
     granted: &Granted,
     family: Option<&GrantId>,
-) -> Result<TokenResponse, OAuthFailure> {
-    let (access_token, expires_in) =
-        access_token(app, env, tx, client, asked, granted, family, false).await?;
-    let id_token = if granted.scopes.has("openid") {
-        Some(id_token(app, env, client, asked, &granted.scopes, None, None).await?)
+) -> Result<Unsigned, OAuthFailure> {
+    let (access, expires_in) = access_token(env, tx, client, asked, granted, family, false).await?;
+    let id = if granted.scopes.has("openid") {
+        Some(id_token(env, client, asked, &granted.scopes, None, None)?)
     } else {
         None
     };
-    Ok(TokenResponse {
-        access_token,
-        refresh_token: None,
-        id_token,
-        scope: granted.scopes.to_string(),
-        expires_in,
-        token_type: "Bearer",
-        recovery_code: None,
-    })
+    let scope = granted.scopes.to_string();
+    Ok(Unsigned { access, id, expires_in, scope, refresh_token: None, recovery_code: None })
 }
 
 /// Makes the tokens that go through the browser (implicit and hybrid flows).
@@ -209,11 +262,12 @@ pub async fn for_browser(
     types: ResponseTypes,
     code: Option<&str>,
 ) -> Result<Vec<(&'static str, String)>, OAuthFailure> {
-    let granted = grant(tx, &env.issuer, client, asked, false).await?;
+    let granted = grant(app, tx, &env.issuer, client, asked, false).await?;
     let mut params = Vec::new();
     let mut access = None;
     if types.token {
-        let (token, expires_in) = access_token(app, env, tx, client, asked, &granted, None, true).await?;
+        let (token, expires_in) = access_token(env, tx, client, asked, &granted, None, true).await?;
+        let token = token.finish(app).await?;
         params.push(("access_token", token.clone()));
         params.push(("token_type", "Bearer".to_owned()));
         params.push(("expires_in", expires_in.to_string()));
@@ -221,18 +275,13 @@ pub async fn for_browser(
         access = Some(token);
     }
     if types.id_token {
-        let token = id_token(app, env, client, asked, &granted.scopes, access.as_deref(), code).await?;
-        params.push(("id_token", token));
+        let token = id_token(env, client, asked, &granted.scopes, access.as_deref(), code)?;
+        params.push(("id_token", token.finish(app).await?));
     }
     Ok(params)
 }
 
-#[expect(
-    clippy::too_many_arguments,
-    reason = "the parts of one token; a struct would be built in one place and taken apart in another"
-)]
 async fn access_token(
-    app: &App,
     env: &mut Env,
     tx: &mut Conn,
     client: &Client,
@@ -240,7 +289,7 @@ async fn access_token(
     granted: &Granted,
     family: Option<&GrantId>,
     through_browser: bool,
-) -> Result<(String, i64), OAuthFailure> {
+) -> Result<(Part, i64), OAuthFailure> {
     let Some(api) = &granted.api else {
         let token = env.rng().url_safe(43);
         let opaque = Opaque {
@@ -250,7 +299,7 @@ async fn access_token(
         };
         let expires_at = env.now + OPAQUE_LIFETIME;
         opaque_tokens::create(tx, &sha256_b64url(&token), &opaque, family, env.now, expires_at).await?;
-        return Ok((token, OPAQUE_LIFETIME.as_secs()));
+        return Ok((Part::Opaque(token), OPAQUE_LIFETIME.as_secs()));
     };
     let lifetime = if api.identifier == env.issuer.mfa_audience() {
         MFA_LIFETIME
@@ -273,7 +322,7 @@ async fn access_token(
         now: env.now,
         lifetime,
     };
-    Ok((sign_for_api(app, api, &token).await?, lifetime.as_secs()))
+    Ok((for_api(api, &token)?, lifetime.as_secs()))
 }
 
 /// Makes the token of a machine.
@@ -298,7 +347,7 @@ pub async fn for_machine(
         lifetime: api.token_lifetime(),
     };
     Ok(TokenResponse {
-        access_token: sign_for_api(app, api, &token).await?,
+        access_token: for_api(api, &token)?.finish(app).await?,
         refresh_token: None,
         id_token: None,
         scope: scopes.to_string(),
@@ -308,27 +357,22 @@ pub async fn for_machine(
     })
 }
 
-async fn sign_for_api(
-    app: &App,
-    api: &ResourceServer,
-    token: &AccessToken<'_>,
-) -> Result<String, OAuthFailure> {
+fn for_api(api: &ResourceServer, token: &AccessToken<'_>) -> Result<Part, OAuthFailure> {
     let claims = token.claims();
     match (api.signing_alg(), api.data.filled("signing_secret")) {
         ("HS256", Some(secret)) => sign_shared(secret, token.typ(), &claims),
-        (alg, _) => sign(app, alg, token.typ(), &claims).await,
+        (alg, _) => Ok(claims_for(alg, token.typ(), claims)),
     }
 }
 
-async fn id_token(
-    app: &App,
+fn id_token(
     env: &Env,
     client: &Client,
     asked: &UserGrant<'_>,
     scopes: &Scopes,
     access_token: Option<&str>,
     code: Option<&str>,
-) -> Result<String, OAuthFailure> {
+) -> Result<Part, OAuthFailure> {
     let claims = IdToken {
         issuer: &env.issuer,
         client: &client.id,
@@ -345,18 +389,19 @@ async fn id_token(
     .claims();
     match client.id_token_alg() {
         "HS256" => sign_shared(&client.secret, "JWT", &claims),
-        alg => sign(app, alg, "JWT", &claims).await,
+        alg => Ok(claims_for(alg, "JWT", claims)),
     }
 }
 
-async fn sign(app: &App, alg: &str, typ: &str, claims: &Value) -> Result<String, OAuthFailure> {
+fn claims_for(alg: &str, typ: &'static str, claims: Value) -> Part {
     // What the tenant cannot sign with falls back to the default that every library verifies.
     let alg = Alg::parse(alg).filter(|a| crate::keyring::ALGORITHMS.contains(a)).unwrap_or(Alg::RS256);
-    app.keyring().sign(alg, typ, claims).await.map_err(|e| OAuthFailure::Internal(e.to_string()))
+    Part::Claims { alg, typ, claims }
 }
 
-fn sign_shared(secret: &str, typ: &str, claims: &Value) -> Result<String, OAuthFailure> {
-    sign_hs256(secret.as_bytes(), typ, claims).map_err(|e| OAuthFailure::Internal(e.to_string()))
+fn sign_shared(secret: &str, typ: &str, claims: &Value) -> Result<Part, OAuthFailure> {
+    let signed = sign_hs256(secret.as_bytes(), typ, claims);
+    signed.map(Part::Signed).map_err(|e| OAuthFailure::Internal(e.to_string()))
 }
 
 /// Refuses an application for an API that it may not ask.

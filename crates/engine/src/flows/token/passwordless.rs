@@ -83,7 +83,7 @@ pub(super) async fn exchange(
         refresh: None,
     };
     let asks_mfa = params.get("acr_values").is_some_and(|v| v.split_ascii_whitespace().any(|v| v == PAPE));
-    let here = Here { asks_mfa, second: false };
+    let here = Here { asks_mfa, ..Here::default() };
     let (response, mut tx) = tokens_or_mfa(app, env, origin, tx, client, &user, wanted, here).await?;
     let mut event = LogEvent::new("s", "Successful login")
         .client(&client.id, client.name())
@@ -93,7 +93,7 @@ pub(super) async fn exchange(
     event.scope = Some(response.scope.clone());
     app.logs().insert(&mut tx, env, &event).await?;
     tx.commit().await?;
-    Ok(response)
+    response.sign(app).await
 }
 
 /// Returns the account of the place, made now if there was none. The code has proven the address or number.

@@ -15,7 +15,7 @@ use lockstep_core::oauth::params::Params;
 use lockstep_core::oauth::scope::Scopes;
 use lockstep_core::time::Span;
 
-use super::issue::{self, TokenResponse, UserGrant};
+use super::issue::{self, TokenResponse, Unsigned, UserGrant};
 use crate::app::App;
 use crate::flows::OAuthFailure;
 use crate::flows::client_auth::Authenticated;
@@ -68,7 +68,7 @@ pub async fn exchange(
     let scope = narrowed(&found.grant.scope, params.get("scope"))?;
     let (response, tx) = redeem(app, env, origin, tx, client, &user, &hash, found, &scope).await?;
     tx.commit().await?;
-    Ok(response)
+    response.sign(app).await
 }
 
 /// Goes on with a refresh once its MFA is passed: the family keeps what was proven, and the token that was presented is spent now.
@@ -82,7 +82,7 @@ pub(in crate::flows) async fn after_mfa(
     user: &User,
     hash: &str,
     wanted: &Wanted,
-) -> Result<(TokenResponse, Conn), OAuthFailure> {
+) -> Result<(Unsigned, Conn), OAuthFailure> {
     let found = grants::find_token(&mut tx, hash).await?;
     let Some(mut found) = found.filter(|f| f.grant.client == client.id && f.grant.is_live(env.now)) else {
         return Err(OAuthError::invalid_refresh_token().into());
@@ -109,7 +109,7 @@ async fn redeem(
     hash: &str,
     found: Found,
     scope: &Scopes,
-) -> Result<(TokenResponse, Conn), OAuthFailure> {
+) -> Result<(Unsigned, Conn), OAuthFailure> {
     let rules = Rules { profile: app.config().profile, ..Rules::default() };
     let asked = UserGrant {
         user,
@@ -121,9 +121,8 @@ async fn redeem(
         gty: Some("refresh_token"),
     };
     let issuer = env.issuer.clone();
-    let granted = issue::grant(&mut tx, &issuer, client, &asked, true).await?;
-    let mut response =
-        issue::for_user(app, env, &mut tx, client, &asked, &granted, Some(&found.grant.id)).await?;
+    let granted = issue::grant(app, &mut tx, &issuer, client, &asked, true).await?;
+    let mut response = issue::for_user(env, &mut tx, client, &asked, &granted, Some(&found.grant.id)).await?;
     if found.grant.rotating {
         response.refresh_token = match rotate(&mut tx, env, client, hash, &found).await? {
             Some(token) => Some(token),

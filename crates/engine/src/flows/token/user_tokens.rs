@@ -7,26 +7,47 @@ use lockstep_core::env::Env;
 use lockstep_core::ids::GrantId;
 use lockstep_core::login::demand::{Asks, Held, Means, Situation, decide};
 use lockstep_core::login::session::Proven;
+use lockstep_core::model::authenticator::Authenticator;
 use lockstep_core::model::client::Client;
 use lockstep_core::model::log_event::Origin;
+use lockstep_core::model::settings::Guardian;
 use lockstep_core::model::user::User;
 use lockstep_core::oauth::scope::Scopes;
 
-use super::issue::{self, TokenResponse, UserGrant};
+use super::issue::{self, Unsigned, UserGrant};
 use super::{allows_any_mfa_grant, mfa_grant_missing};
 use crate::app::App;
 use crate::flows::mfa_api::{self, Wanted};
 use crate::flows::{OAuthFailure, apis, held};
-use crate::store::db::Conn;
+use crate::store::db::{Conn, DbError};
 use crate::store::{connections, settings};
 
-/// What was proven for this very request.
+/// What was proven for this very request, and what is known of the person already.
 #[derive(Clone, Copy, Debug, Default)]
-pub(in crate::flows) struct Here {
+pub(in crate::flows) struct Here<'a> {
     /// Whether `acr_values` asks for MFA.
     pub(in crate::flows) asks_mfa: bool,
     /// Whether the second factor was passed.
     pub(in crate::flows) second: bool,
+    /// What was read for this request already.
+    pub(in crate::flows) known: Option<Known<'a>>,
+}
+
+/// What was read of the tenant and the person for this very request.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::flows) struct Known<'a> {
+    /// The tenant's settings.
+    pub(in crate::flows) guardian: &'a Guardian,
+    /// What the person holds.
+    pub(in crate::flows) held: &'a [Authenticator],
+    /// Whether the policy does not apply to the person's connection.
+    pub(in crate::flows) exempt: bool,
+}
+
+/// Returns whether the tenant's policy does not apply to the connection of a person.
+pub(in crate::flows) async fn is_exempt(conn: &mut Conn, user: &User) -> Result<bool, DbError> {
+    let connection = connections::find_by_name(conn, &user.connection).await?;
+    Ok(connection.is_some_and(|c| !c.mfa_active()))
 }
 
 /// Decides, and gives tokens or `mfa_required`. Commits in both cases.
@@ -39,20 +60,25 @@ pub(in crate::flows) async fn tokens_or_mfa(
     client: &Client,
     user: &User,
     wanted: Wanted,
-    here: Here,
-) -> Result<(TokenResponse, Conn), OAuthFailure> {
+    here: Here<'_>,
+) -> Result<(Unsigned, Conn), OAuthFailure> {
     if user.blocked {
         return Err(OAuthError::user_blocked().into());
     }
-    let guardian = settings::guardian(&mut tx).await?;
-    let connection = connections::find_by_name(&mut tx, &user.connection).await?;
-    let held = held::load(&mut tx, user, &guardian).await?;
+    let (guardian, held, exempt) = match here.known {
+        Some(known) => (known.guardian.clone(), known.held.to_vec(), known.exempt),
+        None => {
+            let guardian = settings::guardian(&mut tx).await?;
+            let held = held::load(&mut tx, user, &guardian).await?;
+            (guardian, held, is_exempt(&mut tx, user).await?)
+        }
+    };
     let rules = Rules { profile: app.config().profile, ..Rules::default() };
     let decision = decide(&Situation {
         now: env.now,
         rules,
         asks: Asks {
-            policy_always: guardian.always() && connection.is_none_or(|c| c.mfa_active()),
+            policy_always: guardian.always() && !exempt,
             acr_mfa: here.asks_mfa,
             mfa_audience: wanted.audience.as_deref() == Some(env.issuer.mfa_audience().as_str()),
             ..Asks::default()
@@ -78,7 +104,7 @@ pub(in crate::flows) async fn tokens_or_mfa(
     if scope.is_empty()
         && client.is_first_party()
         && let Some(audience) = &wanted.audience
-        && let Some(api) = apis::find(&mut tx, &env.issuer, audience).await?
+        && let Some(api) = apis::find(app, &mut tx, &env.issuer, audience).await?
     {
         scope = api.scopes().collect();
     }
@@ -96,7 +122,7 @@ pub(in crate::flows) async fn tokens_or_mfa(
         },
     };
     let issuer = env.issuer.clone();
-    let granted = issue::grant(&mut tx, &issuer, client, &asked, true).await?;
+    let granted = issue::grant(app, &mut tx, &issuer, client, &asked, true).await?;
     let id = GrantId::new(env.rng());
     let refresh_token = if granted.scopes.has("offline_access") {
         let family = issue::Family { id: &id, methods: &wanted.methods, auth_time: wanted.auth_time };
@@ -105,7 +131,7 @@ pub(in crate::flows) async fn tokens_or_mfa(
         None
     };
     let family = refresh_token.is_some().then_some(&id);
-    let mut response = issue::for_user(app, env, &mut tx, client, &asked, &granted, family).await?;
+    let mut response = issue::for_user(env, &mut tx, client, &asked, &granted, family).await?;
     response.refresh_token = refresh_token;
     Ok((response, tx))
 }
