@@ -5,6 +5,7 @@
 mod account;
 mod architecture;
 mod cli;
+mod every_face;
 mod login;
 mod management;
 mod mfa_api;

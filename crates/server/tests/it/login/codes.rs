@@ -2,6 +2,7 @@
 
 use lockstep_core::ids::AuthenticatorId;
 use lockstep_core::model::message::{Channel, MessageKind};
+use lockstep_core::model::settings::Profile;
 use lockstep_core::time::Span;
 use serde_json::{Value, json};
 
@@ -273,4 +274,21 @@ async fn the_message_speaks_the_language_of_the_page() {
     browser.authorize(&[("ui_locales", "de")]).await.password(&dee).await;
     let message = app.message(MessageKind::CodeSms).await;
     assert!(message.text.contains("ist Ihr Code für") && message.language == "de", "{}", message.text);
+}
+
+#[tokio::test]
+async fn in_the_assured_profile_mail_is_no_factor_and_a_code_of_the_app_has_no_window() {
+    let app = TestApp::with(|config| config.profile = Profile::Assured).await.with_apps().await;
+    app.mfa(&["otp", "email", "recovery-code"], &["all-applications"]).await;
+    let ana = app.user_with_totp("ana@example.com").await;
+    let mut browser = app.browser();
+    browser.authorize(&[]).await.password(&ana).await;
+    assert_eq!(browser.screen(), "mfa-otp-challenge");
+    assert!(!browser.page.body.contains("pick-authenticator"), "her verified address is no way in");
+    let before = ana.phone.as_ref().unwrap().code_at(app.now() - Span::seconds(30));
+    browser.code(&before).await;
+    assert_eq!(browser.error_shown().as_deref(), Some("invalid-code"), "the step before does not count");
+    let code = app.code(&ana);
+    browser.code(&code).await;
+    browser.back_with_code();
 }

@@ -59,7 +59,7 @@ async fn story() {
     let mut secrets = vec![("password", PASSWORD.to_owned()), ("client secret", "web-secret".to_owned())];
     let mut answers = Vec::new();
 
-    let app = TestApp::new().await.with_apps().await;
+    let app = TestApp::new().await.with_apps().await.with_password_grants().await;
     app.mfa(&["otp", "recovery-code"], &["all-applications"]).await;
     let full = token(&app, &[]).await;
     secrets.push(("machine token", full.clone()));
@@ -160,6 +160,64 @@ async fn story() {
     let link = written.find(|line| line.starts_with("https://")).unwrap().to_owned();
     secrets.push(("reset ticket", link.split_once("ticket=").unwrap().1.to_owned()));
     drop(conn);
+
+    // An application without our pages, codes that are sent, a person's own account by API, and a login by code alone.
+    app.mfa(&["otp", "sms", "email", "recovery-code"], &["all-applications"]).await;
+    app.message_types(&["sms"]).await;
+    app.user("gus@example.com").await;
+    let ropg = |kind: &str, fields: &[(&str, &str)]| {
+        let kind = if kind == "password" {
+            kind.to_owned()
+        } else {
+            format!("http://auth0.com/oauth/grant-type/{kind}")
+        };
+        let mut all = vec![("grant_type".to_owned(), kind)];
+        let base = [("client_id", "ropg"), ("client_secret", "ropg-secret"), ("scope", "openid")];
+        all.extend(base.iter().chain(fields).map(|(n, v)| ((*n).to_owned(), (*v).to_owned())));
+        let app = &app;
+        async move {
+            let all: Vec<(&str, &str)> = all.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+            app.form("/oauth/token", &all).await
+        }
+    };
+    secrets.push(("secret of the embedded application", "ropg-secret".to_owned()));
+    let refused = ropg("password", &[("username", "gus@example.com"), ("password", PASSWORD)]).await.json();
+    let mfa_token = refused["mfa_token"].as_str().unwrap().to_owned();
+    secrets.push(("mfa_token", mfa_token.clone()));
+    let body =
+        json!({"authenticator_types": ["oob"], "oob_channels": ["sms"], "phone_number": "+12025550143"});
+    let begun = app.json("POST", "/mfa/associate", Some(&mfa_token), Some(body)).await.json();
+    let oob = begun["oob_code"].as_str().unwrap().to_owned();
+    let sent = app.sent_code().await;
+    secrets.push(("oob_code", oob.clone()));
+    secrets.push(("texted code", sent.clone()));
+    secrets.push(("recovery code by API", begun["recovery_codes"][0].as_str().unwrap().to_owned()));
+    let answer = [("mfa_token", mfa_token.as_str()), ("oob_code", &oob)];
+    let wrong = ropg("mfa-oob", &[&answer[..], &[("binding_code", "918274")]].concat()).await;
+    secrets.push(("wrong texted code", "918274".to_owned()));
+    answers.push(wrong.body);
+    let right = ropg("mfa-oob", &[&answer[..], &[("binding_code", sent.as_str())]].concat()).await;
+    secrets.push(("ID token by API", right.json()["id_token"].as_str().unwrap().to_owned()));
+    for name in ["email", "sms"] {
+        let connection = json!({"name": name, "strategy": name, "enabled_clients": ["ropg"]});
+        assert_eq!(admin("POST", "/connections", Some(connection)).await.status, 201);
+    }
+    app.clock.advance(Span::seconds(1));
+    let start = json!({"client_id": "ropg", "client_secret": "ropg-secret", "connection": "email",
+        "email": "new@example.com", "send": "code"});
+    assert_eq!(app.json("POST", "/passwordless/start", None, Some(start)).await.status, 200);
+    let mailed = app.sent_code().await;
+    secrets.push(("mailed code", mailed.clone()));
+    let login = [("realm", "email"), ("username", "new@example.com"), ("otp", mailed.as_str())];
+    answers.push(ropg("passwordless/otp", &[&login[..2], &[("otp", "918275")]].concat()).await.body);
+    secrets.push(("wrong mailed code", "918275".to_owned()));
+    let passed = ropg("passwordless/otp", &login).await.json();
+    secrets.push(("second mfa_token", passed["mfa_token"].as_str().unwrap().to_owned()));
+    let provider = json!({"name": "twilio", "credentials": {"auth_token": "tw1lio-token"},
+        "configuration": {"sid": "AC1", "default_from": "+12025550100", "delivery_methods": ["text"]}});
+    secrets.push(("token of a phone provider", "tw1lio-token".to_owned()));
+    answers.push(admin("POST", "/branding/phone/providers", Some(provider)).await.body);
+    answers.push(admin("GET", "/branding/phone/providers", None).await.body);
 
     let mut logs = admin("GET", "/logs?per_page=100", None).await.body;
     let mut conn = app.app.db().read().await.unwrap();

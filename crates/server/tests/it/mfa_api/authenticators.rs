@@ -1,6 +1,8 @@
 //! Listing and removing, with an access token for the MFA API.
 
+use lockstep_core::factors::totp::device::AuthenticatorApp;
 use lockstep_core::model::message::MessageKind;
+use lockstep_core::time::Span;
 use serde_json::json;
 
 use super::{associate, is, list, mfa_token, tenant, told};
@@ -153,4 +155,26 @@ async fn web_pages_may_call_from_an_applications_origin() {
         let answer = app.send(request.body(axum::body::Body::empty()).unwrap()).await;
         assert_eq!(answer.header("access-control-allow-origin").is_some(), allowed, "{origin}");
     }
+}
+
+#[tokio::test]
+async fn an_abandoned_enrolment_leaves_the_old_factor_working_and_satisfies_nothing() {
+    let app = tenant(&["otp"]).await;
+    let ana = app.user_with_totp("ana@example.com").await;
+    let token = access_token(&app, &ana, SCOPE).await;
+    let begun = associate(&app, &token, json!({"authenticator_types": ["otp"]})).await.json();
+    let fresh = AuthenticatorApp::scan(begun["barcode_uri"].as_str().unwrap()).unwrap();
+    let active =
+        |all: Vec<serde_json::Value>| all.iter().map(|a| a["active"].as_bool().unwrap()).collect::<Vec<_>>();
+    assert_eq!(active(list(&app, &token).await), [true, false]);
+    app.clock.advance(Span::seconds(60));
+    let login = mfa_token(&app, &ana).await;
+    let code = fresh.code_at(app.now());
+    let refused = super::grant(&app, super::OTP, &[("mfa_token", &login), ("otp", &code)]).await;
+    is(&refused, 403, "invalid_grant", "Invalid otp_code.");
+    let code = app.code(&ana);
+    let right = super::grant(&app, super::OTP, &[("mfa_token", &login), ("otp", &code)]).await;
+    assert_eq!(right.status, 200, "{}", right.body);
+    app.clock.advance(Span::minutes(6));
+    assert_eq!(active(list(&app, &token).await), [true], "nobody waits for it any more");
 }
