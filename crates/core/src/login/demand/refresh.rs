@@ -5,9 +5,10 @@ use serde::{Deserialize, Serialize};
 use super::{
     Asks, Decision, Finding, Means, NotNeeded, Reason, Source, Wants, demand, sources, would_suffice,
 };
-use crate::assurance::{Rules, multi_factor_at};
+use crate::assurance::{Rules, multi_factor_at, within};
 use crate::login::session::{Proven, SessionUse};
-use crate::time::Timestamp;
+use crate::model::settings::TenantSettings;
+use crate::time::{Span, Timestamp};
 
 /// When the policy `all-applications` asks at a refresh.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,8 +17,21 @@ pub enum RefreshMfa {
     /// When the grant has no MFA. Every other reading breaks single-page apps that renew in the background.
     #[default]
     Grant,
+    /// When the grant's MFA is older than that, or there is none.
+    Within(Span),
     /// At every refresh, as Auth0's guide for servers puts it.
     Always,
+}
+
+impl RefreshMfa {
+    /// Reads the tenant's settings `refresh_token_mfa` and `refresh_token_mfa_max_age` (seconds); both are ours.
+    pub fn of(tenant: &TenantSettings) -> Self {
+        if tenant.0.text("refresh_token_mfa") == Some("always") {
+            return Self::Always;
+        }
+        let age = tenant.0.int("refresh_token_mfa_max_age");
+        age.map_or(Self::Grant, |seconds| Self::Within(Span::seconds(seconds)))
+    }
 }
 
 /// What the decision at a refresh depends on.
@@ -46,11 +60,16 @@ pub fn decide_refresh(situation: &RefreshSituation) -> Decision {
         .map(|source| {
             let wants = match (source, situation.policy_means) {
                 (Source::PolicyAlways, RefreshMfa::Always) => Wants::InTransaction,
+                (Source::PolicyAlways, RefreshMfa::Within(age)) => Wants::Within(age),
                 _ => Wants::InSession,
             };
-            let counts = wants == Wants::InSession || proven.second_here;
+            let counts = |at| match wants {
+                Wants::InSession => true,
+                Wants::Within(age) => proven.second_here || within(at, age, situation.now),
+                Wants::InTransaction => proven.second_here,
+            };
             let finding = match mfa_at {
-                Some(at) if counts => Finding::MetByMfa { at },
+                Some(at) if counts(at) => Finding::MetByMfa { at },
                 Some(at) => Finding::MfaDoesNotCount { at },
                 None => Finding::NoMfa,
             };

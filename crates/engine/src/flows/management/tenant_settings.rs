@@ -45,6 +45,8 @@ const UPDATE: Schema = Schema::open(&[
     nullable("pushed_authorization_requests_supported", Kind::Bool),
     nullable("allow_organization_name_in_authentication_api", Kind::Bool),
     nullable("phone_consolidated_experience", Kind::Bool),
+    nullable("refresh_token_mfa", Kind::OneOf(&["grant", "always"])),
+    nullable("refresh_token_mfa_max_age", Kind::Int(60, 31_536_000)),
     nullable("resource_parameter_profile", Kind::OneOf(&["audience", "compatibility"])),
 ]);
 

@@ -221,7 +221,7 @@ async fn decide(
     Ok(decide_refresh(&RefreshSituation {
         now: env.now,
         rules,
-        policy_means: RefreshMfa::Grant,
+        policy_means: RefreshMfa::of(&settings::tenant(tx).await?),
         asks: Asks {
             policy_always: guardian.always() && connection.is_none_or(|c| c.mfa_active()),
             acr_mfa: asks_mfa,
