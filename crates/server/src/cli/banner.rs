@@ -65,6 +65,7 @@ pub(crate) fn text(at: &Addresses, ca: &LocalCa, demo: &Demo, kept_in: Option<&s
     };
     line("Lockstep twin is ready.\n".to_owned());
     line(format!("  Open       {}/_dev/          playground, outbox, clock, authenticator apps", at.https));
+    line(format!("  Account    {}/account        a person's own factors and sessions", at.https));
     line(format!("  Domain     {}", at.https.trim_start_matches("https://")));
     line(format!("  Issuer     {}", at.issuer));
     if let Some(http) = &at.http {

@@ -329,7 +329,9 @@ async fn draw(
     render: impl FnOnce(&crate::ui::Pages, &crate::ui::Ctx) -> crate::ui::Page,
 ) -> Response {
     let (branding, tenant) = branding::load(web.app()).await.unwrap_or_default();
-    let about = pages::About { state, ..pages::About::default() };
+    // Whoever is in the middle of something can go back to the page.
+    let cancel_url = if state.is_empty() { "" } else { "/account" };
+    let about = pages::About { state, cancel_url, ..pages::About::default() };
     let ctx = pages::context(&branding, &tenant, headers, about, env);
     pages::respond(status, render(web.pages(), &ctx))
 }

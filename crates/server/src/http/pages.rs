@@ -24,6 +24,8 @@ pub struct About<'a> {
     pub client: Option<&'a Client>,
     /// The handle of the login, if there is one.
     pub state: &'a str,
+    /// Where a person goes who gives up.
+    pub cancel_url: &'static str,
     /// The language that the person chose.
     pub language: Option<&'a str>,
     /// `ui_locales` of the request.
@@ -47,6 +49,7 @@ pub fn context(
         tenant_name: tenant.friendly_name().to_owned(),
         client_name: about.client.map(|c| c.name().to_owned()).unwrap_or_default(),
         state: about.state.to_owned(),
+        cancel_url: about.cancel_url,
         nonce: URL_SAFE_NO_PAD.encode(env.rng().bytes::<16>()),
         custom_texts: Arc::default(),
     }

@@ -69,6 +69,8 @@ pub struct Ctx {
     pub client_name: String,
     /// The transaction's handle; empty when there is none.
     pub state: String,
+    /// Where a person goes who gives up; empty where there is no such place.
+    pub cancel_url: &'static str,
     /// A fresh random value, for the Content-Security-Policy and the inline style it allows.
     pub nonce: String,
     /// The tenant's custom text in `locale`.

@@ -300,6 +300,16 @@ fn all(pages: &Pages, ctx: &Ctx, words: &Words) -> Vec<(String, Page)> {
     };
     add("account.empty", pages.account(ctx, &empty));
     let remove = AccountRemove { form_token: &words.state, factor, errors: &[] };
+    let giving_up = Ctx { cancel_url: "/account", ..ctx.clone() };
+    let begun = MfaOtpEnrollmentCode {
+        secret: SECRET,
+        uri: &uri,
+        account: email,
+        digits: 6,
+        pick_authenticator: true,
+        errors: &[],
+    };
+    add("mfa-otp-enrollment-code.account", pages.mfa_otp_enrollment_code(&giving_up, &begun));
     add("account-remove", pages.account_remove(ctx, &remove));
     add("logout", pages.logout(ctx, &Logout { user: email }));
     add("logout-complete", pages.logout_complete(ctx, &LogoutComplete { login_url: link }));

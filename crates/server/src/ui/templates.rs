@@ -256,6 +256,7 @@ impl Pages {
             description => say(&description).or_else(|| say("genericDescription")).unwrap_or_default(),
             nonce => ctx.nonce.as_str(),
             state => ctx.state.as_str(),
+            cancel_url => ctx.cancel_url,
             tenant_name => ctx.tenant_name.as_str(),
             logo_url => ctx.brand.logo_url.as_deref(),
             favicon_url => ctx.brand.favicon_url.as_deref().unwrap_or(&self.favicon_url),

@@ -51,6 +51,7 @@ async fn a_person_without_a_factor_adds_one_and_writes_down_the_recovery_code() 
     let before = browser.cookie(SESSION).unwrap().to_owned();
     browser.goto("/account/add").await;
     assert_eq!(browser.screen(), "mfa-begin-enroll-options");
+    assert_eq!(browser.attribute(".more a", "href").as_deref(), Some("/account"), "one can give up");
     browser.submit(&[("action", "otp::0")]).await;
     assert_eq!(browser.screen(), "mfa-otp-enrollment-qr");
     browser.submit(&[("action", "show-code")]).await;

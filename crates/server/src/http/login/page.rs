@@ -196,6 +196,7 @@ pub(super) async fn draw(
         state: showing.transaction.as_str(),
         language: showing.running.language.as_deref(),
         ui_locales: Some(&ui_locales),
+        ..pages::About::default()
     };
     let ctx = pages::context(&branding, &showing.tenant, headers, about, env);
     pages::respond(status, render::page(web.pages(), &ctx, showing, env.now))

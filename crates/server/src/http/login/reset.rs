@@ -199,6 +199,7 @@ fn about(showing: &Showing) -> pages::About<'_> {
         state: showing.transaction.as_str(),
         language: showing.running.language.as_deref(),
         ui_locales: showing.running.request.ui_locales.first().map(String::as_str),
+        ..pages::About::default()
     }
 }
 
