@@ -354,6 +354,9 @@ async fn hash_password(
 ) -> Outcome<String> {
     let mut conn = call.app.db().read().await?;
     load(call, &mut conn, handle, session).await?;
+    // Nothing but the token speaks for the person here: no code was sent, and no secret shown.
+    let facts = call.facts(&mut conn).await?;
+    call.require_step_up(&facts)?;
     let password = password.ok_or_else(|| missing("new_password"))?;
     check_password(&connection(call, &mut conn).await?, password)?;
     drop(conn);

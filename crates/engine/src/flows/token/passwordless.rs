@@ -23,8 +23,11 @@ use crate::store::buckets::{self, Budget};
 use crate::store::db::{Conn, DbError};
 use crate::store::{login_codes, settings, users};
 
-/// Wrong codes for one place, over all codes that were sent there: ten, then one each six minutes.
+/// Wrong codes for one place from one address of the network, over all codes that were sent there: ten, then one each six minutes.
 const WRONG_CODES: Budget = Budget::new(10, Span::minutes(6));
+/// Wrong codes for one place from everywhere. Wider, so that a stranger elsewhere does not use up the person's own tries; three a code end
+/// each code anyway.
+const WRONG_CODES_FROM_ALL: Budget = Budget::new(50, Span::minutes(2));
 
 /// Exchanges a code.
 pub(super) async fn exchange(
@@ -41,10 +44,13 @@ pub(super) async fn exchange(
     let mut tx = app.db().write().await?;
     let place = Place::find(&mut tx, client, realm, Some(username)).await?;
     let key = place.key();
-    let bucket = format!("login_code:{key}");
-    // Counted before it is judged: of guesses sent at once, no more are looked at than the budget has.
-    if !buckets::take(&mut tx, &bucket, WRONG_CODES, env.now).await? {
-        return Err(too_many());
+    let from_all = format!("login_code:{key}");
+    let from_here = format!("{from_all}:{}", origin.ip.as_deref().unwrap_or_default());
+    // Counted before it is judged: of guesses sent at once, no more are looked at than the budgets have.
+    for (bucket, budget) in [(&from_here, WRONG_CODES), (&from_all, WRONG_CODES_FROM_ALL)] {
+        if !buckets::take(&mut tx, bucket, budget, env.now).await? {
+            return Err(too_many());
+        }
     }
     let Some(mut stored) = login_codes::find::<LoginCode>(&mut tx, &key).await? else {
         tx.commit().await?;
@@ -66,7 +72,7 @@ pub(super) async fn exchange(
     if !login_codes::claim(&mut tx, &key, stored.version, env.now).await? {
         return Err(wrong(&place.reach).into());
     }
-    buckets::reset(&mut tx, &bucket).await?;
+    buckets::reset_all(&mut tx, &from_all).await?;
     let user = account(&mut tx, app, env, origin, authenticated, &place).await?;
     if user.blocked {
         tx.commit().await?;
@@ -104,7 +110,7 @@ async fn account(
     origin: &Origin,
     authenticated: &Authenticated,
     place: &Place,
-) -> Result<User, DbError> {
+) -> Result<User, OAuthFailure> {
     if let Some(mut user) = place.user(tx).await? {
         let proven = match &place.reach {
             Reach::Email(_) => &mut user.email_verified,
@@ -118,7 +124,11 @@ async fn account(
         return Ok(user);
     }
     let user = place.new_user(env);
-    users::create(tx, &user, None).await?;
+    match users::create(tx, &user, None).await {
+        // Somebody made the account since it was looked for: the same request finds it the next time.
+        Err(DbError::Conflict) => return Err(OAuthError::from(OAuthCode::TemporarilyUnavailable).into()),
+        other => other?,
+    }
     let client = &authenticated.client;
     let mut event = LogEvent::new("ss", "").client(&client.id, client.name()).from(origin);
     event = event.user(&user.id, user.display_name());

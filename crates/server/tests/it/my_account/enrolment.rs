@@ -234,3 +234,16 @@ async fn a_new_password_meets_the_policy_and_ends_everything_else() {
     let notice = app.message(MessageKind::NoticeEmail).await;
     assert!(notice.text.contains("password"), "{}", notice.text);
 }
+
+#[tokio::test]
+async fn a_token_without_mfa_does_not_finish_a_change_of_password_that_another_began() {
+    let app = tenant(&["otp"]).await;
+    let ana = app.user_with_totp("ana@example.com").await;
+    let weak = account(&app, &ana, ALL, &[]).await;
+    let strong = account(&app, &ana, ALL, &[("acr_values", MFA)]).await;
+    assert_eq!(strong.begin(json!({"type": "password"})).await.status, 202);
+    let body = json!({"new_password": "Brand-new-1"});
+    let refusal = weak.verify("password|new", body.clone()).await;
+    refused(&refusal, 403, "Recent multi-factor authentication is required");
+    assert_eq!(strong.verify("password|new", body).await.status, 201);
+}

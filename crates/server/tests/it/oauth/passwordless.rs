@@ -258,3 +258,29 @@ async fn a_blocked_person_gets_neither_code_nor_token() {
     assert_eq!(mail(&app, "ana@example.com").await.status, 200);
     assert_eq!(app.codes_sent().await, before);
 }
+
+#[tokio::test]
+async fn a_stranger_elsewhere_does_not_use_up_a_persons_own_tries() {
+    let app = tenant(json!({})).await;
+    let from = async |ip: &str, otp: &str| {
+        let body = url::form_urlencoded::Serializer::new(String::new())
+            .extend_pairs([("grant_type", GRANT), ("client_id", "ropg"), ("client_secret", "ropg-secret")])
+            .extend_pairs([("realm", "email"), ("username", "ana@example.com"), ("otp", otp)])
+            .finish();
+        let mut request = http::Request::post("/oauth/token")
+            .header("host", "lockstep.test")
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(axum::body::Body::from(body))
+            .unwrap();
+        let address = std::net::SocketAddr::new(ip.parse().unwrap(), 40_000);
+        request.extensions_mut().insert(axum::extract::ConnectInfo(address));
+        app.send(request).await.status.as_u16()
+    };
+    for _ in 0..10 {
+        assert_eq!(from("203.0.113.9", "000000").await, 403);
+    }
+    assert_eq!(from("203.0.113.9", "000000").await, 429);
+    mail(&app, "ana@example.com").await;
+    let code = app.sent_code().await;
+    assert_eq!(from("198.51.100.7", &code).await, 200, "she is somewhere else");
+}
