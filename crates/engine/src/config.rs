@@ -2,6 +2,9 @@
 
 pub mod server;
 pub mod settings;
+mod values;
+
+use std::fmt;
 
 use lockstep_core::crypto::hasher::HashParams;
 use lockstep_core::env::Issuer;
@@ -44,8 +47,32 @@ pub struct ProvidersConfig {
     pub hook_url: Option<String>,
     /// What its calls are signed with.
     pub hook_secret: Option<String>,
+    /// The operator's account at Amazon SNS.
+    pub sns: Option<SnsConfig>,
     /// Whether providers may be in private networks.
     pub private_networks: bool,
+}
+
+/// An account at Amazon SNS.
+#[derive(Clone)]
+pub struct SnsConfig {
+    /// The region that messages are sent from.
+    pub region: String,
+    /// The access key.
+    pub access_key_id: String,
+    /// Its secret.
+    pub secret_access_key: String,
+    /// The name that people see as the sender, where their country allows one.
+    pub sender_id: Option<String>,
+    /// Where SNS is, instead of at its own address.
+    pub api_url: Option<String>,
+}
+
+/// Without the key.
+impl fmt::Debug for SnsConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SnsConfig").field("region", &self.region).finish_non_exhaustive()
+    }
 }
 
 impl Default for ProvidersConfig {
@@ -55,6 +82,7 @@ impl Default for ProvidersConfig {
             mail_api_url: None,
             hook_url: None,
             hook_secret: None,
+            sns: None,
             private_networks: false,
         }
     }

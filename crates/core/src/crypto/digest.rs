@@ -27,10 +27,22 @@ pub fn x5t(certificate_der: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(digest::digest(&SHA1_FOR_LEGACY_USE_ONLY, certificate_der))
 }
 
+/// Returns the SHA-256 of the bytes in hexadecimal.
+pub fn sha256_hex(data: &[u8]) -> String {
+    data_encoding::HEXLOWER.encode(&sha256(data))
+}
+
+/// Returns the HMAC-SHA-256 of a message (RFC 2104).
+pub fn hmac_sha256(key: &[u8], message: &[u8]) -> [u8; 32] {
+    let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, key);
+    let mut out = [0; 32];
+    out.copy_from_slice(aws_lc_rs::hmac::sign(&key, message).as_ref());
+    out
+}
+
 /// Returns the HMAC-SHA-256 of a message in hexadecimal: how a hook tells that a call is ours.
 pub fn hmac_sha256_hex(key: &[u8], message: &[u8]) -> String {
-    let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, key);
-    data_encoding::HEXLOWER.encode(aws_lc_rs::hmac::sign(&key, message).as_ref())
+    data_encoding::HEXLOWER.encode(&hmac_sha256(key, message))
 }
 
 /// Tells whether two secrets are equal, in a time that depends on their lengths only.

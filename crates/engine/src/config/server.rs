@@ -10,8 +10,9 @@ use lockstep_core::env::Issuer;
 use lockstep_core::model::settings::Profile;
 use lockstep_core::time::Span;
 
-use super::Config;
-use super::settings::{self, Kind, SETTINGS, Setting};
+use super::settings::{self, SETTINGS, Setting};
+use super::values::{Value, from_toml, from_variable};
+use super::{Config, SnsConfig};
 
 /// Everything that `lockstep serve` has to know.
 #[derive(Clone, Debug)]
@@ -104,13 +105,6 @@ struct Found {
     values: BTreeMap<&'static str, Value>,
     unknown_variables: Vec<String>,
     problems: Vec<Problem>,
-}
-
-#[derive(Clone, Debug)]
-enum Value {
-    Text(String),
-    Number(i64),
-    List(Vec<String>),
 }
 
 impl Found {
@@ -228,6 +222,7 @@ impl Found {
         app.log_retention = Span::days(self.number("logs.retention_days")?);
         app.providers.hook_url = self.text("phone.hook_url");
         app.providers.hook_secret = self.text("phone.hook_secret");
+        app.providers.sns = self.sns();
         app.providers.twilio_url = self.text("phone.twilio_url")?;
         app.providers.mail_api_url = self.text("mail.api_url");
         app.providers.private_networks = self.text("providers.private_networks")? == "allow";
@@ -275,6 +270,32 @@ impl Found {
                 None
             }
         }
+    }
+
+    fn sns(&mut self) -> Option<SnsConfig> {
+        let names = ["phone.sns.region", "phone.sns.access_key_id", "phone.sns.secret_access_key"];
+        let [region, access_key_id, secret_access_key] = names.map(|name| self.text(name));
+        if let (Some(region), Some(access_key_id), Some(secret_access_key)) =
+            (&region, &access_key_id, &secret_access_key)
+        {
+            if !region.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-') {
+                self.problem("phone.sns.region", "is no AWS region; one looks like \"eu-central-1\"");
+            }
+            return Some(SnsConfig {
+                region: region.clone(),
+                access_key_id: access_key_id.clone(),
+                secret_access_key: secret_access_key.clone(),
+                sender_id: self.text("phone.sns.sender_id"),
+                api_url: self.text("phone.sns.api_url"),
+            });
+        }
+        let given = [region, access_key_id, secret_access_key].map(|value| value.is_some());
+        if given.contains(&true) {
+            for (name, _) in names.into_iter().zip(given).filter(|(_, given)| !given) {
+                self.problem(name, "is missing: Amazon SNS needs its region, a key and the key's secret");
+            }
+        }
+        None
     }
 
     fn database(&mut self) -> Option<Database> {
@@ -327,52 +348,6 @@ fn distance(a: &str, b: &str) -> usize {
         }
     }
     row[b.len()]
-}
-
-fn from_toml(kind: Kind, value: &toml::Value) -> Option<Value> {
-    match (kind, value) {
-        (Kind::Number(least, most), toml::Value::Integer(number)) => {
-            (least..=most).contains(number).then_some(Value::Number(*number))
-        }
-        (Kind::Addresses, toml::Value::Array(list)) => {
-            list.iter().map(|v| v.as_str().map(str::to_owned)).collect::<Option<Vec<_>>>().and_then(addresses)
-        }
-        (Kind::Texts, toml::Value::Array(list)) => {
-            let texts = list.iter().map(|v| v.as_str().map(str::to_owned));
-            texts.collect::<Option<Vec<_>>>().map(Value::List)
-        }
-        (_, toml::Value::String(text)) => from_text(kind, text),
-        _ => None,
-    }
-}
-
-fn from_variable(kind: Kind, text: &str) -> Option<Value> {
-    match kind {
-        Kind::Number(least, most) => {
-            text.trim().parse().ok().filter(|n| (least..=most).contains(n)).map(Value::Number)
-        }
-        Kind::Addresses => {
-            addresses(text.split(',').map(|t| t.trim().to_owned()).filter(|t| !t.is_empty()).collect())
-        }
-        Kind::Texts => Some(Value::List(
-            text.split(',').map(|t| t.trim().to_owned()).filter(|t| !t.is_empty()).collect(),
-        )),
-        _ => from_text(kind, text),
-    }
-}
-
-fn from_text(kind: Kind, text: &str) -> Option<Value> {
-    let fits = match kind {
-        Kind::Text | Kind::File => !text.trim().is_empty(),
-        Kind::OneOf(words) => words.contains(&text),
-        Kind::Socket => text.parse::<SocketAddr>().is_ok(),
-        Kind::Number(..) | Kind::Addresses | Kind::Texts => false,
-    };
-    fits.then(|| Value::Text(text.to_owned()))
-}
-
-fn addresses(list: Vec<String>) -> Option<Value> {
-    list.iter().all(|t| t.parse::<IpAddr>().is_ok()).then_some(Value::List(list))
 }
 
 #[cfg(test)]
@@ -457,6 +432,22 @@ mod tests {
         assert!(load(&file, &[]).unwrap_err().starts_with("listen: would be plain HTTP"));
         assert!(load(&format!("{file}\ntrusted_proxies = [\"10.0.0.1\"]"), &[]).is_ok());
         assert!(load(&format!("{file}\n[tls]\ncertificate = \"c\"\nkey = \"k\""), &[]).is_ok());
+    }
+
+    #[test]
+    fn half_an_account_at_sns_is_told_and_a_whole_one_hides_its_secret() {
+        let told = load(&format!("{LEAST}\n[phone.sns]\nregion = \"eu-west-1\""), &[]).unwrap_err();
+        assert_eq!(told.lines().count(), 2, "{told}");
+        assert!(told.contains("phone.sns.secret_access_key: is missing"), "{told}");
+        let keys = [
+            ("LOCKSTEP_PHONE_SNS_ACCESS_KEY_ID", "AKID"),
+            ("LOCKSTEP_PHONE_SNS_SECRET_ACCESS_KEY", "hunter2"),
+        ];
+        let config = load(&format!("{LEAST}\nphone.sns.region = \"eu-west-1\""), &keys).unwrap();
+        assert_eq!(config.app.providers.sns.as_ref().unwrap().access_key_id, "AKID");
+        assert!(!format!("{config:?}").contains("hunter2"));
+        let told = load(&format!("{LEAST}\nphone.sns.region = \"evil.example/\""), &keys).unwrap_err();
+        assert!(told.contains("no AWS region"), "{told}");
     }
 
     #[test]

@@ -175,11 +175,43 @@ pub const SETTINGS: &[Setting] = &[
         doc: "Twilio's API. Another address is of use for a stand-in in tests.",
     },
     Setting {
+        key: "phone.sns.region",
+        kind: Kind::Text,
+        default: None,
+        doc: "The AWS region of Amazon SNS, such as \"eu-central-1\". With it and a key, SNS carries text messages where the tenant \
+              has chosen no provider of its own (selected-provider \"auth0\", the default). SNS makes no calls.",
+    },
+    Setting {
+        key: "phone.sns.access_key_id",
+        kind: Kind::Text,
+        default: None,
+        doc: "The access key of an IAM user who may do sns:Publish, and best nothing else.",
+    },
+    Setting {
+        key: "phone.sns.secret_access_key",
+        kind: Kind::Text,
+        default: None,
+        doc: "The secret of that key.",
+    },
+    Setting {
+        key: "phone.sns.sender_id",
+        kind: Kind::Text,
+        default: None,
+        doc: "The name that people see as the sender, of one to eleven letters and digits. Some countries show none, and some want it \
+              registered with AWS first.",
+    },
+    Setting {
+        key: "phone.sns.api_url",
+        kind: Kind::Text,
+        default: None,
+        doc: "Where SNS is called, instead of at the address of the region. Of use for a stand-in in tests.",
+    },
+    Setting {
         key: "mail.api_url",
         kind: Kind::Text,
         default: None,
-        doc: "Where mail providers with an HTTP API (sendgrid, mailgun, mandrill, sparkpost, resend) are called, instead of at their own \
-              addresses. Of use for a relay, or a stand-in in tests.",
+        doc: "Where mail providers with an HTTP API (sendgrid, mailgun, mandrill, sparkpost, resend, ses, ms365, azure_cs) are called, \
+              instead of at their own addresses. Of use for a relay, or a stand-in in tests.",
     },
     Setting {
         key: "providers.private_networks",
@@ -246,15 +278,16 @@ pub fn sample(issuer: &str) -> String {
         match (setting.key, setting.default) {
             ("issuer", _) => out.push_str(&format!("\nissuer = \"{issuer}\"\n")),
             (key, Some(default)) => out.push_str(&format!("\n#{key} = {default}\n")),
-            (key, None) => out.push_str(&format!("\n#{key} = {}\n", example(setting.kind))),
+            (key, None) => out.push_str(&format!("\n#{key} = {}\n", example(setting))),
         }
     }
     out
 }
 
-fn example(kind: Kind) -> &'static str {
-    match kind {
+fn example(setting: &Setting) -> &'static str {
+    match setting.kind {
         Kind::Number(..) => "2",
+        Kind::Text if setting.key == "phone.sns.region" => "\"eu-central-1\"",
         Kind::Text => "\"…\"",
         _ => "\"\"",
     }

@@ -62,6 +62,25 @@ pub fn unreachable(error: reqwest::Error) -> SendError {
     })
 }
 
+/// Returns the host of an address with its port, as it stands in the header `Host`: signatures are over it.
+pub fn authority(url: &url::Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+}
+
+/// Says that an answer was no yes. 429 and everything of theirs may pass; the rest will be refused again.
+pub fn refused(who: &str, status: reqwest::StatusCode, code: &str) -> SendError {
+    let why = match code {
+        "" => format!("{who} answered {}", status.as_u16()),
+        code => format!("{who} answered {} ({code})", status.as_u16()),
+    };
+    if status.is_server_error() || status.as_u16() == 429 {
+        SendError::ForNow(why)
+    } else {
+        SendError::ForGood(why)
+    }
+}
+
 /// Resolves names to public addresses only.
 struct PublicOnly;
 

@@ -1,4 +1,4 @@
-//! Who carries text messages and calls: Twilio, or a hook of the operator's own.
+//! Who carries text messages and calls: Twilio, the operator's account at Amazon SNS, or a hook of the operator's own.
 
 use std::sync::Arc;
 
@@ -9,10 +9,12 @@ use lockstep_core::ids::MessageId;
 use lockstep_core::model::document::Document;
 use lockstep_core::model::message::{Channel, Message};
 use lockstep_core::model::settings::Guardian;
+use lockstep_core::time::Timestamp;
 use serde_json::{Value, json};
 
 use super::SendError;
-use super::http_client::{self, ClientError, unreachable};
+use super::http_client::{self, refused, unreachable};
+use super::sns::Sns;
 use crate::config::ProvidersConfig;
 use crate::flows::messages::escape;
 
@@ -23,6 +25,8 @@ pub enum PhoneProvider {
     Twilio(Arc<Twilio>),
     /// A POST to the operator's own address.
     Hook(Arc<Hook>),
+    /// Amazon SNS, by an account in the server's configuration.
+    Sns(Arc<Sns>),
     /// None: what is missing.
     Nobody(String),
 }
@@ -45,8 +49,14 @@ pub struct Hook {
 }
 
 impl PhoneProvider {
-    /// Chooses the provider: that of `branding/phone/providers` if one is enabled, else that of `guardian/factors/phone`.
-    pub fn choose(branded: &[Document], guardian: &Guardian, config: &ProvidersConfig) -> Self {
+    /// Chooses the provider: that of `branding/phone/providers` if one is enabled, else that of `guardian/factors/phone`, else the
+    /// operator's.
+    pub fn choose(
+        branded: &[Document],
+        guardian: &Guardian,
+        config: &ProvidersConfig,
+        now: Timestamp,
+    ) -> Self {
         let enabled = branded.iter().find(|provider| provider.flag("disabled") != Some(true));
         if let Some(provider) = enabled {
             return match provider.text("name") {
@@ -77,7 +87,14 @@ impl PhoneProvider {
                 config,
             ),
             Some("phone-message-hook") => Self::hook(config),
-            _ => Self::Nobody("no phone provider is configured".to_owned()),
+            // "auth0" is the service's own delivery, and so is nothing at all: that is the operator's to give.
+            _ => match &config.sns {
+                Some(account) => match Sns::new(account, config, now) {
+                    Ok(sns) => Self::Sns(Arc::new(sns)),
+                    Err(error) => Self::Nobody(error.to_string()),
+                },
+                None => Self::Nobody("no phone provider is configured".to_owned()),
+            },
         }
     }
 
@@ -116,7 +133,6 @@ impl PhoneProvider {
         };
         match http_client::client(url, config.private_networks) {
             Ok(client) => Self::Hook(Arc::new(Hook { client, url: url.clone(), secret: secret.clone() })),
-            Err(ClientError::Private) => Self::Nobody(ClientError::Private.to_string()),
             Err(error) => Self::Nobody(error.to_string()),
         }
     }
@@ -126,6 +142,7 @@ impl PhoneProvider {
         match self {
             Self::Twilio(twilio) => twilio.send(message).await,
             Self::Hook(hook) => hook.send(id, message).await,
+            Self::Sns(sns) => sns.send(message).await,
             Self::Nobody(why) => Err(SendError::ForGood(why.clone())),
         }
     }
@@ -162,15 +179,8 @@ impl Twilio {
                 None => Err(SendError::ForNow("Twilio answered without a message id".to_owned())),
             };
         }
-        let told = |name: &str| body.as_ref().map(|body| body[name].clone()).unwrap_or_default();
-        let code = told("code");
-        let why = format!("Twilio answered {} (code {code})", status.as_u16());
-        // 429 and everything of theirs may pass; the rest will be refused again.
-        if status.is_server_error() || status.as_u16() == 429 {
-            Err(SendError::ForNow(why))
-        } else {
-            Err(SendError::ForGood(why))
-        }
+        let code = body.map(|body| body["code"].clone()).unwrap_or_default();
+        Err(refused("Twilio", status, &format!("code {code}")))
     }
 }
 
@@ -189,11 +199,7 @@ impl Hook {
             .header("lockstep-signature", format!("sha256={signature}"))
             .body(body);
         let status = request.send().await.map_err(unreachable)?.status();
-        match status.as_u16() {
-            200..300 => Ok(()),
-            429 | 500.. => Err(SendError::ForNow(format!("the hook answered {status}"))),
-            _ => Err(SendError::ForGood(format!("the hook answered {status}"))),
-        }
+        if status.is_success() { Ok(()) } else { Err(refused("the hook", status, "")) }
     }
 }
 
@@ -228,7 +234,8 @@ mod tests {
     fn a_provider_that_lacks_something_says_what() {
         let config = ProvidersConfig::default();
         let mut guardian = Guardian::default();
-        let why = |guardian: &Guardian| match PhoneProvider::choose(&[], guardian, &config) {
+        let now = Timestamp::from_secs(1);
+        let why = |guardian: &Guardian| match PhoneProvider::choose(&[], guardian, &config, now) {
             PhoneProvider::Nobody(why) => why,
             _ => "ready".to_owned(),
         };

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use lettre::message::{Mailbox, MultiPart};
+use lettre::message::Mailbox;
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Tls, TlsParameters};
 use lettre::transport::smtp::extension::ClientId;
@@ -15,7 +15,7 @@ use lockstep_core::ids::MessageId;
 use lockstep_core::model::document::Document;
 use lockstep_core::model::message::Message;
 
-use super::SendError;
+use super::{SendError, mail_api, mime};
 
 /// How long a server may take for each of its answers.
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -33,15 +33,11 @@ impl Smtp {
         let name = provider.text("name").unwrap_or_default();
         if name != "smtp" {
             return Err(SendError::ForGood(format!(
-                "mail by the provider {name:?} is not built yet; smtp, sendgrid, mailgun, mandrill, sparkpost and resend are"
+                "mail by the provider {name:?} is not built; smtp is, and by HTTP {}",
+                mail_api::NAMES.join(", ")
             )));
         }
-        let from = provider
-            .filled("default_from_address")
-            .ok_or_else(|| SendError::ForGood("the mail provider has no default_from_address".to_owned()))?;
-        let from: Mailbox = from
-            .parse()
-            .map_err(|e| SendError::ForGood(format!("default_from_address is no mail address: {e}")))?;
+        let from = mime::sender(provider)?;
         let server = provider.text("credentials.smtp_host").unwrap_or_default();
         let port = provider.int("credentials.smtp_port").and_then(|p| u16::try_from(p).ok()).unwrap_or(587);
         let user = provider.filled("credentials.smtp_user");
@@ -52,10 +48,7 @@ impl Smtp {
             (_, Some(_)) => Tls::Required(parameters),
             (_, None) => Tls::Opportunistic(parameters),
         };
-        let host = url::Url::parse(issuer.as_str())
-            .ok()
-            .and_then(|url| url.host_str().map(str::to_owned))
-            .unwrap_or_else(|| "localhost".to_owned());
+        let host = mime::host(issuer);
         let mut transport = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(server)
             .port(port)
             .tls(tls)
@@ -70,32 +63,12 @@ impl Smtp {
 
     /// Hands a message over to the server.
     pub async fn send(&self, id: &MessageId, message: &Message) -> Result<(), SendError> {
-        let mail = self.mail(id, message)?;
+        let mail = mime::mail(id, message, &self.from, &self.host)?;
         match self.transport.send(mail).await {
             Ok(_) => Ok(()),
             Err(error) if error.is_permanent() => Err(SendError::ForGood(told(&error))),
             Err(error) => Err(SendError::ForNow(told(&error))),
         }
-    }
-
-    fn mail(&self, id: &MessageId, message: &Message) -> Result<lettre::Message, SendError> {
-        let broken = |what: &str| SendError::ForGood(format!("{what} cannot stand in a mail"));
-        let to = message.recipient.parse().map_err(|_| broken("the recipient's address"))?;
-        // A template may name a sender; one that is no mailbox is as good as none.
-        let named = message.from.as_deref().and_then(|from| from.parse::<Mailbox>().ok());
-        let builder = lettre::Message::builder()
-            .from(named.unwrap_or_else(|| self.from.clone()))
-            .to(Mailbox::new(None, to))
-            .subject(message.subject.clone())
-            // The same at each attempt, so that a receiver can tell a second copy.
-            .message_id(Some(format!("<{id}@{}>", self.host)));
-        let built = match &message.html {
-            Some(html) => {
-                builder.multipart(MultiPart::alternative_plain_html(message.text.clone(), html.clone()))
-            }
-            None => builder.body(message.text.clone()),
-        };
-        built.map_err(|_| broken("the text"))
     }
 }
 
@@ -148,7 +121,7 @@ mod tests {
             "credentials": credentials}));
         let smtp = smtp.unwrap();
         let id = MessageId::trusted("msg_1");
-        let mail = smtp.mail(&id, &message("Neues Passwort für Acme")).unwrap();
+        let mail = mime::mail(&id, &message("Neues Passwort für Acme"), &smtp.from, &smtp.host).unwrap();
         let text = String::from_utf8(mail.formatted()).unwrap();
         assert!(text.contains("From: Acme <no-reply@acme.test>\r\n"), "{text}");
         assert!(text.contains("To: ana@example.com\r\n"));
@@ -162,7 +135,12 @@ mod tests {
         let smtp = provider(json!({"name": "smtp", "default_from_address": "a@acme.test",
             "credentials": credentials}))
         .unwrap();
-        let mail = smtp.mail(&MessageId::trusted("msg_1"), &message("Hi\r\nBcc: x@evil.example"));
+        let mail = mime::mail(
+            &MessageId::trusted("msg_1"),
+            &message("Hi\r\nBcc: x@evil.example"),
+            &smtp.from,
+            &smtp.host,
+        );
         let text = mail.map(|m| String::from_utf8(m.formatted()).unwrap()).unwrap_or_default();
         assert!(!text.lines().any(|line| line.starts_with("Bcc")), "{text}");
     }
@@ -171,7 +149,7 @@ mod tests {
     fn what_cannot_send_says_why() {
         let credentials = json!({"smtp_host": "mail.example.org", "smtp_port": 587});
         for (given, why) in [
-            (json!({"name": "sendgrid", "credentials": {"api_key": "k"}}), "\"sendgrid\" is not built yet"),
+            (json!({"name": "sendgrid", "credentials": {"api_key": "k"}}), "\"sendgrid\" is not built"),
             (json!({"name": "smtp", "credentials": credentials}), "no default_from_address"),
             (
                 json!({"name": "smtp", "credentials": credentials, "default_from_address": "nobody"}),

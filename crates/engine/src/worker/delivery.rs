@@ -69,33 +69,45 @@ impl Carrier for Nobody {
     }
 }
 
-/// Sends what is due with the tenant's providers; returns how many were tried. Mail waits where no provider is set or it is switched off; a
-/// code by text or call that nobody carries is told at once, since it is dead in minutes.
+/// Sends what is due with the tenant's providers; returns how many were tried.
 pub async fn run(app: &App) -> Result<usize, DbError> {
+    Ok(run_phone(app).await? + run_mail(app).await?)
+}
+
+/// Sends text messages and calls. Where nobody carries them that is told at once, since a code is dead in minutes.
+async fn run_phone(app: &App) -> Result<usize, DbError> {
+    let mut conn = app.db().read().await?;
+    if !outbox::has_due(&mut conn, app.env().now).await? {
+        return Ok(0);
+    }
+    let guardian = settings::guardian(&mut conn).await?;
+    let branded: Vec<Document> = settings::find_sealed(&mut conn, PHONE_PROVIDERS).await?.unwrap_or_default();
+    drop(conn);
+    let phone = PhoneProvider::choose(&branded, &guardian, &app.config().providers, app.env().now);
+    send_due(app, Which::Phone, Arc::new(phone)).await
+}
+
+/// Sends mail, which waits where no provider is set or it is switched off.
+async fn run_mail(app: &App) -> Result<usize, DbError> {
     let mut conn = app.db().read().await?;
     if !outbox::has_due(&mut conn, app.env().now).await? {
         return Ok(0);
     }
     let mail: Option<Document> = settings::find_sealed(&mut conn, emails::SETTING).await?;
-    let guardian = settings::guardian(&mut conn).await?;
-    let branded: Vec<Document> = settings::find_sealed(&mut conn, PHONE_PROVIDERS).await?.unwrap_or_default();
     drop(conn);
-    let phone = PhoneProvider::choose(&branded, &guardian, &app.config().providers);
-    let by_phone = send_due(app, Which::Phone, Arc::new(phone)).await?;
-    let Some(mail) = mail.filter(|p| p.flag("enabled") != Some(false)) else { return Ok(by_phone) };
+    let Some(mail) = mail.filter(|p| p.flag("enabled") != Some(false)) else { return Ok(0) };
     let nobody = |error: SendError| Arc::new(Nobody(error.to_string()));
-    let by_mail = if mail.text("name").is_some_and(|name| mail_api::NAMES.contains(&name)) {
-        match MailApi::new(&mail, &app.config().providers) {
-            Ok(api) => send_due(app, Which::Mail, Arc::new(api)).await?,
-            Err(error) => send_due(app, Which::Mail, nobody(error)).await?,
+    if mail.text("name").is_some_and(|name| mail_api::NAMES.contains(&name)) {
+        match MailApi::new(&mail, app.issuer(), &app.config().providers, app.env().now) {
+            Ok(api) => send_due(app, Which::Mail, Arc::new(api)).await,
+            Err(error) => send_due(app, Which::Mail, nobody(error)).await,
         }
     } else {
         match Smtp::new(&mail, app.issuer()) {
-            Ok(smtp) => send_due(app, Which::Mail, Arc::new(smtp)).await?,
-            Err(error) => send_due(app, Which::Mail, nobody(error)).await?,
+            Ok(smtp) => send_due(app, Which::Mail, Arc::new(smtp)).await,
+            Err(error) => send_due(app, Which::Mail, nobody(error)).await,
         }
-    };
-    Ok(by_phone + by_mail)
+    }
 }
 
 /// Sends what is due with a carrier; returns how many were tried.
@@ -183,14 +195,23 @@ fn pause(message: &Message, attempts: i64) -> Span {
     }
 }
 
-/// Runs it every second.
-pub fn start(app: App) -> JoinHandle<()> {
-    super::every(EVERY, move || {
-        let app = app.clone();
-        async move {
-            if let Err(error) = run(&app).await {
-                tracing::warn!(%error, "The outbox could not be read; trying again");
-            }
-        }
-    })
+/// Runs both every second, each for itself: a mail server that does not answer holds up no text message.
+pub fn start(app: App) -> [JoinHandle<()>; 2] {
+    let phone = app.clone();
+    [
+        super::every(EVERY, move || {
+            let app = phone.clone();
+            async move { told(run_phone(&app).await) }
+        }),
+        super::every(EVERY, move || {
+            let app = app.clone();
+            async move { told(run_mail(&app).await) }
+        }),
+    ]
+}
+
+fn told(result: Result<usize, DbError>) {
+    if let Err(error) = result {
+        tracing::warn!(%error, "The outbox could not be read; trying again");
+    }
 }

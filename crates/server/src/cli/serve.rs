@@ -78,7 +78,8 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
         .map_err(|e| Failure::new(format!("listen: cannot listen on {}: {e}", config.listen)))?;
     let db = config::open_database(&config, keys).await?;
     let app = App::open(config.app.clone(), db, Arc::new(SystemClock)).await?;
-    let workers = [cleanup::start(app.clone()), delivery::start(app.clone())];
+    let [phone, mail] = delivery::start(app.clone());
+    let workers = [cleanup::start(app.clone()), phone, mail];
     let settings = WebSettings { trusted_proxies: config.trusted_proxies.clone() };
     let router = crate::http::router(Web::new(app.clone(), settings));
     let scheme = if tls.is_some() { "HTTPS" } else { "HTTP" };

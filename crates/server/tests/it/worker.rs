@@ -141,13 +141,13 @@ async fn without_a_provider_mail_waits_and_with_one_that_is_not_built_the_log_sa
     app.user("ana@example.com").await;
     write_a_mail(&app).await;
     assert_eq!(delivery::run(&app.app).await.unwrap(), 0);
-    let azure = json!({"name": "azure_cs", "enabled": false, "credentials": {"connectionString": "x"}});
-    admin.expect(201, "POST", "/emails/provider", Some(azure)).await;
+    let action = json!({"name": "custom", "enabled": false, "credentials": {}});
+    admin.expect(201, "POST", "/emails/provider", Some(action)).await;
     assert_eq!(delivery::run(&app.app).await.unwrap(), 0, "switched off");
     admin.expect(200, "PATCH", "/emails/provider", Some(json!({"enabled": true}))).await;
     assert_eq!(delivery::run(&app.app).await.unwrap(), 1);
     let logs = admin.expect(200, "GET", "/logs?q=type:fn", None).await;
-    assert!(logs[0]["details"]["error"].as_str().unwrap().contains("not built yet"), "{logs}");
+    assert!(logs[0]["details"]["error"].as_str().unwrap().contains("\"custom\" is not built"), "{logs}");
 }
 
 #[tokio::test]

@@ -1,97 +1,15 @@
-//! Text messages, calls and mails through providers, with a small recorder in their place.
+//! Text messages and calls.
 
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use axum::Router;
-use axum::body::Bytes;
-use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, Uri};
-use axum::response::{IntoResponse, Response};
 use lockstep_core::crypto::digest::hmac_sha256_hex;
 use lockstep_core::time::Span;
 use lockstep_engine::worker::delivery;
 use serde_json::{Value, json};
 
+use super::{Mood, Recorder, assert_signed_for_aws, form, tenant, tenant_with_sns};
 use crate::management::admin;
 use crate::support::{Person, TestApp};
-
-/// What a stand-in answers.
-#[derive(Clone, Copy)]
-enum Mood {
-    Takes,
-    Status(u16),
-    Garbage,
-    Silent,
-}
-
-#[derive(Clone)]
-struct Recorder {
-    mood: Arc<Mutex<Mood>>,
-    calls: Arc<Mutex<Vec<(String, HeaderMap, String)>>>,
-    url: String,
-}
-
-impl Recorder {
-    async fn start() -> Self {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let recorder = Self { mood: Arc::new(Mutex::new(Mood::Takes)), calls: Arc::default(), url };
-        let router = Router::new().fallback(record).with_state(recorder.clone());
-        tokio::spawn(async move { axum::serve(listener, router).await });
-        recorder
-    }
-
-    fn is(&self, mood: Mood) {
-        *self.mood.lock().unwrap() = mood;
-    }
-
-    fn calls(&self) -> Vec<(String, HeaderMap, String)> {
-        self.calls.lock().unwrap().clone()
-    }
-}
-
-async fn record(State(it): State<Recorder>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
-    it.calls.lock().unwrap().push((uri.to_string(), headers, String::from_utf8_lossy(&body).into_owned()));
-    let mood = *it.mood.lock().unwrap();
-    match mood {
-        Mood::Takes if uri.path().ends_with("/send.json") => {
-            axum::Json(json!([{"status": "sent"}])).into_response()
-        }
-        // What each of them says when it took something.
-        Mood::Takes => {
-            let taken = json!({"sid": "SM1", "status": "queued", "id": "1", "results": {"id": "1"}});
-            (StatusCode::CREATED, axum::Json(taken)).into_response()
-        }
-        Mood::Status(code) => {
-            (StatusCode::from_u16(code).unwrap(), axum::Json(json!({"code": 21211}))).into_response()
-        }
-        Mood::Garbage => (StatusCode::OK, "<html>hotel wifi</html>").into_response(),
-        Mood::Silent => {
-            tokio::time::sleep(Duration::from_secs(3600)).await;
-            StatusCode::OK.into_response()
-        }
-    }
-}
-
-async fn tenant(recorder: &Recorder) -> (TestApp, Person) {
-    let (twilio, mail) = (recorder.url.clone(), recorder.url.clone());
-    let hook = format!("{}/hook?k=1", recorder.url);
-    let app = TestApp::with(|config| {
-        config.providers.twilio_url = twilio;
-        config.providers.mail_api_url = Some(mail);
-        config.providers.hook_url = Some(hook);
-        config.providers.hook_secret = Some("hook-secret".to_owned());
-        config.providers.private_networks = true;
-    })
-    .await
-    .with_apps()
-    .await;
-    app.mfa(&["otp", "sms"], &["all-applications"]).await;
-    app.message_types(&["sms", "voice"]).await;
-    let dee = app.user_with_totp("dee@example.com").await;
-    (app, dee)
-}
 
 async fn twilio(app: &TestApp) {
     let admin = admin(app).await;
@@ -115,10 +33,6 @@ async fn ask(app: &TestApp, dee: &Person, channel: &str) {
         browser.submit(&[("action", "phone::0")]).await;
     }
     assert_eq!(app.codes_sent().await, 1, "{}", browser.page.body);
-}
-
-fn form(body: &str) -> Vec<(String, String)> {
-    url::form_urlencoded::parse(body.as_bytes()).into_owned().collect()
 }
 
 #[tokio::test]
@@ -259,76 +173,78 @@ async fn without_a_provider_the_log_says_so_at_once() {
     assert_eq!(logs[0]["details"]["error"], "no phone provider is configured");
 }
 
-/// Sets who carries the mail, and asks for one: a ticket.
-async fn mail_by(app: &TestApp, dee: &Person, name: &str, credentials: Value) {
-    let admin = admin(app).await;
-    let provider = json!({"name": name, "credentials": credentials, "default_from_address": "Acme <no-reply@acme.test>"});
-    admin.expect(201, "POST", "/emails/provider", Some(provider)).await;
-    let ticket = json!({"user_id": dee.id, "send_mail": true, "allow_multiple_enrollments": true});
-    admin.expect(200, "POST", "/guardian/enrollments/ticket", Some(ticket)).await;
+#[tokio::test]
+async fn amazon_sns_carries_text_messages_by_the_operators_account_signed() {
+    let recorder = Recorder::start().await;
+    let (app, dee) = tenant_with_sns(&recorder).await;
+    ask(&app, &dee, "sms").await;
+    assert_eq!(delivery::run(&app.app).await.unwrap(), 1);
+    app.clock.advance(Span::minutes(1));
+    assert_eq!(delivery::run(&app.app).await.unwrap(), 0, "sent once");
+    let call = recorder.calls().remove(0);
+    assert_signed_for_aws(&call, "s3cret", "20260202/eu-west-1/sns/aws4_request");
+    let (uri, _, body) = call;
+    assert_eq!(uri, "/");
+    let form = form(&body);
+    let field = |name: &str| form.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str());
+    assert_eq!((field("Action"), field("PhoneNumber")), (Some("Publish"), Some("+12025550143")));
+    let code = app.sent_code().await;
+    assert!(field("Message").unwrap().ends_with(&format!("@lockstep.test #{code}")));
+    assert_eq!(field("MessageAttributes.entry.1.Name"), Some("AWS.SNS.SMS.SMSType"));
+    assert_eq!(field("MessageAttributes.entry.2.Value.StringValue"), Some("ACME"));
 }
 
 #[tokio::test]
-async fn mail_goes_by_the_api_of_each_provider_whose_api_is_one_post() {
-    let key = json!({"api_key": "k3y"});
-    for (name, credentials, path, authorization) in [
-        ("sendgrid", key.clone(), "/v3/mail/send", Some("Bearer k3y")),
-        (
-            "mailgun",
-            json!({"api_key": "k3y", "domain": "mg.acme.test", "region": "eu"}),
-            "/v3/mg.acme.test/messages",
-            Some("Basic YXBpOmszeQ=="),
-        ),
-        ("mandrill", key.clone(), "/api/1.0/messages/send.json", None),
-        ("sparkpost", key.clone(), "/api/v1/transmissions", Some("k3y")),
-        ("resend", key.clone(), "/emails", Some("Bearer k3y")),
-    ] {
-        let recorder = Recorder::start().await;
-        let (app, dee) = tenant(&recorder).await;
-        mail_by(&app, &dee, name, credentials).await;
-        // An answer that is not the provider's is none: but the one that says nothing at all cannot be told from another.
-        if name != "sendgrid" {
-            recorder.is(Mood::Garbage);
-            delivery::run(&app.app).await.unwrap();
-            app.clock.advance(Span::minutes(2));
-            recorder.is(Mood::Takes);
-        }
-        assert_eq!(delivery::run(&app.app).await.unwrap(), 1, "{name}");
-        app.clock.advance(Span::hours(1));
-        assert_eq!(delivery::run(&app.app).await.unwrap(), 0, "{name}: sent once");
-        let (uri, headers, body) = recorder.calls().pop().unwrap();
-        assert_eq!(uri, path);
-        assert_eq!(headers.get("authorization").and_then(|v| v.to_str().ok()), authorization, "{name}");
-        let body = if name == "mailgun" { form(&body).into_iter().map(|(_, v)| v).collect() } else { body };
-        for part in [
-            "dee@example.com",
-            "no-reply@acme.test",
-            "Acme",
-            "Set up two-step verification",
-            "/guardian/enroll?ticket=",
-        ] {
-            assert!(body.contains(part), "{name}: {part} in {body}");
-        }
-        assert_eq!(body.contains("k3y"), name == "mandrill", "only Mandrill wants the key in the body");
+async fn amazon_sns_makes_no_calls_and_the_person_goes_on_by_another_method() {
+    let recorder = Recorder::start().await;
+    let (app, dee) = tenant_with_sns(&recorder).await;
+    ask(&app, &dee, "voice").await;
+    delivery::run(&app.app).await.unwrap();
+    assert!(recorder.calls().is_empty());
+    let logs = admin(&app).await.expect(200, "GET", "/logs?q=type:gd_send_voice_failure", None).await;
+    assert!(logs[0]["details"]["error"].as_str().unwrap().contains("makes no calls"), "{logs}");
+    let mut browser = app.browser();
+    browser.authorize(&[]).await.password(&dee).await;
+    let code = app.code(&dee);
+    browser.code(&code).await;
+    browser.back_with_code();
+}
+
+#[tokio::test]
+async fn amazon_sns_is_tried_again_within_the_codes_life_and_not_where_it_refuses() {
+    let recorder = Recorder::start().await;
+    let (app, dee) = tenant_with_sns(&recorder).await;
+    ask(&app, &dee, "sms").await;
+    for (mood, wait, calls) in
+        [(Mood::Garbage, 0, 1), (Mood::Status(500), 5, 2), (Mood::Throttles, 15, 3), (Mood::Takes, 45, 4)]
+    {
+        recorder.is(mood);
+        app.clock.advance(Span::seconds(wait));
+        delivery::run(&app.app).await.unwrap();
+        assert_eq!(recorder.calls().len(), calls, "after {wait} s more");
     }
-}
-
-#[tokio::test]
-async fn a_mail_that_its_provider_refuses_is_in_the_log_and_not_tried_again() {
-    for (name, status, why) in [("sendgrid", Some(401), "401"), ("ses", None, "not built yet")] {
-        let recorder = Recorder::start().await;
-        let (app, dee) = tenant(&recorder).await;
-        let credentials = match name {
-            "ses" => json!({"accessKeyId": "a", "secretAccessKey": "b", "region": "eu-west-1"}),
-            _ => json!({"api_key": "k3y"}),
-        };
-        mail_by(&app, &dee, name, credentials).await;
-        recorder.is(status.map_or(Mood::Takes, Mood::Status));
-        delivery::run(&app.app).await.unwrap();
-        app.clock.advance(Span::hours(1));
-        delivery::run(&app.app).await.unwrap();
-        assert_eq!(recorder.calls().len(), usize::from(status.is_some()));
-        let logs = admin(&app).await.expect(200, "GET", "/logs?q=type:fn", None).await;
-        assert!(logs[0]["details"]["error"].as_str().unwrap().contains(why), "{logs}");
+    let signed: Vec<String> = recorder
+        .calls()
+        .iter()
+        .map(|(_, headers, _)| headers["x-amz-date"].to_str().unwrap().to_owned())
+        .collect();
+    assert!(signed.windows(2).all(|two| two[0] < two[1]), "each attempt is signed anew: {signed:?}");
+    // Another code, refused for good, then one that nobody takes while it lives.
+    for (mood, calls) in [(Mood::Status(403), 1), (Mood::Status(503), 5)] {
+        recorder.is(mood);
+        let before = recorder.calls().len();
+        app.clock.advance(Span::minutes(10));
+        let mut browser = app.browser();
+        browser.authorize(&[]).await.password(&dee).await;
+        browser.submit(&[("action", "pick-authenticator")]).await;
+        browser.submit(&[("action", "phone::0")]).await;
+        for _ in 0..120 {
+            delivery::run(&app.app).await.unwrap();
+            app.clock.advance(Span::seconds(5));
+        }
+        let made = recorder.calls().len() - before;
+        assert!(if calls == 1 { made == 1 } else { (calls..12).contains(&made) }, "{made} calls");
+        let logs = admin(&app).await.expect(200, "GET", "/logs?q=type:gd_send_sms_failure", None).await;
+        assert_eq!(logs.as_array().unwrap().len(), if calls == 1 { 1 } else { 2 }, "{logs}");
     }
 }

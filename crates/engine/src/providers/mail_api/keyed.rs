@@ -1,26 +1,16 @@
-//! Mail through the HTTP APIs of providers whose API is one POST with a key.
+//! The providers whose API is one POST with a key.
 
-use lettre::message::Mailbox;
-use lockstep_core::ids::MessageId;
 use lockstep_core::model::document::Document;
-use lockstep_core::model::message::Message;
 use reqwest::RequestBuilder;
 use serde_json::{Value, json};
 
-use super::SendError;
-use super::http_client::{self, unreachable};
-use crate::config::ProvidersConfig;
+use super::{At, Mail, needed};
+use crate::providers::{SendError, mime};
 
-/// The names of the providers that are spoken to here.
-pub const NAMES: &[&str] = &["sendgrid", "mailgun", "mandrill", "sparkpost", "resend"];
-
-/// An account at a provider.
-pub struct MailApi {
-    client: reqwest::Client,
+/// An account, and what tells us apart from others.
+pub(super) struct Keyed {
     provider: Provider,
-    base: String,
     key: String,
-    from: Mailbox,
 }
 
 #[derive(Clone, Debug)]
@@ -32,21 +22,14 @@ enum Provider {
     Resend,
 }
 
-impl MailApi {
-    /// Reads the provider of `emails/provider`, whose name is one of [`NAMES`].
-    pub fn new(provider: &Document, config: &ProvidersConfig) -> Result<Self, SendError> {
-        let name = provider.text("name").unwrap_or_default();
-        let lacks = |what: &str| SendError::ForGood(format!("the mail provider has no {what}"));
-        let from = provider.filled("default_from_address").ok_or_else(|| lacks("default_from_address"))?;
-        let from: Mailbox = from
-            .parse()
-            .map_err(|e| SendError::ForGood(format!("default_from_address is no mail address: {e}")))?;
-        let key = provider.filled("credentials.api_key").ok_or_else(|| lacks("api_key"))?.to_owned();
+impl Keyed {
+    pub(super) fn new(name: &str, provider: &Document) -> Result<(Self, String), SendError> {
+        let key = needed(provider, "credentials.api_key")?.to_owned();
         let eu = provider.text("credentials.region") == Some("eu");
         let (kind, home) = match name {
             "sendgrid" => (Provider::SendGrid, "https://api.sendgrid.com"),
             "mailgun" => {
-                let domain = provider.filled("credentials.domain").ok_or_else(|| lacks("domain"))?;
+                let domain = needed(provider, "credentials.domain")?;
                 if !domain.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.' || b == b'-') {
                     return Err(SendError::ForGood("the mail provider's domain is not one".to_owned()));
                 }
@@ -58,38 +41,17 @@ impl MailApi {
             "sparkpost" => (Provider::SparkPost, "https://api.sparkpost.com"),
             "resend" => (Provider::Resend, "https://api.resend.com"),
             other => {
-                return Err(SendError::ForGood(format!("mail by the provider {other:?} is not built yet")));
+                return Err(SendError::ForGood(format!("mail by the provider {other:?} is not built")));
             }
         };
-        let base = config.mail_api_url.as_deref().unwrap_or(home).trim_end_matches('/').to_owned();
-        let client = http_client::client(&base, config.private_networks)
-            .map_err(|error| SendError::ForGood(error.to_string()))?;
-        Ok(Self { client, provider: kind, base, key, from })
+        Ok((Self { provider: kind, key }, home.to_owned()))
     }
 
-    /// Hands a message over.
-    pub async fn send(&self, id: &MessageId, message: &Message) -> Result<(), SendError> {
-        let answer = self.request(id, message).send().await.map_err(unreachable)?;
-        let status = answer.status();
-        let body: Option<Value> = answer.json().await.ok();
-        if status.is_success() {
-            return self.taken(body.as_ref());
-        }
-        let why = format!("the mail provider answered {}", status.as_u16());
-        // 429 and everything of theirs may pass; the rest will be refused again.
-        if status.is_server_error() || status.as_u16() == 429 {
-            Err(SendError::ForNow(why))
-        } else {
-            Err(SendError::ForGood(why))
-        }
-    }
-
-    fn request(&self, id: &MessageId, message: &Message) -> RequestBuilder {
-        // A template may name a sender; one that is no mailbox is as good as none.
-        let named = message.from.as_deref().and_then(|from| from.parse::<Mailbox>().ok());
-        let from = named.as_ref().unwrap_or(&self.from);
+    pub(super) fn request(&self, at: &At, mail: Mail<'_>) -> RequestBuilder {
+        let (id, message) = (mail.id, mail.message);
+        let from = mime::from(message, mail.sender);
         let (to, subject, text) = (&message.recipient, &message.subject, &message.text);
-        let post = |path: &str| self.client.post(format!("{}{path}", self.base));
+        let post = |path: &str| at.client.post(format!("{}{path}", at.base));
         match &self.provider {
             Provider::SendGrid => {
                 let mut sender = json!({"email": from.email.to_string()});
@@ -133,26 +95,20 @@ impl MailApi {
         }
     }
 
-    /// Something else may have answered: only an answer of the provider's form means that the mail was taken.
-    fn taken(&self, body: Option<&Value>) -> Result<(), SendError> {
-        let has = |name: &str| body.is_some_and(|body| !body[name].is_null());
-        let fits = match &self.provider {
+    /// Returns whether an answer says that the mail was taken.
+    pub(super) fn has_taken(&self, body: &Value) -> Result<bool, SendError> {
+        Ok(match &self.provider {
             // An empty 202 is all that it says.
             Provider::SendGrid => true,
-            Provider::Mailgun { .. } | Provider::Resend => has("id"),
-            Provider::SparkPost => has("results"),
+            Provider::Mailgun { .. } | Provider::Resend => !body["id"].is_null(),
+            Provider::SparkPost => !body["results"].is_null(),
             Provider::Mandrill => {
-                let status = body.and_then(|body| body[0]["status"].as_str());
+                let status = body[0]["status"].as_str();
                 if let Some(refused @ ("rejected" | "invalid")) = status {
                     return Err(SendError::ForGood(format!("the mail provider says {refused}")));
                 }
                 status.is_some()
             }
-        };
-        if fits {
-            Ok(())
-        } else {
-            Err(SendError::ForNow("the mail provider did not say that it took the mail".to_owned()))
-        }
+        })
     }
 }
