@@ -50,9 +50,14 @@ impl LoginCode {
         self.expires_at
     }
 
+    /// Returns whether wrong answers have killed it.
+    pub const fn is_burnt(&self) -> bool {
+        self.misses >= TRIES
+    }
+
     /// Judges an answer; save the code after a wrong one.
     pub fn answer(&mut self, typed: &str, now: Timestamp) -> Answered {
-        if now >= self.expires_at || self.misses >= TRIES {
+        if now >= self.expires_at || self.is_burnt() {
             return Answered::Dead;
         }
         let name = match self.channel {

@@ -266,10 +266,20 @@ pub struct Draft {
     pub sent: Option<Sent>,
     #[serde(default)]
     misses: u8,
+    /// How long it may be left alone, where that is not the pages' time.
+    #[serde(default)]
+    idle: Option<Span>,
     data: Value,
 }
 
 impl Draft {
+    /// Returns the same with another time that it may be left alone: an API has no page whose buttons would say that somebody is still there.
+    #[must_use]
+    pub const fn lasting(mut self, idle: Span) -> Self {
+        self.idle = Some(idle);
+        self
+    }
+
     /// Returns whether it was left alone for too long.
     pub fn expired(&self, now: Timestamp) -> bool {
         now.since(self.touched_at) > self.idle()
@@ -277,9 +287,10 @@ impl Draft {
 
     /// Returns how long it may be left alone.
     pub const fn idle(&self) -> Span {
-        match self.kind {
-            FactorKind::Totp | FactorKind::Phone | FactorKind::Email => ENROLMENT_IDLE,
-            FactorKind::RecoveryCode => WRITING_DOWN,
+        match (self.idle, self.kind) {
+            (Some(idle), _) => idle,
+            (None, FactorKind::Totp | FactorKind::Phone | FactorKind::Email) => ENROLMENT_IDLE,
+            (None, FactorKind::RecoveryCode) => WRITING_DOWN,
         }
     }
 
@@ -527,6 +538,7 @@ pub fn begin_enrolment(
         touched_at: env.now,
         sent: send.as_ref().map(|send| Sent::of(send, env.now)),
         misses: 0,
+        idle: None,
         data,
     };
     Ok((draft, send))

@@ -12,7 +12,7 @@ use super::messages::Notice;
 use crate::app::App;
 use crate::store::db::{Conn, DbError};
 use crate::store::methods::{self, Method};
-use crate::store::{authenticators, grants, remembered_browsers, sessions, transactions, users};
+use crate::store::{authenticators, remembered_browsers, users};
 
 /// Who takes away, and why.
 #[derive(Clone, Debug, Default)]
@@ -21,7 +21,7 @@ pub struct By {
     pub client: Option<ClientId>,
     /// Why, in the operator's words.
     pub reason: Option<String>,
-    /// Whether sessions, refresh tokens and running logins end too.
+    /// Whether sessions, refresh tokens, running logins and enrolments end too.
     pub end_sessions: bool,
 }
 
@@ -63,9 +63,7 @@ pub(super) async fn take_away(
     remembered_browsers::delete_of_user(tx, &owner.id).await?;
     users::note_mfa_change(tx, &owner.id, env.now).await?;
     if by.end_sessions {
-        sessions::delete_of_user(tx, &owner.id, None).await?;
-        transactions::delete_of_user(tx, &owner.id).await?;
-        grants::revoke_of_user(tx, &owner.id, env.now).await?;
+        changes::end_everything(tx, env, &owner.id).await?;
     }
     Ok(picked)
 }

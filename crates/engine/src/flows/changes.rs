@@ -5,7 +5,7 @@
 
 use lockstep_core::env::Env;
 use lockstep_core::factors::FactorKind;
-use lockstep_core::ids::ClientId;
+use lockstep_core::ids::{ClientId, UserId};
 use lockstep_core::model::authenticator::Authenticator;
 use lockstep_core::model::languages::choose_locale;
 use lockstep_core::model::log_event::{LogEvent, Origin};
@@ -18,7 +18,9 @@ use super::credentials;
 use super::messages::{self, About, Notice};
 use crate::app::App;
 use crate::store::db::{Conn, DbError};
-use crate::store::{authenticators, grants, remembered_browsers, sessions, settings, transactions, users};
+use crate::store::{
+    authenticators, ceremonies, grants, remembered_browsers, sessions, settings, transactions, users,
+};
 
 /// How long a notice is worth sending.
 const NOTICE_LIFE: Span = Span::days(3);
@@ -100,8 +102,16 @@ pub(super) async fn recovery_code_replaced(
     tell(tx, app, env, origin, user, &Notice::NewRecoveryCode).await
 }
 
-/// Sets a new password and ends what the old one may have opened: sessions, refresh tokens, remembered browsers, running logins. Forgives
-/// failures, and tells the person.
+/// Ends what somebody may have opened with a proof that counts no more: sessions, running logins and enrolments, refresh tokens.
+pub(super) async fn end_everything(tx: &mut Conn, env: &Env, user: &UserId) -> Result<(), DbError> {
+    sessions::delete_of_user(tx, user, None).await?;
+    transactions::delete_of_user(tx, user).await?;
+    ceremonies::end_of_user(tx, user, env.now).await?;
+    grants::revoke_of_user(tx, user, env.now).await?;
+    Ok(())
+}
+
+/// Sets a new password and ends what the old one may have opened, remembered browsers too. Forgives failures, and tells the person.
 pub(super) async fn password(
     tx: &mut Conn,
     app: &App,
@@ -112,10 +122,8 @@ pub(super) async fn password(
     hash: &str,
 ) -> Result<(), DbError> {
     users::set_password(tx, &user.id, hash, env.now).await?;
-    sessions::delete_of_user(tx, &user.id, None).await?;
+    end_everything(tx, env, &user.id).await?;
     remembered_browsers::delete_of_user(tx, &user.id).await?;
-    transactions::delete_of_user(tx, &user.id).await?;
-    grants::revoke_of_user(tx, &user.id, env.now).await?;
     credentials::forgive(tx, user).await?;
     let mut event =
         LogEvent::new("scp", "Successful change password").user(&user.id, user.display_name()).from(origin);

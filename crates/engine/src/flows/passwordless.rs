@@ -97,9 +97,10 @@ impl Place {
         }
     }
 
-    /// Returns the account that a right code makes: its id is known before it exists, so that it tells nobody whether it does.
-    pub(super) fn new_user(&self, env: &Env) -> User {
-        let id = UserId::trusted(format!("{}|{}", self.connection.strategy(), self.identity()));
+    /// Returns the account that a right code makes. Its id is drawn, not computed of the address: an address that comes to another person
+    /// must not bring along the old one's `sub`.
+    pub(super) fn new_user(&self, env: &mut Env) -> User {
+        let id = UserId::trusted(format!("{}|{}", self.connection.strategy(), env.rng().hex(24)));
         let mut user = User::new(id, &self.connection.name, env.now);
         match &self.reach {
             Reach::Email(address) => {
@@ -117,6 +118,7 @@ impl Place {
         user
     }
 
+    /// What the answer of the start calls the account: the same whether there is one or not.
     fn identity(&self) -> String {
         let hash = sha256(format!("passwordless\n{}\n{}", self.connection.id, self.to()).as_bytes());
         hash.iter().take(12).map(|byte| format!("{byte:02x}")).collect()
@@ -161,8 +163,9 @@ pub async fn start(
         language: choose_locale(language, None, origin.languages.as_deref(), &tenant.enabled_locales()),
         host: app.issuer().host(),
     };
+    // Kept in both cases, so that wrong answers look the same; where nobody may log in nobody learns the code, and it opens nothing.
+    login_codes::put(&mut tx, &place.key(), &code, env.now, code.expires_at()).await?;
     if may_log_in {
-        login_codes::put(&mut tx, &place.key(), &code, env.now, code.expires_at()).await?;
         sending::send_code(&mut tx, app, env, &about, origin, &message).await.map_err(refusal)?;
         let mut event = LogEvent::new("cs", "Passwordless code sent").client(&client.id, client.name());
         event.connection = Some(place.connection.name.clone());

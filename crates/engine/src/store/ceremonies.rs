@@ -75,6 +75,11 @@ pub async fn delete(conn: &mut Conn, handle_hash: &str) -> Result<bool, DbError>
     Ok(conn.execute("delete from ceremonies where handle_hash = $1", values![handle_hash]).await? == 1)
 }
 
+/// Ends all that a user has under way: who began it may be somebody else. Returns how many there were.
+pub async fn end_of_user(conn: &mut Conn, user: &UserId, now: Timestamp) -> Result<u64, DbError> {
+    conn.execute(END_OF_USER, values![user, now]).await
+}
+
 /// Saves how far it is; returns false if somebody else saved or ended it since `version` was read.
 pub async fn save<T: Serialize>(
     conn: &mut Conn,
@@ -129,5 +134,7 @@ const LIST_OF_USER: &str = "select * from ceremonies
  where user_id = $1 and kind = $2 and used_at is null and expires_at > $3 order by created_at, handle_hash";
 const SAVE: &str = "update ceremonies set version = version + 1, data = $3
  where handle_hash = $1 and version = $2 and used_at is null";
+const END_OF_USER: &str = "update ceremonies set version = version + 1, used_at = $2
+ where user_id = $1 and used_at is null";
 const CLAIM: &str = "update ceremonies set version = version + 1, used_at = $3
  where handle_hash = $1 and version = $2 and used_at is null";

@@ -19,6 +19,8 @@ mod response_mode;
 mod response_type;
 mod scope;
 
+pub use audience::admits;
+
 use std::collections::BTreeMap;
 
 use super::params::Params;

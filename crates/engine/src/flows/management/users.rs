@@ -14,7 +14,7 @@ use super::{Call, Outcome, load_user, taken};
 use crate::flows::admin_reset::INDEPENDENT;
 use crate::flows::changes;
 use crate::store::db::{Conn, DbError};
-use crate::store::{connections, methods, sessions, users};
+use crate::store::{ceremonies, connections, methods, sessions, transactions, users};
 
 const NAME: Kind = Kind::Text(1, 300);
 const PART: Kind = Kind::Text(1, 150);
@@ -190,8 +190,11 @@ pub async fn update(call: &mut Call, id: &UserId, body: Option<Value>) -> Outcom
     user.updated_at = call.env.now;
     users::save(&mut tx, &user).await.map_err(taken(ManagementCode::UserExists))?;
     if user.blocked {
-        // Not only refused while blocked: unblocking must not bring back a session that somebody else may hold.
+        // Not only refused while blocked: unblocking must not bring back what somebody else may hold. Refresh tokens are applications', and
+        // sleep.
         sessions::delete_of_user(&mut tx, id, None).await?;
+        transactions::delete_of_user(&mut tx, id).await?;
+        ceremonies::end_of_user(&mut tx, id, call.env.now).await?;
     }
     if let Some(hash) = hash {
         let (client, origin) = (call.caller.client.clone(), call.origin_of_operator());

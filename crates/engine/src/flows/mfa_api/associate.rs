@@ -94,7 +94,8 @@ fn wish(params: &Params, caller: &Caller, facts: &Facts) -> Result<Wish, OAuthEr
         OAuthError::new(OAuthCode::UnsupportedChallengeType, "The authenticator type is not enabled")
             .with_status(400)
     };
-    let enabled = |kind| if facts.guardian.enabled().contains(&kind) { Ok(()) } else { Err(unsupported()) };
+    // Not all that the tenant has: what is the channel of the first factor proves nothing beside it.
+    let enabled = |kind| if facts.means.enabled.contains(&kind) { Ok(()) } else { Err(unsupported()) };
     if facts.held.len() >= MOST {
         return Err(OAuthError::new(OAuthCode::EnrollmentConflict, "Too many authenticators are enrolled."));
     }

@@ -95,9 +95,12 @@ pub(in crate::flows) async fn exchange(
     let facts = facts(&mut conn, app, &caller.user, &stored.data.wanted.methods).await?;
     let exempt = user_tokens::is_exempt(&mut conn, &caller.user).await?;
     drop(conn);
-    let wanted = narrowed(&stored.data.wanted, params)?;
+    let wanted = narrowed(&stored.data.wanted, params, &env.issuer.userinfo_audience())?;
     let by_access = caller.access.is_some();
     let (against, kind) = against(env, &caller.user, &stored.data, &facts, params, grant, by_access)?;
+    if matches!(against, Against::Draft(_)) {
+        still_enrolling(&facts, kind, by_access)?;
+    }
     let bucket = attempts::bucket(&caller.user.id, kind);
     let mut tx = app.db().write().await?;
     // Counted before it is judged: of guesses sent at once, no more are looked at than the budget has.
@@ -165,10 +168,24 @@ pub(in crate::flows) async fn exchange(
     response.sign(app).await
 }
 
-/// What the tokens will be for: the original wish, or less of it.
-fn narrowed(wanted: &Wanted, params: &Params) -> Result<Wanted, OAuthError> {
+/// Checks, when an enrolment is confirmed, what was checked when it was begun: meanwhile the person may have enrolled, and then only what she
+/// holds lets somebody in; or the tenant may have switched the factor off.
+fn still_enrolling(facts: &Facts, kind: FactorKind, by_access: bool) -> Result<(), OAuthError> {
+    if !facts.means.enabled.contains(&kind) {
+        let text = "The authenticator type is not enabled";
+        return Err(OAuthError::new(OAuthCode::UnsupportedChallengeType, text).with_status(403));
+    }
+    if !by_access && !facts.means.usable().is_empty() {
+        return Err(OAuthError::new(OAuthCode::AccessDenied, "User is already enrolled."));
+    }
+    Ok(())
+}
+
+/// What the tokens will be for: the original wish, or less of it. `/userinfo` is no API of its own (as in the request that came first).
+fn narrowed(wanted: &Wanted, params: &Params, userinfo: &str) -> Result<Wanted, OAuthError> {
     let mut wanted = wanted.clone();
-    if params.get("audience").is_some_and(|audience| Some(audience) != wanted.audience.as_deref()) {
+    let named = params.get("audience").map(|audience| Some(audience).filter(|a| *a != userinfo));
+    if named.is_some_and(|audience| audience != wanted.audience.as_deref()) {
         return Err(OAuthError::invalid_request("audience does not match the mfa_token"));
     }
     if let Some(scope) = params.get("scope") {

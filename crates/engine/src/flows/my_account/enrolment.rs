@@ -141,6 +141,7 @@ async fn begin_factor(
         reach,
     };
     let (draft, message) = factors::begin_enrolment(kind, &ask, &mut call.env).map_err(|e| internal(&e))?;
+    let draft = draft.lasting(LIFETIME);
     if let Some(message) = &message {
         send(call, tx, message).await?;
     }
@@ -330,6 +331,9 @@ async fn try_verify(call: &mut Call, id: &str, body: Option<Value>) -> Outcome<V
         }
         (What::Password, None) => return Err(MyAccountCode::BadSession.into()),
         (What::Factor(draft), _) => {
+            // Asked when it was begun, and again: she may have enrolled since, and then this token proves too little.
+            let facts = call.facts(&mut tx).await?;
+            call.require_step_up(&facts)?;
             let draft = draft.clone();
             let code = text("otp_code");
             match confirm(call, &mut tx, stored, &draft, code, text("auth_session").is_some()).await? {

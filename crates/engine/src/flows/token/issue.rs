@@ -10,9 +10,10 @@ use lockstep_core::env::{Env, Issuer};
 use lockstep_core::ids::{GrantId, SessionId};
 use lockstep_core::model::client::Client;
 use lockstep_core::model::log_event::Origin;
-use lockstep_core::model::resource_server::ResourceServer;
+use lockstep_core::model::resource_server::{ClientGrant, ResourceServer};
 use lockstep_core::model::session::Device;
 use lockstep_core::model::user::User;
+use lockstep_core::oauth::checks;
 use lockstep_core::oauth::claims::{AccessToken, IdToken, Subject};
 use lockstep_core::oauth::response::ResponseTypes;
 use lockstep_core::oauth::scope::{Ask, Scopes, granted};
@@ -93,30 +94,22 @@ pub async fn grant(
     asked: &UserGrant<'_>,
     can_refresh: bool,
 ) -> Result<Granted, OAuthFailure> {
-    let api = match asked.audience {
-        Some(audience) => {
-            let found = apis::find(app, conn, issuer, audience).await?;
-            Some(found.ok_or_else(|| OAuthError::service_not_found(audience))?)
-        }
-        None => None,
-    };
-    let mut client_grant = None;
+    let (api, given) = admitted(app, conn, issuer, client, asked.audience).await?;
+    let client_grant = given
+        .as_deref()
+        .and_then(Option::as_ref)
+        .filter(|g| !g.allows_all_scopes())
+        .map(|g| g.scopes().map(str::to_owned).collect::<Vec<_>>());
     let mut permissions = None;
-    if let Some(api) = &api {
-        let found = app.catalog().user_grant(conn, &client.id, &api.identifier).await?;
-        client_grant = found
-            .as_ref()
-            .as_ref()
-            .filter(|g| !g.allows_all_scopes())
-            .map(|g| g.scopes().map(str::to_owned).collect::<Vec<_>>());
-        if api.data.flag("enforce_policies").unwrap_or(false) {
-            let held = roles::list_held(conn, &asked.user.id).await?;
-            let mine = held.into_iter().filter(|h| h.permission.audience == api.identifier);
-            let mut names: Vec<String> = mine.map(|h| h.permission.name).collect();
-            names.sort();
-            names.dedup();
-            permissions = Some(names);
-        }
+    if let Some(api) = &api
+        && api.data.flag("enforce_policies").unwrap_or(false)
+    {
+        let held = roles::list_held(conn, &asked.user.id).await?;
+        let mine = held.into_iter().filter(|h| h.permission.audience == api.identifier);
+        let mut names: Vec<String> = mine.map(|h| h.permission.name).collect();
+        names.sort();
+        names.dedup();
+        permissions = Some(names);
     }
     let scopes = granted(
         asked.scope,
@@ -129,6 +122,22 @@ pub async fn grant(
         },
     );
     Ok(Granted { scopes, api, permissions })
+}
+
+/// Finds the API of an audience and what the client may ask of it for people; refuses where it may not ask at all.
+pub async fn admitted(
+    app: &App,
+    conn: &mut Conn,
+    issuer: &Issuer,
+    client: &Client,
+    audience: Option<&str>,
+) -> Result<(Option<Arc<ResourceServer>>, Option<Arc<Option<ClientGrant>>>), OAuthFailure> {
+    let Some(audience) = audience else { return Ok((None, None)) };
+    let found = apis::find(app, conn, issuer, audience).await?;
+    let api = found.ok_or_else(|| OAuthError::service_not_found(audience))?;
+    let given = app.catalog().user_grant(conn, &client.id, &api.identifier).await?;
+    checks::admits(&api, client, given.is_some())?;
+    Ok((Some(api), Some(given)))
 }
 
 /// What a family of refresh tokens keeps of the login that it came of.

@@ -62,11 +62,11 @@ pub(super) async fn exchange(
             // Lost to another answer at the same moment: that one was counted too.
             login_codes::save(&mut tx, &key, stored.version, &stored.data).await?;
             tx.commit().await?;
-            return Err(wrong(&place.reach).into());
+            return Err(if stored.data.is_burnt() { too_many() } else { wrong(&place.reach).into() });
         }
         Answered::Dead => {
             tx.commit().await?;
-            return Err(wrong(&place.reach).into());
+            return Err(if stored.data.is_burnt() { too_many() } else { wrong(&place.reach).into() });
         }
     };
     if !login_codes::claim(&mut tx, &key, stored.version, env.now).await? {
@@ -76,7 +76,7 @@ pub(super) async fn exchange(
     let user = account(&mut tx, app, env, origin, authenticated, &place).await?;
     if user.blocked {
         tx.commit().await?;
-        return Err(OAuthError::user_blocked().into());
+        return Err(OAuthError::new(OAuthCode::AccessDenied, "user is blocked").into());
     }
     users::note_login(&mut tx, &user.id, origin.ip.as_deref(), env.now).await?;
     let tenant = settings::tenant(&mut tx).await?;
@@ -106,7 +106,7 @@ pub(super) async fn exchange(
 async fn account(
     tx: &mut Conn,
     app: &App,
-    env: &Env,
+    env: &mut Env,
     origin: &Origin,
     authenticated: &Authenticated,
     place: &Place,
@@ -122,6 +122,10 @@ async fn account(
             users::save(tx, &user).await?;
         }
         return Ok(user);
+    }
+    // Asked when the code was sent, and again: the account may be gone since.
+    if !place.connection.allows_signup() {
+        return Err(wrong(&place.reach).into());
     }
     let user = place.new_user(env);
     match users::create(tx, &user, None).await {

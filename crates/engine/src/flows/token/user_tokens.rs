@@ -18,7 +18,7 @@ use super::issue::{self, Unsigned, UserGrant};
 use super::{allows_any_mfa_grant, mfa_grant_missing};
 use crate::app::App;
 use crate::flows::mfa_api::{self, Wanted};
-use crate::flows::{OAuthFailure, apis, held};
+use crate::flows::{OAuthFailure, held};
 use crate::store::db::{Conn, DbError};
 use crate::store::{connections, settings};
 
@@ -59,11 +59,22 @@ pub(in crate::flows) async fn tokens_or_mfa(
     mut tx: Conn,
     client: &Client,
     user: &User,
-    wanted: Wanted,
+    mut wanted: Wanted,
     here: Here<'_>,
 ) -> Result<(Unsigned, Conn), OAuthFailure> {
     if user.blocked {
         return Err(OAuthError::user_blocked().into());
+    }
+    // Before MFA is asked: nobody should pass it for what is then refused.
+    let (api, _) = issue::admitted(app, &mut tx, &env.issuer, client, wanted.audience.as_deref()).await?;
+    // An application of our own that asks for nothing in particular gets all that the API has (contract/oidc.md 2.2). Asked once: what was
+    // narrowed to nothing afterwards is nothing.
+    if wanted.scope.is_empty()
+        && !here.second
+        && client.is_first_party()
+        && let Some(api) = &api
+    {
+        wanted.scope = api.scopes().collect::<Scopes>().to_string();
     }
     let (guardian, held, exempt) = match here.known {
         Some(known) => (known.guardian.clone(), known.held.to_vec(), known.exempt),
@@ -99,15 +110,7 @@ pub(in crate::flows) async fn tokens_or_mfa(
         }
         return Err(mfa_api::required(app, tx, env, origin, client, user, &decision, wanted).await?);
     }
-    let mut scope = Scopes::trusted(&wanted.scope);
-    // An application of our own that asks for nothing in particular gets all that the API has (contract/oidc.md 2.2).
-    if scope.is_empty()
-        && client.is_first_party()
-        && let Some(audience) = &wanted.audience
-        && let Some(api) = apis::find(app, &mut tx, &env.issuer, audience).await?
-    {
-        scope = api.scopes().collect();
-    }
+    let scope = Scopes::trusted(&wanted.scope);
     let asked = UserGrant {
         user,
         session: None,

@@ -1,6 +1,7 @@
 //! The MFA API and its grants, called as an application's own server does (contract/mfa-api.md).
 
 mod authenticators;
+mod doors;
 mod oob;
 mod otp;
 mod races;

@@ -247,3 +247,24 @@ async fn a_token_without_mfa_does_not_finish_a_change_of_password_that_another_b
     refused(&refusal, 403, "Recent multi-factor authentication is required");
     assert_eq!(strong.verify("password|new", body).await.status, 201);
 }
+
+#[tokio::test]
+async fn what_was_begun_without_a_factor_is_not_confirmed_without_one_she_enrolled_since() {
+    let app = tenant(&["otp"]).await;
+    let ana = app.user("ana@example.com").await;
+    let (hers, thiefs) = (account(&app, &ana, ALL, &[]).await, account(&app, &ana, ALL, &[]).await);
+    let mut begun = Vec::new();
+    for account in [&hers, &thiefs] {
+        let body = account.begin(json!({"type": "totp"})).await.json();
+        let device = AuthenticatorApp::scan(body["barcode_uri"].as_str().unwrap()).unwrap();
+        begun.push((body["id"].as_str().unwrap().to_owned(), device));
+    }
+    // An API has no page: ten minutes, whatever a page allows.
+    app.clock.advance(Span::minutes(6));
+    for ((id, device), (account, status)) in begun.iter().zip([(&hers, 201), (&thiefs, 403)]) {
+        app.clock.advance(Span::seconds(30));
+        let at = app.now() + Span::seconds(12);
+        let answer = account.verify(id, json!({"otp_code": device.code_at(at)})).await;
+        assert_eq!(answer.status, status, "{}", answer.body);
+    }
+}
