@@ -9,7 +9,7 @@ use super::effect::Problem;
 use super::input::Answer;
 use super::state::{Accepts, Screen};
 use crate::env::Env;
-use crate::factors::phone::PhoneError;
+use crate::factors::phone::{PhoneError, Region};
 use crate::factors::{
     self, Draft, EnrolAsk, Enrolled, FactorError, FactorKind, Input, PhoneNumber, Reach, Shown,
 };
@@ -18,6 +18,9 @@ use crate::model::message::{Channel, CodeToSend};
 use crate::model::settings::Profile;
 use crate::model::user::normal_email;
 use crate::time::Timestamp;
+
+/// How much of a number is kept while its country is chosen: more than any number has.
+const LONGEST_TYPED: usize = 40;
 
 /// An enrolment under way.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -44,6 +47,16 @@ pub enum Stage {
     Number {
         /// The channels to choose from.
         channels: Vec<Channel>,
+        /// The country that was chosen, and what was typed before that.
+        #[serde(default)]
+        of: NumberOf,
+    },
+    /// Waits for the choice of the number's country.
+    Country {
+        /// The channels to choose from, later.
+        channels: Vec<Channel>,
+        /// The country so far, and what was typed.
+        of: NumberOf,
     },
     /// Waits for an address.
     Address,
@@ -59,6 +72,15 @@ pub enum Stage {
         /// The code.
         draft: Draft,
     },
+}
+
+/// What is known of a number that is not given yet.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct NumberOf {
+    /// The region that was chosen, `US`.
+    pub region: Option<String>,
+    /// What was typed, to be typed on.
+    pub typed: String,
 }
 
 /// Who enrols, and how the tenant wants it.
@@ -172,13 +194,25 @@ impl Enrolment {
             (stage @ (Stage::Totp { .. } | Stage::Code { .. }), Answer::Code { code, .. }) => {
                 at(stage).code(code, who, env)
             }
-            (Stage::Number { channels }, Answer::Number { number, region, channel }) => {
-                at(Stage::Number { channels }).number(&number, region.as_deref(), channel, who, env)
+            (Stage::Number { channels, of }, Answer::Number { number, region, channel }) => {
+                let region = region.or(of.region);
+                let of = NumberOf { region: region.clone(), typed: String::new() };
+                at(Stage::Number { channels, of }).number(&number, region.as_deref(), channel, who, env)
             }
+            (Stage::Number { channels, of }, Answer::ListCountries { typed }) => {
+                let typed = typed.chars().take(LONGEST_TYPED).collect();
+                Turn::to(at(Stage::Country { channels, of: NumberOf { typed, ..of } }))
+            }
+            (Stage::Country { channels, of }, Answer::PickCountry(id)) => {
+                let region = Region::all().find(|region| region.id == id).map(|region| region.id.to_owned());
+                let region = region.or(of.region);
+                Turn::to(at(Stage::Number { channels, of: NumberOf { region, typed: of.typed } }))
+            }
+            (Stage::Country { channels, of }, Answer::Back) => Turn::to(at(Stage::Number { channels, of })),
             (Stage::Address, Answer::Address(email)) => at(Stage::Address).address(&email, who, env),
             (Stage::Code { draft, channels }, Answer::Edit) => Turn::to(at(match draft.kind {
                 FactorKind::Email => Stage::Address,
-                _ => Stage::Number { channels },
+                _ => Stage::Number { channels, of: NumberOf::default() },
             })),
             (Stage::Code { draft, channels }, Answer::Resend) => {
                 let again = draft.sent.is_none_or(|sent| sent.may_resend(env.now));
@@ -218,7 +252,8 @@ impl Enrolment {
 
     /// Returns whether another factor may be chosen from here.
     pub fn can_try_another(&self) -> bool {
-        self.options.len() > 1 && !matches!(self.stage, Stage::Choose | Stage::WriteDown { .. })
+        self.options.len() > 1
+            && !matches!(self.stage, Stage::Choose | Stage::Country { .. } | Stage::WriteDown { .. })
     }
 
     /// Returns what the person is shown: the same however often the page is looked at. `None` where a form is all there is.
@@ -254,7 +289,8 @@ impl Enrolment {
             Stage::Choose => ("mfa", "mfa-begin-enroll-options"),
             Stage::Totp { as_key: true, .. } => ("mfa-otp", "mfa-otp-enrollment-code"),
             Stage::Totp { .. } => ("mfa-otp", "mfa-otp-enrollment-qr"),
-            Stage::Number { channels } => match channels.as_slice() {
+            Stage::Country { .. } => ("mfa-sms", "mfa-country-codes"),
+            Stage::Number { channels, .. } => match channels.as_slice() {
                 [Channel::Voice] => ("mfa-voice", "mfa-voice-enrollment"),
                 [_, _, ..] => ("mfa-phone", "mfa-phone-enrollment"),
                 _ => ("mfa-sms", "mfa-sms-enrollment"),
@@ -272,7 +308,8 @@ impl Enrolment {
         let mut all = match &self.stage {
             Stage::Choose => vec![A::Pick],
             Stage::Totp { as_key, .. } => vec![A::Code, if *as_key { A::ShowQr } else { A::ShowKey }],
-            Stage::Number { .. } => vec![A::Number],
+            Stage::Number { .. } => vec![A::Number, A::ListCountries],
+            Stage::Country { .. } => vec![A::PickCountry, A::Back],
             Stage::Address => vec![A::Address],
             Stage::Code { channels, .. } => {
                 let mut all = vec![A::Code, A::Resend, A::Edit];
@@ -288,7 +325,7 @@ impl Enrolment {
     fn draft(&self) -> Option<&Draft> {
         match &self.stage {
             Stage::Totp { draft, .. } | Stage::Code { draft, .. } | Stage::WriteDown { draft } => Some(draft),
-            Stage::Choose | Stage::Number { .. } | Stage::Address => None,
+            Stage::Choose | Stage::Number { .. } | Stage::Country { .. } | Stage::Address => None,
         }
     }
 
@@ -297,7 +334,9 @@ impl Enrolment {
         let options = self.options;
         let at = |stage| Self { options: options.clone(), stage };
         let turn = match kind {
-            FactorKind::Phone => Turn::to(at(Stage::Number { channels: who.channels.clone() })),
+            FactorKind::Phone => {
+                Turn::to(at(Stage::Number { channels: who.channels.clone(), of: NumberOf::default() }))
+            }
             FactorKind::Email => Turn::to(at(Stage::Address)),
             FactorKind::Totp | FactorKind::RecoveryCode => {
                 match factors::begin_enrolment(kind, &who.asks(None), env) {

@@ -144,6 +144,13 @@ pub enum Answer {
         /// By text or call.
         channel: Option<Channel>,
     },
+    /// The list of countries that a number may be of.
+    ListCountries {
+        /// What was typed as number so far.
+        typed: String,
+    },
+    /// The number is of this country, `US`.
+    PickCountry(String),
     /// An address to enrol.
     Address(String),
     /// "Edit" beside the number or address that a code was sent to.

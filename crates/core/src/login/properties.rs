@@ -45,6 +45,8 @@ enum Op {
     Back,
     ShowKey,
     Number(bool),
+    ListCountries,
+    PickCountry(bool),
     Edit,
     Resend,
     By(Channel),
@@ -81,7 +83,9 @@ impl Op {
             Login::Enrol(s) => match s.enrolment().stage() {
                 Stage::Choose => Self::Pick(ALL[usize::from(n) % ALL.len()]),
                 Stage::Totp { .. } => Self::Code(me, false),
+                Stage::Number { .. } if n % 4 == 0 => Self::ListCountries,
                 Stage::Number { .. } | Stage::Address => Self::Number(true),
+                Stage::Country { .. } => Self::PickCountry(n % 3 != 0),
                 Stage::Code { .. } => Self::SentCode(false),
                 Stage::WriteDown { .. } => Self::Saved(true),
             },
@@ -426,6 +430,11 @@ impl World {
                     _ => Answer::Number { number: number.into(), region: None, channel: None },
                 };
                 (self.answer(login, answer), None)
+            }
+            Op::ListCountries => (self.answer(login, Answer::ListCountries { typed: "202".into() }), None),
+            Op::PickCountry(real) => {
+                let id = if *real { "US" } else { "??" };
+                (self.answer(login, Answer::PickCountry(id.into())), None)
             }
             Op::Edit => (self.answer(login, Answer::Edit), None),
             Op::Resend => (self.answer(login, Answer::Resend), None),

@@ -493,6 +493,10 @@ pub enum Accepts {
     List,
     /// The choice of one.
     PickAuthenticator,
+    /// The list of countries.
+    ListCountries,
+    /// The choice of one.
+    PickCountry,
     /// "Try another method".
     TryAnother,
     /// The choice of a method.

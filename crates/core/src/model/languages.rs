@@ -155,6 +155,12 @@ fn wishes(header: &str) -> Vec<&str> {
     wishes.into_iter().map(|(code, _)| code).collect()
 }
 
+/// Returns the country of the page that a browser wishes most, `AT` of `de-AT`: a guess at where the person is at home.
+pub fn wished_region(accept_language: &str) -> Option<&str> {
+    let mut parts = wishes(accept_language).first()?.split('-').skip(1);
+    parts.find(|part| part.len() == 2 && part.bytes().all(|b| b.is_ascii_alphabetic()))
+}
+
 /// Returns the language of a code without its country.
 pub fn language(locale: &str) -> &str {
     locale.split('-').next().unwrap_or(locale)
@@ -193,6 +199,15 @@ mod tests {
     fn weights_order_the_browsers_wishes() {
         assert_eq!(choose_locale(None, None, Some("en;q=0.1, es;q=0.9, ar;q=0"), ENABLED), "es");
         assert_eq!(choose_locale(None, None, Some("*, ;q=, es;q=x"), ENABLED), "en");
+    }
+
+    #[test]
+    fn a_region_is_that_of_the_first_wish_or_none() {
+        assert_eq!(wished_region("en;q=0.5, de-AT"), Some("AT"));
+        assert_eq!(wished_region("zh-Hant-TW,zh;q=0.9"), Some("TW"));
+        assert_eq!(wished_region("de,en-US;q=0.7"), None);
+        assert_eq!(wished_region("es-419"), None);
+        assert_eq!(wished_region(""), None);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! for the whole tenant, so that nobody can run up a bill. What is refused costs nothing and is in the log.
 
 use lockstep_core::env::Env;
+use lockstep_core::factors::phone::PhoneCountries;
 use lockstep_core::factors::{PhoneNumber, email};
 use lockstep_core::model::log_event::{LogEvent, Origin};
 use lockstep_core::model::message::{Channel, CodeToSend, MessageKind};
@@ -82,7 +83,7 @@ pub async fn admit(
     code: &CodeToSend,
 ) -> Result<(), SendError> {
     let channel = code.channel;
-    if let Some(policy) = refused_by(app, code) {
+    if let Some(policy) = refused_by(app, about, code) {
         let mut event = log(about, origin, failure_code(channel), format!("Not sent: {policy}"));
         event.details = Some(json!({"to": masked(code), "policy": policy}));
         app.log(env, &event);
@@ -99,15 +100,15 @@ pub async fn admit(
 }
 
 /// Returns the policy that keeps a code from going out.
-fn refused_by(app: &App, code: &CodeToSend) -> Option<&'static str> {
+fn refused_by(app: &App, about: &About<'_>, code: &CodeToSend) -> Option<&'static str> {
     if code.channel == Channel::Email {
         return None;
     }
     match PhoneNumber::stored(&code.to) {
         None => Some("not a telephone number"),
         Some(number) if number.is_premium() => Some("premium, shared-cost or satellite number"),
-        Some(number) if !number.is_in(&app.config().phone_countries) => {
-            Some("country not in phone.countries")
+        Some(number) if !PhoneCountries::new(&app.config().phone_countries, about.tenant).has(&number) => {
+            Some("country not in phone.countries or country_codes")
         }
         Some(_) => None,
     }

@@ -15,6 +15,7 @@ use lockstep_core::ids::TransactionId;
 use lockstep_core::model::authenticator::Authenticator;
 use lockstep_core::model::log_event::Origin;
 use lockstep_core::model::session::Session;
+use lockstep_core::model::settings::TenantSettings;
 use lockstep_core::time::{Span, Timestamp};
 use lockstep_engine::flows::account::enrolment::{self as flow, Adding, Outcome};
 use lockstep_engine::flows::account::{self, AccountError, Change, Overview, Visitor};
@@ -118,9 +119,8 @@ async fn answer(
         return see_other("/account");
     };
     let writes_down = !fields.contains_key("code") && !fields.contains_key("phone");
-    let region = enrolment::only_region(&web.app().config().phone_countries);
     let action = fields.get("action").map_or("default", String::as_str);
-    let given = enrolment::answer(action, &fields, writes_down, region);
+    let given = enrolment::answer(action, &fields, writes_down);
     let typed = fields.get("phone").or_else(|| fields.get("email")).map_or("", String::as_str);
     let answered = flow::answer(web.app(), &mut env, &origin, session(&headers), &id, given).await;
     let (outcome, cookie) = match answered {
@@ -151,7 +151,7 @@ async fn ask_to_remove(State(web): State<Web>, headers: HeaderMap, Query(query):
         Err(error) => return refuse(&web, &headers, &mut env, &error, "").await,
     };
     let page = screens::AccountRemove { form_token: &visitor.form_token, factor, errors: &[] };
-    draw(&web, &headers, &mut env, StatusCode::OK, "", |pages, ctx| pages.account_remove(ctx, &page)).await
+    draw(&web, &headers, &mut env, StatusCode::OK, "", |pages, ctx, _| pages.account_remove(ctx, &page)).await
 }
 
 async fn remove(web: State<Web>, from: From, headers: HeaderMap, body: RawForm) -> Response {
@@ -237,7 +237,7 @@ async fn draw_home(
         errors: &errors,
     };
     let status = if problem.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
-    draw(web, headers, env, status, "", |pages, ctx| pages.account(ctx, &page)).await
+    draw(web, headers, env, status, "", |pages, ctx, _| pages.account(ctx, &page)).await
 }
 
 fn row(visitor: &Visitor, on: &Authenticator, now: Timestamp) -> FactorRow {
@@ -287,16 +287,19 @@ async fn draw_enrolment(
     page: &flow::Page,
     typed: &str,
 ) -> Response {
+    let now = env.now;
     let errors: Vec<FormError> =
         page.trouble.map(|problem| FormError::new(problem.key())).into_iter().collect();
-    let about = enrolment::About {
-        account: page.visitor.user.display_name(),
-        typed,
-        now: env.now,
-        errors: &errors,
-        channels: &page.channels,
-    };
-    draw(web, headers, env, status, page.id.as_str(), |pages, ctx| {
+    draw(web, headers, env, status, page.id.as_str(), |pages, ctx, tenant| {
+        let countries = enrolment::Countries::new(web, tenant, headers);
+        let about = enrolment::About {
+            account: page.visitor.user.display_name(),
+            typed,
+            now,
+            errors: &errors,
+            channels: &page.channels,
+            countries: &countries,
+        };
         enrolment::page(pages, ctx, &page.enrolment, &about).unwrap_or_else(|| {
             pages.error(ctx, &screens::ErrorPage { kind: "generic", ..screens::ErrorPage::default() })
         })
@@ -326,14 +329,14 @@ async fn draw(
     env: &mut Env,
     status: StatusCode,
     state: &str,
-    render: impl FnOnce(&crate::ui::Pages, &crate::ui::Ctx) -> crate::ui::Page,
+    render: impl FnOnce(&crate::ui::Pages, &crate::ui::Ctx, &TenantSettings) -> crate::ui::Page,
 ) -> Response {
     let (branding, tenant) = branding::load(web.app()).await.unwrap_or_default();
     // Whoever is in the middle of something can go back to the page.
     let cancel_url = if state.is_empty() { "" } else { "/account" };
     let about = pages::About { state, cancel_url, ..pages::About::default() };
     let ctx = pages::context(&branding, &tenant, headers, about, env);
-    pages::respond(status, render(web.pages(), &ctx))
+    pages::respond(status, render(web.pages(), &ctx, &tenant))
 }
 
 #[cfg(test)]

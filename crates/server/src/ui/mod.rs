@@ -37,6 +37,7 @@
 pub mod assets;
 pub mod brand;
 mod browser_name;
+pub mod countries;
 pub mod documents;
 pub mod forms;
 pub mod i18n;

@@ -5,11 +5,13 @@
 
 use std::sync::Arc;
 
+use lockstep_core::factors::phone::Region;
 use serde_json::Map;
 
 use super::{
     Brand, Ctx, FormError, Page, Pages, PasswordRules,
     brand::{Background, Rgb, Scheme},
+    countries,
     screens::*,
 };
 
@@ -176,10 +178,24 @@ fn all(pages: &Pages, ctx: &Ctx, words: &Words) -> Vec<(String, Page)> {
     let plain = MfaOtpChallenge { digits: 8, errors: &budget, ..MfaOtpChallenge::default() };
     add("mfa-otp-challenge.budget", pages.mfa_otp_challenge(ctx, &plain));
     let bad = [FormError::new("invalid-phone-format")];
-    let number = Number { number: "0151", choice: true, pick_authenticator: true, errors: &bad };
+    let regions: Vec<_> = Region::all().collect();
+    let rows = countries::rows(&regions, Some("DE"), &ctx.locale);
+    add(
+        "mfa-country-codes",
+        pages.mfa_country_codes(ctx, &MfaCountryCodes { countries: &rows, errors: &[] }),
+    );
+    let number = Number {
+        number: "0151",
+        country: rows.iter().find(|row| row.chosen).copied(),
+        countries: true,
+        choice: true,
+        pick_authenticator: true,
+        errors: &bad,
+    };
     add("mfa-phone-enrollment", pages.mfa_phone_enrollment(ctx, &MfaPhoneEnrollment(number.clone())));
-    let number = Number { number: "", choice: false, errors: &[], ..number };
+    let number = Number { number: "", country: None, choice: false, errors: &[], ..number };
     add("mfa-sms-enrollment", pages.mfa_sms_enrollment(ctx, &MfaSmsEnrollment(number.clone())));
+    let number = Number { country: rows.first().copied(), countries: false, ..number };
     add("mfa-voice-enrollment", pages.mfa_voice_enrollment(ctx, &MfaVoiceEnrollment(number)));
     let masked = if email.starts_with("ann") { "XXXXXXXXX0143" } else { email };
     let sent = CodeSent {

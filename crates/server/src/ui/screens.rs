@@ -390,11 +390,39 @@ macro_rules! family {
     };
 }
 
+/// A country and its calling code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct CountryRow {
+    /// Its code in ISO 3166.
+    pub id: &'static str,
+    /// Its name in the page's language.
+    pub name: &'static str,
+    /// The calling code, without `+`.
+    pub code: u16,
+    /// Whether it is the present choice.
+    pub chosen: bool,
+}
+
+/// `mfa-country-codes`: which country a number is of.
+#[derive(Debug, Default, Serialize)]
+pub struct MfaCountryCodes<'a> {
+    /// All that may be chosen.
+    pub countries: &'a [CountryRow],
+    /// What to mend.
+    #[serde(skip)]
+    pub errors: &'a [FormError],
+}
+screen!(MfaCountryCodes, "mfa-sms", "mfa-country-codes", errors = errors);
+
 /// What the pages that ask for a telephone number show.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Number<'a> {
     /// The number typed.
     pub number: &'a str,
+    /// The country that a number without `+` is read in.
+    pub country: Option<CountryRow>,
+    /// Whether there are others.
+    pub countries: bool,
     /// Whether text and call may be chosen between.
     pub choice: bool,
     /// Whether another method may be tried.

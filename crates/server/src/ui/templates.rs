@@ -44,6 +44,7 @@ templates![
     "mfa-otp-enrollment-code.html",
     "mfa-otp-challenge.html",
     "mfa-number.html",
+    "mfa-country-codes.html",
     "mfa-code-sent.html",
     "mfa-phone-challenge.html",
     "mfa-list.html",
@@ -130,6 +131,8 @@ pages! {
     mfa_voice_enrollment: MfaVoiceEnrollment,
     /// A number for either.
     mfa_phone_enrollment: MfaPhoneEnrollment,
+    /// The country of a number.
+    mfa_country_codes: MfaCountryCodes,
     /// Text or call.
     mfa_phone_challenge: MfaPhoneChallenge,
     /// The code of a text message.

@@ -3,8 +3,10 @@
 //! Whoever holds the number reads the code; how a code is drawn, compared and dies is that of all codes that are sent
 //! ([`super::sent_code`]). Text and call prove the same and are told apart in the evidence only.
 
+mod countries;
 mod number;
 
+pub use countries::{PhoneCountries, Region};
 pub use number::{PhoneError, PhoneNumber};
 use serde::{Deserialize, Serialize};
 

@@ -95,6 +95,31 @@ fn only_the_newest_code_counts_and_another_one_takes_half_a_minute() {
 }
 
 #[test]
+fn a_country_is_chosen_on_a_page_of_its_own_and_what_was_typed_is_kept() {
+    let (mut env, who) = (env(), who(&[Channel::Sms]));
+    let page = going(Enrolment::begin(vec![FactorKind::Totp, FactorKind::Phone], &who, &mut env));
+    let page = going(page.answer(Answer::Pick(FactorKind::Phone), &who, &mut env));
+    let list = going(page.answer(Answer::ListCountries { typed: "0151 23456789".into() }, &who, &mut env));
+    assert_eq!((list.screen().name, list.can_try_another()), ("mfa-country-codes", false));
+    // No such country: the choice is what it was.
+    for (id, region) in [("??", None), ("DE", Some("DE"))] {
+        let page = going(list.clone().answer(Answer::PickCountry(id.into()), &who, &mut env));
+        let Stage::Number { of, .. } = page.stage() else { panic!("{page:?}") };
+        assert_eq!((of.region.as_deref(), of.typed.as_str()), (region, "0151 23456789"));
+    }
+    assert_eq!(going(list.clone().answer(Answer::Back, &who, &mut env)).screen().name, "mfa-sms-enrollment");
+    let page = going(list.answer(Answer::PickCountry("DE".into()), &who, &mut env));
+    let bare = |number: &str| Answer::Number { number: number.into(), region: None, channel: None };
+    let sent = page.clone().answer(bare("0151 23456789"), &who, &mut env).send.expect("a code is sent");
+    assert_eq!(sent.to, "+4915123456789");
+    let sent = page.clone().answer(bare("+1 202 555 0143"), &who, &mut env).send.expect("a code is sent");
+    assert_eq!(sent.to, "+12025550143", "a leading + counts more than the country");
+    let wrong = going(page.answer(number("12"), &who, &mut env));
+    let Stage::Number { of, .. } = wrong.stage() else { panic!("{wrong:?}") };
+    assert_eq!(of.region.as_deref(), Some("US"), "what the form said stays");
+}
+
+#[test]
 fn a_dead_code_leaves_the_page_standing_for_another_one() {
     let (mut env, who) = (env(), who(&[Channel::Sms]));
     let page = going(Enrolment::begin(vec![FactorKind::Phone], &who, &mut env));

@@ -2,12 +2,18 @@
 
 use std::collections::HashMap;
 
+use axum::http::{HeaderMap, header};
+use lockstep_core::factors::phone::{PhoneCountries, Region};
 use lockstep_core::factors::{FactorKind, Sent, Shown};
 use lockstep_core::login::enrolment::{Enrolment, Stage};
 use lockstep_core::login::steps::Answer;
+use lockstep_core::model::languages::wished_region;
 use lockstep_core::model::message::Channel;
+use lockstep_core::model::settings::TenantSettings;
 use lockstep_core::time::Timestamp;
 
+use crate::http::Web;
+use crate::ui::countries;
 use crate::ui::forms::{FormError, picked};
 use crate::ui::screens::{self, CodeSent, MethodRow, Number, Reachable};
 use crate::ui::{Ctx, Page, Pages};
@@ -24,6 +30,30 @@ pub(in crate::http) struct About<'a> {
     pub(in crate::http) errors: &'a [FormError],
     /// The channels of the phone factor.
     pub(in crate::http) channels: &'a [Channel],
+    /// The countries of telephone numbers.
+    pub(in crate::http) countries: &'a Countries,
+}
+
+/// Which countries telephone numbers may be of, and which one this browser's person most likely means.
+pub(in crate::http) struct Countries {
+    allowed: PhoneCountries,
+    likely: Option<Region>,
+}
+
+impl Countries {
+    /// Reads settings and request.
+    pub(in crate::http) fn new(web: &Web, tenant: &TenantSettings, headers: &HeaderMap) -> Self {
+        let allowed = PhoneCountries::new(&web.app().config().phone_countries, tenant);
+        let accept = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
+        let likely = allowed.likely(accept.and_then(wished_region));
+        Self { allowed, likely }
+    }
+
+    /// Returns the country that a number is read in: the chosen one, while it is allowed.
+    fn of(&self, regions: &[Region], chosen: Option<&str>) -> Option<Region> {
+        let chosen = regions.iter().find(|region| Some(region.id) == chosen);
+        chosen.copied().or(self.likely)
+    }
 }
 
 /// Returns the page of an enrolment; none if what is stored cannot be read.
@@ -54,8 +84,23 @@ pub(in crate::http) fn page(pages: &Pages, ctx: &Ctx, at: &Enrolment, about: &Ab
                 pages.mfa_otp_enrollment_qr(ctx, &page)
             }
         }
-        Stage::Number { .. } => {
-            let number = Number { number: typed, choice: false, pick_authenticator, errors };
+        Stage::Country { of, .. } => {
+            let regions = about.countries.allowed.regions();
+            let chosen = about.countries.of(&regions, of.region.as_deref());
+            let rows = countries::rows(&regions, chosen.map(|region| region.id), &ctx.locale);
+            pages.mfa_country_codes(ctx, &screens::MfaCountryCodes { countries: &rows, errors })
+        }
+        Stage::Number { of, .. } => {
+            let regions = about.countries.allowed.regions();
+            let country = about.countries.of(&regions, of.region.as_deref());
+            let number = Number {
+                number: if typed.is_empty() { &of.typed } else { typed },
+                country: country.map(|region| countries::row(region, None, &ctx.locale)),
+                countries: regions.len() > 1,
+                choice: false,
+                pick_authenticator,
+                errors,
+            };
             match at.screen().name {
                 "mfa-phone-enrollment" => {
                     let number = Number { choice: true, ..number };
@@ -133,12 +178,7 @@ pub(in crate::http) fn resend_in(sent: Option<Sent>, now: Timestamp) -> u32 {
 }
 
 /// Reads the answer of a form behind the first factor. `writes_down`: the page shows a recovery code.
-pub(in crate::http) fn answer(
-    action: &str,
-    fields: &HashMap<String, String>,
-    writes_down: bool,
-    region: Option<&str>,
-) -> Answer {
+pub(in crate::http) fn answer(action: &str, fields: &HashMap<String, String>, writes_down: bool) -> Answer {
     let field = |name: &str| fields.get(name).cloned().unwrap_or_default();
     match action {
         "pick-authenticator" => return Answer::TryAnother,
@@ -150,6 +190,8 @@ pub(in crate::http) fn answer(
         "use-voice" => return Answer::By(Channel::Voice),
         "edit" => return Answer::Edit,
         "pick-phone" => return Answer::List,
+        "pick-country-code" => return Answer::ListCountries { typed: field("phone") },
+        "pick-country" => return Answer::PickCountry(field("country")),
         _ => {}
     }
     let kind = picked(action).and_then(|(name, _)| match name {
@@ -164,7 +206,9 @@ pub(in crate::http) fn answer(
     }
     let channel = fields.get("type").and_then(|name| Channel::parse(name));
     if fields.contains_key("phone") {
-        return Answer::Number { number: field("phone"), region: region.map(str::to_owned), channel };
+        // The country that the page showed: what the person saw counts.
+        let region = fields.get("region").cloned();
+        return Answer::Number { number: field("phone"), region, channel };
     }
     if fields.contains_key("email") && !fields.contains_key("code") {
         return Answer::Address(field("email"));
@@ -174,12 +218,4 @@ pub(in crate::http) fn answer(
     }
     let remember = fields.get("rememberBrowser").is_some_and(|v| v == "true");
     Answer::Code { code: field("code"), remember }
-}
-
-/// Returns the region of numbers without a country: the tenant's, if it has a single one.
-pub(in crate::http) fn only_region(countries: &[String]) -> Option<&str> {
-    match countries {
-        [region] if region.len() == 2 && region.bytes().all(|b| b.is_ascii_alphabetic()) => Some(region),
-        _ => None,
-    }
 }

@@ -143,10 +143,7 @@ async fn take(
             Some((id, _)) => Answer::PickAuthenticator(id.clone()),
             None => Answer::Back,
         },
-        _ => {
-            let region = enrolment::only_region(&web.app().config().phone_countries);
-            enrolment::answer(action, fields, writes_down, region)
-        }
+        _ => enrolment::answer(action, fields, writes_down),
     };
     let mut result = login::answer(web.app(), env, origin, browser, id, answer).await;
     if let Ok((Next::Again(showing), _)) = &mut result {
@@ -199,7 +196,8 @@ pub(super) async fn draw(
         ..pages::About::default()
     };
     let ctx = pages::context(&branding, &showing.tenant, headers, about, env);
-    pages::respond(status, render::page(web.pages(), &ctx, showing, env.now))
+    let countries = enrolment::Countries::new(web, &showing.tenant, headers);
+    pages::respond(status, render::page(web.pages(), &ctx, showing, &countries, env.now))
 }
 
 fn transaction(fields: &Fields) -> Option<TransactionId> {

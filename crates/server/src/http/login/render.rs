@@ -23,7 +23,13 @@ pub(super) fn path(login: &Login) -> String {
 }
 
 /// Returns the page that a login shows.
-pub(super) fn page(pages: &Pages, ctx: &Ctx, showing: &Showing, now: Timestamp) -> Page {
+pub(super) fn page(
+    pages: &Pages,
+    ctx: &Ctx,
+    showing: &Showing,
+    countries: &enrolment::Countries,
+    now: Timestamp,
+) -> Page {
     let login = &showing.running.login;
     let errors = errors(showing.trouble.as_ref());
     let errors = errors.as_slice();
@@ -74,6 +80,7 @@ pub(super) fn page(pages: &Pages, ctx: &Ctx, showing: &Showing, now: Timestamp) 
                 now,
                 errors,
                 channels: &showing.channels,
+                countries,
             };
             enrolment::page(pages, ctx, state.enrolment(), &about).unwrap_or_else(|| broken(pages, ctx))
         }

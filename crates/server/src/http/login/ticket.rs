@@ -8,6 +8,7 @@ use axum::response::Response;
 use http::StatusCode;
 use lockstep_core::env::Env;
 use lockstep_core::ids::TransactionId;
+use lockstep_core::model::settings::TenantSettings;
 use lockstep_engine::flows::branding;
 use lockstep_engine::flows::enrollment_ticket::{self as flow, Outcome, Page, TicketError};
 use lockstep_engine::flows::login::NewCookie;
@@ -32,7 +33,7 @@ pub(super) async fn welcome(
     match flow::look(web.app(), &env, ticket).await {
         Ok(account) => {
             let page = screens::MfaEnrollWelcome { ticket, account: &account };
-            draw(&web, &headers, &mut env, StatusCode::OK, "", |pages, ctx| {
+            draw(&web, &headers, &mut env, StatusCode::OK, "", |pages, ctx, _| {
                 pages.mfa_enroll_welcome(ctx, &page)
             })
             .await
@@ -92,9 +93,8 @@ pub(super) async fn answer(
         return outcome(&web, &headers, &mut env, &TicketError::Lost).await;
     };
     let writes_down = !fields.contains_key("code") && !fields.contains_key("phone");
-    let region = enrolment::only_region(&web.app().config().phone_countries);
     let action = fields.get("action").map_or("default", String::as_str);
-    let given = enrolment::answer(action, &fields, writes_down, region);
+    let given = enrolment::answer(action, &fields, writes_down);
     let typed = fields.get("phone").map_or("", String::as_str);
     match flow::answer(web.app(), &mut env, &origin, &browser(&headers), &id, given).await {
         Ok(Outcome::Page(page)) if page.trouble.is_some() => {
@@ -103,7 +103,7 @@ pub(super) async fn answer(
         Ok(Outcome::Page(page)) => see_other(&format!("/u/enroll?state={}", page.id)),
         Ok(Outcome::Done) => {
             let page = screens::MfaEnrollResult { outcome: EnrollOutcome::Enrolled, continue_url: None };
-            draw(&web, &headers, &mut env, StatusCode::OK, "", |pages, ctx| {
+            draw(&web, &headers, &mut env, StatusCode::OK, "", |pages, ctx, _| {
                 pages.mfa_enroll_result(ctx, &page)
             })
             .await
@@ -120,16 +120,19 @@ async fn draw_page(
     page: &Page,
     typed: &str,
 ) -> Response {
+    let now = env.now;
     let errors: Vec<FormError> =
         page.trouble.map(|problem| FormError::new(problem.key())).into_iter().collect();
-    let about = enrolment::About {
-        account: &page.account,
-        typed,
-        now: env.now,
-        errors: &errors,
-        channels: &page.channels,
-    };
-    draw(web, headers, env, status, page.id.as_str(), |pages, ctx| {
+    draw(web, headers, env, status, page.id.as_str(), |pages, ctx, tenant| {
+        let countries = enrolment::Countries::new(web, tenant, headers);
+        let about = enrolment::About {
+            account: &page.account,
+            typed,
+            now,
+            errors: &errors,
+            channels: &page.channels,
+            countries: &countries,
+        };
         enrolment::page(pages, ctx, &page.enrolment, &about).unwrap_or_else(|| {
             pages.error(ctx, &screens::ErrorPage { kind: "generic", ..screens::ErrorPage::default() })
         })
@@ -150,7 +153,7 @@ async fn outcome(web: &Web, headers: &HeaderMap, env: &mut Env, error: &TicketEr
         }
     };
     let page = screens::MfaEnrollResult { outcome, continue_url: None };
-    draw(web, headers, env, status, "", |pages, ctx| pages.mfa_enroll_result(ctx, &page)).await
+    draw(web, headers, env, status, "", |pages, ctx, _| pages.mfa_enroll_result(ctx, &page)).await
 }
 
 async fn draw(
@@ -159,10 +162,10 @@ async fn draw(
     env: &mut Env,
     status: StatusCode,
     state: &str,
-    render: impl FnOnce(&crate::ui::Pages, &crate::ui::Ctx) -> crate::ui::Page,
+    render: impl FnOnce(&crate::ui::Pages, &crate::ui::Ctx, &TenantSettings) -> crate::ui::Page,
 ) -> Response {
     let (branding, tenant) = branding::load(web.app()).await.unwrap_or_default();
     let about = pages::About { state, ..pages::About::default() };
     let ctx = pages::context(&branding, &tenant, headers, about, env);
-    pages::respond(status, render(web.pages(), &ctx))
+    pages::respond(status, render(web.pages(), &ctx, &tenant))
 }

@@ -1,6 +1,7 @@
 //! Universal Login, driven by a browser without a screen.
 
 mod codes;
+mod countries;
 mod enrolment;
 mod first_factor;
 mod nodes;
