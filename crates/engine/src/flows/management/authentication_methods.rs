@@ -6,13 +6,15 @@
 use lockstep_core::codes::ManagementCode;
 use lockstep_core::factors::totp::{self, Parameters, Seed};
 use lockstep_core::ids::{AuthenticatorId, UserId};
+use lockstep_core::model::settings::Profile;
 use lockstep_core::model::user::{User, normal_email};
 use serde_json::{Map, Value, json};
 
 use super::query::{Page, Paging};
 use super::validate::{Kind, Schema, malformed_path, optional, refused, required};
 use super::{Call, Outcome, internal, load_user};
-use crate::flows::admin_reset;
+use crate::flows::messages::Notice;
+use crate::flows::{admin_reset, changes};
 use crate::store::db::{Conn, DbError};
 use crate::store::methods::{self, Method};
 use crate::store::{authenticators, settings, users};
@@ -81,9 +83,10 @@ pub async fn create(call: &mut Call, user: &UserId, body: Option<Value>) -> Outc
     let body = CREATE.check(body)?;
     let new = New::parse(call, &body)?;
     let mut tx = call.app.db().write().await?;
-    load_user(&mut tx, user).await?;
+    let owner = load_user(&mut tx, user).await?;
     let method = add(call, &mut tx, user, new).await?;
     users::note_mfa_change(&mut tx, user, call.env.now).await?;
+    tell(call, &mut tx, &owner, std::slice::from_ref(&method)).await?;
     let mut answer = View::load(&mut tx, Face::Created).await?.of(&method);
     if let Some(secret) = body.get("totp_secret").filter(|_| method.kind == "totp") {
         answer["totp_secret"] = secret.clone();
@@ -114,6 +117,7 @@ pub async fn replace(call: &mut Call, user: &UserId, body: Option<Value>) -> Out
     for item in new {
         made.push(add(call, &mut tx, user, item).await?);
     }
+    tell(call, &mut tx, &owner, &made).await?;
     let view = View::load(&mut tx, Face::Replaced).await?;
     tx.commit().await?;
     Ok(made.iter().map(|method| view.of(method)).collect())
@@ -293,6 +297,20 @@ async fn add(call: &mut Call, tx: &mut Conn, user: &UserId, new: New) -> Outcome
             Ok(method)
         }
     }
+}
+
+/// Tells the person what an operator added (ASVS 6.3.7). Only in the profile `assured`: Auth0 sends nothing, and who imports users by these
+/// calls would write to all of them.
+async fn tell(call: &mut Call, tx: &mut Conn, owner: &User, made: &[Method]) -> Result<(), DbError> {
+    if call.app.config().profile != Profile::Assured {
+        return Ok(());
+    }
+    let origin = call.origin_of_operator();
+    let held = authenticators::list_of_user(tx, &owner.id).await?;
+    for new in held.iter().filter(|held| made.iter().any(|method| method.id == held.id)) {
+        changes::tell(tx, &call.app, &mut call.env, &origin, owner, &Notice::Added(new)).await?;
+    }
+    Ok(())
 }
 
 /// Returns the id on the wire.

@@ -1,5 +1,7 @@
 //! Authentication methods of a user.
 
+use lockstep_core::model::message::MessageKind;
+use lockstep_core::model::settings::Profile;
 use serde_json::{Value, json};
 
 use super::{admin, token};
@@ -166,4 +168,31 @@ async fn a_reset_is_told_by_mail_has_its_reason_in_the_log_and_ends_sessions_whe
     assert!(app.message(MessageKind::NoticeEmail).await.text.contains("authenticator app"));
     browser.authorize(&[]).await;
     browser.back_with_code();
+}
+
+#[tokio::test]
+async fn a_factor_that_an_operator_adds_is_told_by_mail_in_the_assured_profile_only() {
+    for profile in [Profile::Faithful, Profile::Assured] {
+        let app = TestApp::with(|config| config.profile = profile).await;
+        let admin = admin(&app).await;
+        app.user("ana@example.com").await;
+        let phone = json!({"type": "phone", "phone_number": "+15005554412"});
+        admin.expect(201, "POST", PATH, Some(phone.clone())).await;
+        let told = app.outbox().await;
+        let totp = json!({"type": "totp", "totp_secret": SEED});
+        admin.expect(200, "PUT", PATH, Some(json!([phone, totp]))).await;
+        let all = app.outbox().await;
+        if profile == Profile::Faithful {
+            assert!(all.is_empty(), "who imports users writes to nobody");
+            continue;
+        }
+        assert_eq!((told.len(), all.len()), (1, 3), "one for each");
+        assert_eq!((told[0].recipient.as_str(), told[0].kind), ("ana@example.com", MessageKind::NoticeEmail));
+        assert!(
+            told[0].text.contains("XXXXXXXX4412") && !told[0].text.contains("+15005554412"),
+            "{}",
+            told[0].text
+        );
+        assert!(all.iter().all(|mail| !mail.text.contains(SEED)));
+    }
 }
