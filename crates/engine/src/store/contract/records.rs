@@ -87,12 +87,17 @@ async fn of_two_answers_behind_one_handle_one_loses() {
         assert_eq!(none.await.unwrap().len(), 0);
         assert!(ceremonies::delete(&mut c, "other").await.unwrap());
         assert!(!ceremonies::delete(&mut c, "other").await.unwrap());
+        let third = ceremonies::Stored { handle_hash: "third".to_owned(), ..begun.clone() };
+        ceremonies::create(&mut c, &third).await.unwrap();
+        assert_eq!(ceremonies::end_of_user(&mut c, &ana.id, T0).await.unwrap(), 1);
+        assert_eq!(ceremonies::end_of_user(&mut c, &ana.id, T0).await.unwrap(), 0, "it is over");
+        assert!(!ceremonies::claim(&mut c, "third", 0, T0).await.unwrap(), "it is over");
         let raw = c.fetch_all("select data from ceremonies", vec![]).await.unwrap();
         assert!(
             raw.iter().all(|r| !String::from_utf8_lossy(&r.get::<Vec<u8>>("data").unwrap()).contains("step"))
         );
         assert_eq!(ceremonies::delete_expired(&mut c, T0 + Span::hours(1)).await.unwrap(), 0);
-        assert_eq!(ceremonies::delete_expired(&mut c, T0 + Span::hours(25)).await.unwrap(), 1);
+        assert_eq!(ceremonies::delete_expired(&mut c, T0 + Span::hours(25)).await.unwrap(), 2);
     }
 }
 
