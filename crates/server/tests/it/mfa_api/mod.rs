@@ -4,6 +4,7 @@ mod authenticators;
 mod doors;
 mod oob;
 mod otp;
+mod processes;
 mod races;
 mod refresh;
 

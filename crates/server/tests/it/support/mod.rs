@@ -8,7 +8,7 @@ mod inbox;
 mod nodes;
 mod story;
 
-pub(crate) use app::{Answer, TestApp};
+pub(crate) use app::{Answer, ISSUER, TestApp};
 pub(crate) use at_once::at_once;
 pub(crate) use browser::Browser;
 pub(crate) use builders::{ACR, API, CALLBACK, PASSWORD, Person, authorize};

@@ -51,6 +51,19 @@ impl Shared {
         places.into_iter().map(shared).collect()
     }
 
+    /// Returns its address, as a process of its own takes it.
+    pub(crate) fn url(&self) -> String {
+        match &self.place {
+            Place::Folder(folder) => format!("sqlite:{}", folder.join("lockstep.db").display()),
+            Place::Url(url) => url.clone(),
+        }
+    }
+
+    /// Returns whether it is PostgreSQL.
+    pub(crate) fn is_postgres(&self) -> bool {
+        matches!(self.place, Place::Url(_))
+    }
+
     /// Returns the bytes of all files of the SQLite database; none of the other one.
     pub(crate) fn bytes(&self) -> Vec<u8> {
         let Place::Folder(folder) = &self.place else { return Vec::new() };
