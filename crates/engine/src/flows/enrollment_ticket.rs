@@ -137,7 +137,7 @@ pub fn url(env: &Env, id: &TicketId) -> String {
 /// Looks at a ticket and returns whose account it is. Changes nothing.
 pub async fn look(app: &App, env: &Env, ticket: &str) -> Result<String, TicketError> {
     let mut conn = app.db().read().await?;
-    let (_, user) = open(&mut conn, ticket, env.now).await?;
+    let (_, user) = open(&mut conn, &sha256_b64url(ticket), env.now).await?;
     Ok(user.display_name().to_owned())
 }
 
@@ -151,7 +151,7 @@ pub async fn begin(
     ticket: &str,
 ) -> Result<(TransactionId, Option<String>), TicketError> {
     let mut tx = app.db().write().await?;
-    let (found, user) = open(&mut tx, ticket, env.now).await?;
+    let (found, user) = open(&mut tx, &sha256_b64url(ticket), env.now).await?;
     let who = Who::load(&mut tx, app, origin, &user).await?;
     let options = offered(&found.data, &who.guardian.enabled());
     let turn = Enrolment::begin(options, &who.enrolling, env);
@@ -214,10 +214,12 @@ pub async fn answer(
         }
         Led::Done(enrolled) => enrolled.authenticator,
     };
-    if enrolled.kind != FactorKind::RecoveryCode
-        && !tickets::claim(&mut tx, &stored.data.ticket_hash, KIND, env.now).await?
-    {
-        return Err(TicketError::Used);
+    if enrolled.kind != FactorKind::RecoveryCode {
+        // What was asked when it was begun is asked again: she may have enrolled elsewhere meanwhile.
+        open(&mut tx, &stored.data.ticket_hash, env.now).await?;
+        if !tickets::claim(&mut tx, &stored.data.ticket_hash, KIND, env.now).await? {
+            return Err(TicketError::Used);
+        }
     }
     changes::enrolled(&mut tx, app, env, origin, &user, &enrolled).await?;
     let held = authenticators::list_of_user(&mut tx, &user.id).await?;
@@ -290,9 +292,9 @@ async fn page(
     })
 }
 
-async fn open(conn: &mut Conn, ticket: &str, now: Timestamp) -> Result<(Ticket<Allows>, User), TicketError> {
-    let found =
-        tickets::find::<Allows>(conn, &sha256_b64url(ticket), KIND).await?.ok_or(TicketError::Invalid)?;
+/// Returns a ticket that can be used, and whose it is.
+async fn open(conn: &mut Conn, hash: &str, now: Timestamp) -> Result<(Ticket<Allows>, User), TicketError> {
+    let found = tickets::find::<Allows>(conn, hash, KIND).await?.ok_or(TicketError::Invalid)?;
     if found.used_at.is_some() {
         return Err(TicketError::Used);
     }
