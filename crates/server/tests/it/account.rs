@@ -204,6 +204,30 @@ async fn a_form_of_another_site_changes_nothing() {
 }
 
 #[tokio::test]
+async fn pictures_and_forms_of_another_site_rotate_no_recovery_code() {
+    let app = tenant(&[]).await;
+    let ana = app.user_with_totp("ana@example.com").await;
+    let made =
+        admin(&app).await.expect(200, "POST", "/users/auth0%7Cana/recovery-code-regeneration", None).await;
+    let code = made["recovery_code"].as_str().unwrap();
+    let mut browser = at_home(&app, &ana).await;
+    browser.send_header("sec-fetch-site", "cross-site");
+    for path in ["/account", "/account/add", "/account/recovery-code", "/account/remove", "/account/rename"] {
+        browser.goto(path).await;
+        assert!(browser.page.status.as_u16() < 500, "{path}: {}", browser.page.body);
+        let state = browser.query("state").unwrap_or_default();
+        browser.post(path, &[("state", &state), ("confirmation", "true"), ("action", "default")]).await;
+        assert!(browser.page.status.as_u16() < 500, "{path}: {}", browser.page.body);
+    }
+    let mut other = app.browser();
+    other.goto("/account").await.password(&ana).await;
+    other.submit(&[("action", "pick-authenticator")]).await;
+    other.submit(&[("action", "recovery-code::1")]).await;
+    other.code(code).await;
+    assert_eq!(other.screen(), "mfa-recovery-code-challenge-new-code");
+}
+
+#[tokio::test]
 async fn an_enrolment_belongs_to_its_session() {
     let app = tenant(&[]).await;
     let (ana, bob) = (app.user("ana@example.com").await, app.user("bob@example.com").await);

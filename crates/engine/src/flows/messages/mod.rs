@@ -125,7 +125,8 @@ fn sms(about: &About<'_>, templates: &CodeTemplates, code: &CodeToSend) -> Writt
     let text = templates.text.as_deref().and_then(|t| template::text(t, &values).ok());
     let text = text.filter(|text| text.contains(&code.code)).unwrap_or_else(own);
     let bound = format!("@{} #{}", about.host, code.code);
-    let text = if text.contains(&bound) { text } else { format!("{}\n\n{bound}", text.trim_end()) };
+    let ends_with_it = text.trim_end().lines().last() == Some(&bound);
+    let text = if ends_with_it { text } else { format!("{}\n\n{bound}", text.trim_end()) };
     Written { text, ..Written::default() }
 }
 

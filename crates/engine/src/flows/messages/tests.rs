@@ -33,12 +33,22 @@ fn a_text_ends_with_the_line_that_binds_the_code_to_our_host() {
         let text = written(&tenant, language, &CodeTemplates::default(), Channel::Sms).text;
         assert_eq!(text.lines().last(), Some("@lockstep.test #112233"), "{text}");
         assert!(text.contains("Acme"));
+        assert!(
+            text.find("112233").unwrap() < text.find('@').unwrap(),
+            "people read it before the last line"
+        );
+        assert!(language != "en" || text.chars().count() <= 140, "it fits into one message: {text}");
     }
     let own = CodeTemplates {
         text: Some("{{ code }} for {{ tenant.friendly_name }}".into()),
         ..CodeTemplates::default()
     };
     assert_eq!(written(&tenant, "en", &own, Channel::Sms).text, "112233 for Acme\n\n@lockstep.test #112233");
+    // Where something follows the line, phones do not see it.
+    let own =
+        CodeTemplates { text: Some("@lockstep.test #{{ code }} Bye".into()), ..CodeTemplates::default() };
+    let text = written(&tenant, "ar", &own, Channel::Sms).text;
+    assert_eq!(text.lines().last(), Some("@lockstep.test #112233"), "{text}");
     // A template that loses the code, or that fails, is not sent.
     for broken in ["Hello", "{{ code | nosuchfilter }}"] {
         let own = CodeTemplates { text: Some(broken.into()), ..CodeTemplates::default() };

@@ -86,6 +86,9 @@ async fn the_next_login_asks_for_the_code_of_a_text_message() {
     let mut browser = app.browser();
     browser.authorize(&[]).await.password(&dee).await;
     assert_eq!(browser.screen(), "mfa-sms-challenge");
+    for (name, value) in [("autocomplete", "one-time-code"), ("inputmode", "numeric"), ("type", "text")] {
+        assert_eq!(browser.attribute("input[name=code]", name).as_deref(), Some(value));
+    }
     let first = app.sent_code().await;
     // Looking again sends nothing; asking at once neither.
     let url = browser.url.clone();

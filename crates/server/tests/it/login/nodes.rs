@@ -161,7 +161,14 @@ async fn remembered_browsers_and_recovery_codes_survive_restarts_and_a_new_maste
         let seed = data_encoding::BASE32_NOPAD.decode(phone.secret().as_bytes()).unwrap();
         let hex = data_encoding::HEXLOWER.encode(&seed);
         let stored = shared.bytes();
-        for secret in [phone.secret().as_bytes(), &seed, hex.as_bytes(), recovery.as_bytes()] {
+        let coded = [
+            data_encoding::HEXLOWER.encode(recovery.as_bytes()),
+            data_encoding::BASE64.encode(recovery.as_bytes()),
+        ];
+        let coded = coded.iter().map(String::as_bytes);
+        for secret in
+            [phone.secret().as_bytes(), &seed, hex.as_bytes(), recovery.as_bytes()].into_iter().chain(coded)
+        {
             assert!(!stored.windows(secret.len()).any(|part| part == secret), "a seed or code is readable");
         }
 

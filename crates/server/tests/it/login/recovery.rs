@@ -4,7 +4,7 @@ use lockstep_core::factors::totp::device::AuthenticatorApp;
 use lockstep_core::time::Span;
 use serde_json::json;
 
-use crate::management::admin;
+use crate::management::{admin, token};
 use crate::support::{Browser, Person, TestApp};
 
 /// A tenant with policy Always, a user who has just enrolled, her app, and her recovery code.
@@ -179,5 +179,27 @@ async fn looking_at_a_page_never_rotates_a_recovery_code() {
         browser.goto(&url).await;
     }
     browser.code(&code).await;
+    assert_eq!(browser.screen(), "mfa-recovery-code-challenge-new-code");
+}
+
+#[tokio::test]
+async fn an_operators_new_code_replaces_the_old_one_and_asks_for_its_scope() {
+    let (app, ana, _, old) = enrolled().await;
+    let path = "/api/v2/users/auth0%7Cana/recovery-code-regeneration";
+    let weak = token(&app, &["read:users", "read:guardian_enrollments", "read:authentication_methods"]).await;
+    assert_eq!(app.json("POST", path, Some(&weak), None).await.status, 403);
+    let mut browser = app.browser();
+    to_recovery(&mut browser, &ana).await;
+    browser.code(&old).await;
+    assert_eq!(browser.screen(), "mfa-recovery-code-challenge-new-code", "a refused call changes nothing");
+    let own = browser.save_recovery_code().await;
+    let strong = token(&app, &["update:users"]).await;
+    let made = app.json("POST", path, Some(&strong), None).await;
+    assert_eq!(made.status, 200, "{}", made.body);
+    let mut browser = app.browser();
+    to_recovery(&mut browser, &ana).await;
+    browser.code(&own).await;
+    assert_eq!(browser.error_shown().as_deref(), Some("invalid-code"));
+    browser.code(made.json()["recovery_code"].as_str().unwrap()).await;
     assert_eq!(browser.screen(), "mfa-recovery-code-challenge-new-code");
 }

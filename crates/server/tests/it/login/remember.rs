@@ -115,6 +115,32 @@ async fn a_remembered_browser_does_not_outlive_the_factor() {
 }
 
 #[tokio::test]
+async fn trust_that_was_earned_by_a_text_message_ends_with_the_telephone() {
+    let app = app().await;
+    app.mfa(&["otp", "sms"], &["all-applications"]).await;
+    app.message_types(&["sms"]).await;
+    let admin = admin(&app).await;
+    let ana = app.user_with_totp("ana@example.com").await;
+    let methods = "/users/auth0%7Cana/authentication-methods";
+    let phone = json!({"type": "phone", "phone_number": "+12025550143"});
+    let made = admin.expect(201, "POST", methods, Some(phone)).await;
+    let mut browser = app.browser();
+    browser.authorize(&[]).await.password(&ana).await;
+    if browser.screen() == "mfa-otp-challenge" {
+        browser.submit(&[("action", "pick-authenticator")]).await.submit(&[("action", "sms::0")]).await;
+    }
+    assert_eq!(browser.screen(), "mfa-sms-challenge");
+    let code = app.sent_code().await;
+    browser.submit(&[("code", &code), ("rememberBrowser", "true")]).await;
+    browser.back_with_code();
+    browser.drop_cookie(SESSION);
+    let id = made["id"].as_str().unwrap().replace('|', "%7C");
+    admin.expect(204, "DELETE", &format!("{methods}/{id}"), None).await;
+    browser.authorize(&[]).await.password(&ana).await;
+    assert_eq!(browser.screen(), "mfa-otp-challenge");
+}
+
+#[tokio::test]
 async fn a_broken_remember_cookie_is_none() {
     let app = app().await;
     let ana = app.user_with_totp("ana@example.com").await;

@@ -2,10 +2,11 @@
 
 use lockstep_core::model::message::MessageKind;
 use lockstep_core::time::Span;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{OOB, associate, challenge, grant, is, list, mfa_token, tenant, told};
-use crate::support::{Person, TestApp, claims};
+use crate::management::admin;
+use crate::support::{Answer, Person, TestApp, claims};
 
 const DEE: &str = "+12025550143";
 
@@ -128,19 +129,134 @@ async fn numbers_that_cannot_be_are_refused_and_one_is_enrolled_once() {
 }
 
 #[tokio::test]
-async fn spellings_of_one_number_share_its_ten_messages() {
-    let app = tenant(&["sms", "otp"]).await;
-    let spellings = [DEE, "+1 202 555 0143", "+1-202-555-0143", "+1(202)5550143"];
-    let mut refused = 0;
-    for n in 0..14 {
-        let person = app.user(&format!("u{n}@example.com")).await;
-        let token = mfa_token(&app, &person).await;
-        let body = json!({"authenticator_types": ["oob"], "oob_channels": ["sms"], "phone_number": spellings[n % 4]});
-        let answer = associate(&app, &token, body).await;
-        refused += usize::from(answer.status == 429);
+async fn what_costs_money_is_refused_at_the_api_too_and_the_log_names_the_policy() {
+    let app = TestApp::with(|config| config.phone_countries = vec!["1".into(), "49".into()]).await;
+    let app = app.with_apps().await.with_password_grants().await;
+    app.mfa(&["otp", "sms"], &["all-applications"]).await;
+    let wish = async |name: &str, number: &str| {
+        let person = app.user(&format!("{name}@example.com")).await;
+        let body = json!({"authenticator_types": ["oob"], "oob_channels": ["sms"], "phone_number": number});
+        associate(&app, &mfa_token(&app, &person).await, body).await
+    };
+    // Satellite, premium, a country that is not on the list, premium in one that is.
+    let refused = ["+88213000000", "+979123456789", "+447700900123", "+19005550143"];
+    for (n, number) in refused.into_iter().enumerate() {
+        let answer = wish(&format!("r{n}"), number).await;
+        is(&answer, 400, "invalid_phone_number", "The phone number is invalid.");
     }
-    assert_eq!((app.codes_sent().await, refused), (10, 4));
-    assert!(app.outbox().await.iter().all(|message| message.recipient == DEE));
+    assert_eq!(app.outbox().await.len(), 0);
+    // "1" is all of +1.
+    for (n, number) in ["+12025550143", "+4915123456789", "+18765550143"].into_iter().enumerate() {
+        assert_eq!(wish(&format!("t{n}"), number).await.status, 200, "{number}");
+    }
+    // Somebody who came with such a number has another method.
+    let dee = app.user_with_totp("dee@example.com").await;
+    let admin = admin(&app).await;
+    let phone = json!({"type": "phone", "phone_number": "+447700900123"});
+    admin.expect(201, "POST", "/users/auth0%7Cdee/authentication-methods", Some(phone)).await;
+    let token = mfa_token(&app, &dee).await;
+    let answer = challenge(&app, &token, &[("challenge_type", "oob")]).await;
+    is(&answer, 400, "invalid_phone_number", "The phone number is invalid.");
+    assert_eq!(app.codes_sent().await, 3, "nothing was sent there");
+    let code = app.code(&dee);
+    let right = grant(&app, super::OTP, &[("mfa_token", &token), ("otp", &code)]).await;
+    assert_eq!(right.status, 200, "{}", right.body);
+    app.app.logs().flush().await;
+    let logs = admin.expect(200, "GET", "/logs?q=type:gd_send_sms_failure", None).await;
+    let newest = &logs[0];
+    assert_eq!(newest["details"]["policy"], "country not in phone.countries or country_codes", "{logs}");
+    assert_eq!(newest["details"]["to"], "XXXXXXXXX0123");
+    assert!(!logs.to_string().contains("7700900123"), "{logs}");
+}
+
+#[tokio::test]
+async fn texts_and_calls_to_one_number_share_ten_messages_however_it_is_spelled() {
+    let app = tenant(&["sms", "otp"]).await;
+    app.message_types(&["sms", "voice"]).await;
+    let dee = app.user("dee@example.com").await;
+    with_phone(&app, &dee).await;
+    let spellings =
+        [DEE, "+1 202 555 0143", "+1-202-555-0143", "+1(202)5550143", "＋12025550143", "+12025550143;ext=1"];
+    let (mut refused, mut odd) = (0, 0);
+    let mut count = |answer: &Answer| match (answer.status.as_u16(), told(answer).1.as_str()) {
+        (200, _) => {}
+        (429, "too_many_attempts") => refused += 1,
+        (400, "invalid_phone_number") => odd += 1,
+        _ => panic!("{}", answer.body),
+    };
+    for n in 0..18 {
+        let person = app.user(&format!("u{}@example.com", n)).await;
+        let token = mfa_token(&app, &person).await;
+        let number = spellings[n % spellings.len()];
+        let body = json!({"authenticator_types": ["oob"], "oob_channels": ["sms"], "phone_number": number});
+        count(&associate(&app, &token, body).await);
+        if n % 3 == 0 {
+            let channel = if n % 2 == 0 { "sms" } else { "voice" };
+            let token = mfa_token(&app, &dee).await;
+            count(&challenge(&app, &token, &[("challenge_type", "oob"), ("oob_channel", channel)]).await);
+        }
+    }
+    let sent = app.codes_sent().await - 1;
+    assert_eq!((sent, refused, odd), (10, 8, 6), "one of all was the code of her enrolment");
+    assert!(app.outbox().await.iter().filter(|m| m.code.is_some()).all(|message| message.recipient == DEE));
+    // However it is spelled, she has it once.
+    app.clock.advance(Span::hours(2));
+    let held = list(&app, &mfa_token(&app, &dee).await).await;
+    assert_eq!(held.iter().filter(|a| a["oob_channel"] == "sms").count(), 1, "{held:?}");
+}
+
+#[tokio::test]
+async fn an_address_that_could_break_a_mail_is_no_mailbox() {
+    let app = tenant(&["otp", "email"]).await;
+    let cy = app.user("cy@example.com").await;
+    let token = mfa_token(&app, &cy).await;
+    for odd in [
+        "a@example.com\r\nBcc: x@evil.example",
+        "a@example.com%0d%0aDATA",
+        "\"a\r\nb\"@example.com",
+        "a@exam\u{0}ple.com",
+        "a@example.com, x@evil.example",
+        "a@b@example.com",
+        &format!("a@{}", "a.".repeat(50_000)),
+        &format!("{}!", "a".repeat(50_000)),
+    ] {
+        let body = json!({"authenticator_types": ["oob"], "oob_channels": ["email"], "email": odd});
+        let answer = associate(&app, &token, body).await;
+        assert_eq!((told(&answer).0, told(&answer).1.as_str()), (400, "invalid_request"), "{odd:.60}");
+    }
+    assert_eq!(app.outbox().await.len(), 0);
+}
+
+#[tokio::test]
+async fn what_the_server_decides_cannot_be_sent_along_with_an_enrolment() {
+    let app = tenant(&["otp"]).await;
+    let (cy, ben) = (app.user("cy@example.com").await, app.user("ben@example.com").await);
+    let token = mfa_token(&app, &cy).await;
+    let body = json!({"authenticator_types": ["otp"], "active": true, "confirmed": true, "user_id": ben.id,
+        "id": "totp|dev_0000000000000000", "secret": "JBSWY3DPEHPK3PXP", "__proto__": {"active": true}});
+    let begun = associate(&app, &token, body).await;
+    assert_eq!(begun.status, 200, "{}", begun.body);
+    assert_ne!(begun.json()["secret"], "JBSWY3DPEHPK3PXP");
+    let held = list(&app, &token).await;
+    assert_eq!((held.len(), &held[0]["active"]), (1, &Value::Bool(false)));
+    assert_ne!(held[0]["id"], "totp|dev_0000000000000000");
+    assert_eq!(list(&app, &mfa_token(&app, &ben).await).await.len(), 0);
+}
+
+#[tokio::test]
+async fn a_code_of_somebody_who_was_blocked_meanwhile_is_dead_for_good() {
+    let app = tenant(&["sms"]).await;
+    let dee = app.user("dee@example.com").await;
+    with_phone(&app, &dee).await;
+    let token = mfa_token(&app, &dee).await;
+    let oob = challenge(&app, &token, &[]).await.json()["oob_code"].as_str().unwrap().to_owned();
+    let code = app.sent_code().await;
+    let fields = [("mfa_token", token.as_str()), ("oob_code", &oob), ("binding_code", &code)];
+    app.block(&dee, true).await;
+    is(&grant(&app, OOB, &fields).await, 401, "unauthorized", "user is blocked");
+    let again = challenge(&app, &token, &[]).await;
+    assert_eq!(again.status, 401, "{}", again.body);
+    assert_eq!(app.codes_sent().await, 2, "one at the enrolment, one before the block");
 }
 
 #[tokio::test]

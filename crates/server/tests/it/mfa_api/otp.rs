@@ -5,6 +5,7 @@ use lockstep_core::time::Span;
 use serde_json::json;
 
 use super::{OTP, RECOVERY, associate, challenge, grant, is, list, mfa_token, password, tenant, told};
+use crate::management::admin;
 use crate::support::{API, PASSWORD, TestApp, claims};
 
 #[tokio::test]
@@ -351,4 +352,99 @@ async fn without_any_factor_there_are_no_tokens() {
     let answer = password(&app, &cy).await;
     assert_eq!(answer.status, 200, "nothing asks for MFA: {}", answer.body);
     assert_eq!(claims(answer.json()["id_token"].as_str().unwrap())["amr"], json!(["pwd"]));
+}
+
+#[tokio::test]
+async fn recovery_codes_are_spelled_in_several_ways_and_wrong_ones_are_answered_alike() {
+    let app = tenant(&["otp", "recovery-code"]).await;
+    let admin = admin(&app).await;
+    let ana = app.user_with_totp("ana@example.com").await;
+    let made = admin.expect(200, "POST", "/users/auth0%7Cana/recovery-code-regeneration", None).await;
+    let mut code = made["recovery_code"].as_str().unwrap().to_owned();
+    let in_fours = |code: &str, between: &str| {
+        code.as_bytes().chunks(4).map(String::from_utf8_lossy).collect::<Vec<_>>().join(between)
+    };
+    for spelled in [|c: &str| c.to_lowercase(), |c: &str| format!(" {c} ")] {
+        let token = mfa_token(&app, &ana).await;
+        let answer =
+            grant(&app, RECOVERY, &[("mfa_token", &token), ("recovery_code", &spelled(&code))]).await;
+        code = answer.json()["recovery_code"].as_str().expect("a new one").to_owned();
+    }
+    for between in ["-", " "] {
+        let token = mfa_token(&app, &ana).await;
+        let spelled = in_fours(&code, between);
+        let answer = grant(&app, RECOVERY, &[("mfa_token", &token), ("recovery_code", &spelled)]).await;
+        code = answer.json()["recovery_code"].as_str().expect("a new one").to_owned();
+    }
+    let token = mfa_token(&app, &ana).await;
+    let changed = format!("{}{}", if code.starts_with('A') { 'B' } else { 'A' }, &code[1..]);
+    let odd = ["A".repeat(24), changed, code[..23].to_owned(), "A".repeat(4096), "Ａ".repeat(24)];
+    for wrong in &odd {
+        let answer = grant(&app, RECOVERY, &[("mfa_token", &token), ("recovery_code", wrong)]).await;
+        is(&answer, 403, "invalid_grant", "MFA Authorization rejected.");
+    }
+    // Of those two had the form of a code; with eight more there were ten guesses.
+    for _ in 0..8 {
+        let answer = grant(&app, RECOVERY, &[("mfa_token", &token), ("recovery_code", &odd[0])]).await;
+        is(&answer, 403, "invalid_grant", "MFA Authorization rejected.");
+    }
+    let token = mfa_token(&app, &ana).await;
+    let right = grant(&app, RECOVERY, &[("mfa_token", &token), ("recovery_code", &code)]).await;
+    assert_eq!((told(&right).0, told(&right).1.as_str()), (429, "too_many_attempts"));
+    app.app.logs().flush().await;
+    let logs = admin.expect(200, "GET", "/logs?q=type:gd_recovery_rate_limit_exceed", None).await;
+    assert_eq!(logs[0]["user_id"], "auth0|ana", "{logs}");
+}
+
+#[tokio::test]
+async fn recovery_is_never_the_challenge_whatever_was_enrolled_last() {
+    let app = tenant(&["otp", "recovery-code"]).await;
+    let admin = admin(&app).await;
+    let ana = app.user("ana@example.com").await;
+    let methods = "/users/auth0%7Cana/authentication-methods";
+    let regenerate = "/users/auth0%7Cana/recovery-code-regeneration";
+    let totp = |secret: &str| json!({"type": "totp", "totp_secret": secret});
+    let check = async || {
+        let token = mfa_token(&app, &ana).await;
+        let asked = challenge(&app, &token, &[("challenge_type", "otp oob")]).await;
+        assert_eq!(asked.json()["challenge_type"], "otp", "{}", asked.body);
+        let mut types: Vec<_> =
+            list(&app, &token).await.iter().map(|a| a["type"].as_str().unwrap().to_owned()).collect();
+        types.sort_unstable();
+        assert_eq!(types, ["otp", "recovery-code"]);
+    };
+    admin.expect(200, "POST", regenerate, None).await;
+    app.clock.advance(Span::seconds(5));
+    let made = admin.expect(201, "POST", methods, Some(totp("GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"))).await;
+    check().await;
+    app.clock.advance(Span::seconds(5));
+    let id = made["id"].as_str().unwrap().replace('|', "%7C");
+    admin.expect(201, "POST", methods, Some(totp("JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"))).await;
+    admin.expect(204, "DELETE", &format!("{methods}/{id}"), None).await;
+    check().await;
+    app.clock.advance(Span::seconds(5));
+    admin.expect(200, "POST", regenerate, None).await;
+    check().await;
+    // A recovery code alone is no enrolment.
+    let held = admin.expect(200, "GET", methods, None).await;
+    let app_id = held.as_array().unwrap().iter().find(|m| m["type"] == "totp").unwrap()["id"].clone();
+    let path = format!("{methods}/{}", app_id.as_str().unwrap().replace('|', "%7C"));
+    admin.expect(204, "DELETE", &path, None).await;
+    let refused = password(&app, &ana).await;
+    assert_eq!(refused.json()["mfa_requirements"], json!({"enroll": [{"type": "otp"}]}), "{}", refused.body);
+}
+
+#[tokio::test]
+async fn a_made_up_token_uses_up_nobodys_tries() {
+    let app = tenant(&["otp"]).await;
+    let ana = app.user_with_totp("ana@example.com").await;
+    for n in 0..50 {
+        let made_up = format!("Fe26.2*{n}");
+        let answer = grant(&app, OTP, &[("mfa_token", &made_up), ("otp", "000000")]).await;
+        is(&answer, 403, "invalid_grant", "Malformed mfa_token");
+        assert_eq!(challenge(&app, &made_up, &[]).await.status, 403);
+    }
+    let (token, code) = (mfa_token(&app, &ana).await, app.code(&ana));
+    let right = grant(&app, OTP, &[("mfa_token", &token), ("otp", &code)]).await;
+    assert_eq!(right.status, 200, "{}", right.body);
 }

@@ -70,6 +70,35 @@ async fn a_call_is_spoken_digit_by_digit() {
 }
 
 #[tokio::test]
+async fn a_call_speaks_the_persons_language_and_any_name() {
+    for (language, spoken_as) in [("en", "en-US"), ("de", "de-DE"), ("es", "es-ES")] {
+        let recorder = Recorder::start().await;
+        let (app, dee) = tenant(&recorder).await;
+        twilio(&app).await;
+        let admin = admin(&app).await;
+        let settings = json!({"friendly_name": "A & B <Co>", "enabled_locales": ["en", "de", "es"]});
+        admin.expect(200, "PATCH", "/tenants/settings", Some(settings)).await;
+        let phone = json!({"type": "phone", "phone_number": "+12025550143", "preferred_authentication_method": "voice"});
+        admin.expect(201, "POST", "/users/auth0%7Cdee/authentication-methods", Some(phone)).await;
+        let mut browser = app.browser();
+        browser.authorize(&[("ui_locales", language)]).await.password(&dee).await;
+        browser.submit(&[("action", "pick-authenticator")]).await.submit(&[("action", "phone::0")]).await;
+        delivery::run(&app.app).await.unwrap();
+        let (uri, _, body) = recorder.calls().remove(0);
+        let twiml = form(&body).into_iter().find(|(name, _)| name == "Twiml").unwrap().1;
+        let code = app.sent_code().await;
+        let spoken = code.chars().map(String::from).collect::<Vec<_>>().join(", ");
+        assert!(twiml.contains(&format!("<Say language=\"{spoken_as}\">")), "{twiml}");
+        assert!(twiml.contains("A &amp; B &lt;Co&gt;") && twiml.matches(&spoken).count() == 2, "{twiml}");
+        assert!(!uri.contains(&code));
+        app.app.logs().flush().await;
+        let logs = admin.expect(200, "GET", "/logs?q=type:gd_send_voice", None).await;
+        assert_eq!(logs[0]["details"]["to"], "XXXXXXXX0143", "{logs}");
+        assert!(!logs.to_string().contains(&code));
+    }
+}
+
+#[tokio::test]
 async fn a_provider_that_fails_is_tried_within_the_codes_life_and_not_after() {
     let recorder = Recorder::start().await;
     let (app, dee) = tenant(&recorder).await;
