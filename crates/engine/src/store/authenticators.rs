@@ -73,8 +73,7 @@ pub async fn claim_once(conn: &mut Conn, id: &AuthenticatorId, now: Timestamp) -
 
 /// Notes that an authenticator proved its owner. One that is stored nowhere (the address of the account) notes nothing.
 pub async fn note_use(conn: &mut Conn, id: &AuthenticatorId, now: Timestamp) -> Result<(), DbError> {
-    conn.execute("update authenticators set last_auth_at = $2 where id = $1", values![id, now]).await?;
-    Ok(())
+    conn.execute_later("update authenticators set last_auth_at = $2 where id = $1", values![id, now]).await
 }
 
 /// Changes the name that people see.

@@ -27,9 +27,11 @@ pub async fn create<T: Serialize>(
     now: Timestamp,
     expires_at: Timestamp,
 ) -> Result<(), DbError> {
-    conn.execute(CREATE, values![code_hash, client, user, serde_json::to_string(data)?, now, expires_at])
-        .await?;
-    Ok(())
+    conn.execute_later(
+        CREATE,
+        values![code_hash, client, user, serde_json::to_string(data)?, now, expires_at],
+    )
+    .await
 }
 
 /// Spends a client's code; none if it is unknown, used, expired or another client's.
@@ -47,12 +49,11 @@ pub async fn claim<T: DeserializeOwned>(
 
 /// Notes which grant came of a code, so that a second use can end it.
 pub async fn note_grant(conn: &mut Conn, code_hash: &str, grant: &GrantId) -> Result<(), DbError> {
-    conn.execute(
+    conn.execute_later(
         "update authorization_codes set grant_id = $2 where code_hash = $1",
         values![code_hash, grant],
     )
-    .await?;
-    Ok(())
+    .await
 }
 
 /// Returns the grant that came of a code that was used before.

@@ -35,8 +35,7 @@ pub async fn take(conn: &mut Conn, name: &str, budget: Budget, now: Timestamp) -
 /// Gives back a token that was taken for nothing.
 pub async fn give_back(conn: &mut Conn, name: &str, budget: Budget) -> Result<(), DbError> {
     let sql = "update buckets set tokens = tokens - $2 where name = $1";
-    conn.execute(sql, values![name, budget.refill.as_millis()]).await?;
-    Ok(())
+    conn.execute_later(sql, values![name, budget.refill.as_millis()]).await
 }
 
 /// Returns whether a token is left, without taking it.
@@ -69,8 +68,7 @@ pub async fn list_empty(
 
 /// Fills a bucket again.
 pub async fn reset(conn: &mut Conn, name: &str) -> Result<(), DbError> {
-    conn.execute("delete from buckets where name = $1", values![name]).await?;
-    Ok(())
+    conn.execute_later("delete from buckets where name = $1", values![name]).await
 }
 
 /// Fills again all buckets whose name begins with `prefix`.

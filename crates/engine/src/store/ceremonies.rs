@@ -45,8 +45,7 @@ pub async fn create<T: Serialize>(conn: &mut Conn, ceremony: &Stored<T>) -> Resu
         ceremony.created_at,
         ceremony.expires_at,
     ];
-    conn.execute(CREATE, values).await?;
-    Ok(())
+    conn.execute_later(CREATE, values).await
 }
 
 /// Returns a ceremony of a kind, also one that is over: the answer has to say which.

@@ -30,8 +30,7 @@ pub async fn save(
     scope: &[String],
     now: Timestamp,
 ) -> Result<(), DbError> {
-    conn.execute(SAVE, values![id, user, client, audience, serde_json::to_string(scope)?, now]).await?;
-    Ok(())
+    conn.execute_later(SAVE, values![id, user, client, audience, serde_json::to_string(scope)?, now]).await
 }
 
 /// Withdraws what a user allowed an application.

@@ -3,10 +3,14 @@
 //! One SQL text with `$n` serves both. Only integers, text and blobs go through: booleans are 0 and 1, times are
 //! milliseconds, JSON is text that SQL never looks into. Everything above this file is unaware of which one it is.
 
+mod writer;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+
+use writer::{Held, WriteTx, Writer};
 
 use lockstep_core::crypto::seal::{MasterKeys, SealError};
 use lockstep_core::ids;
@@ -41,6 +45,12 @@ pub enum DbError {
     /// What a column holds is not what was written there: a wrong master key, or a damaged file.
     #[error("stored data cannot be read: {0}")]
     Corrupt(String),
+    /// A statement of this transaction failed before, or it was committed.
+    #[error("the transaction is over: one of its statements failed")]
+    Over,
+    /// What was written may not have reached the disk. SQLite only; nothing more is written until a restart.
+    #[error("the database's log could not be synced to the disk")]
+    Disk,
     /// Anything else.
     #[error(transparent)]
     Sqlx(sqlx::Error),
@@ -82,10 +92,10 @@ const CONFIGURATION: [&str; 3] = ["clients", "resource_servers", "client_grants"
 
 #[derive(Clone, Debug)]
 enum Pools {
-    /// One writer, so that writers queue here and not inside SQLite; in memory both are the same single connection.
     Sqlite {
-        read: SqlitePool,
-        write: SqlitePool,
+        /// None in memory: there the writer's connection is the only one.
+        read: Option<SqlitePool>,
+        write: Writer,
     },
     Postgres(PgPool),
 }
@@ -98,39 +108,23 @@ impl Db {
     pub async fn sqlite(path: &Path, keys: MasterKeys) -> Result<Self, DbError> {
         let options = sqlite_options(SqliteConnectOptions::new().filename(path).create_if_missing(true))
             .journal_mode(SqliteJournalMode::Wal)
-            // An acknowledged write survives a power cut: sync at each commit, not only at checkpoints.
-            .synchronous(SqliteSynchronous::Full);
-        let write = SqlitePoolOptions::new()
-            .max_connections(1)
-            .test_before_acquire(false)
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .connect_with(options.clone())
-            .await?;
+            // An acknowledged write survives a power cut: the writer syncs the log at each commit, and SQLite before a checkpoint.
+            .synchronous(SqliteSynchronous::Normal);
+        let write = Writer::connect(&options, Some(path)).await?;
         let read = SqlitePoolOptions::new()
             .max_connections(4)
             .test_before_acquire(false)
             .connect_lazy_with(options.read_only(true));
-        Ok(Self { pools: Pools::Sqlite { read, write }, keys: Arc::new(keys), configuration: Arc::default() })
+        let pools = Pools::Sqlite { read: Some(read), write };
+        Ok(Self { pools, keys: Arc::new(keys), configuration: Arc::default() })
     }
 
     /// Makes an empty SQLite database in memory; it lives as long as this value.
     pub async fn memory(keys: MasterKeys) -> Result<Self, DbError> {
         let options =
             sqlite_options(SqliteConnectOptions::new().in_memory(true)).synchronous(SqliteSynchronous::Off);
-        let pool = SqlitePoolOptions::new()
-            .max_connections(1)
-            .min_connections(1)
-            .test_before_acquire(false)
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .connect_with(options)
-            .await?;
-        Ok(Self {
-            pools: Pools::Sqlite { read: pool.clone(), write: pool },
-            keys: Arc::new(keys),
-            configuration: Arc::default(),
-        })
+        let pools = Pools::Sqlite { read: None, write: Writer::connect(&options, None).await? };
+        Ok(Self { pools, keys: Arc::new(keys), configuration: Arc::default() })
     }
 
     /// Connects to the PostgreSQL database at `url`, with up to `connections` at a time.
@@ -147,7 +141,12 @@ impl Db {
     /// Brings the schema up to date. Safe to call from several processes at once.
     pub async fn migrate(&self) -> Result<(), sqlx::migrate::MigrateError> {
         match &self.pools {
-            Pools::Sqlite { write, .. } => SQLITE_MIGRATIONS.run(write).await,
+            Pools::Sqlite { write, .. } => {
+                let refused = |error: DbError| sqlx::migrate::MigrateError::Source(Box::new(error));
+                let mut held = write.hold().await.map_err(refused)?;
+                SQLITE_MIGRATIONS.run(held.connection().map_err(refused)?).await?;
+                write.sync().await.map_err(refused)
+            }
             Pools::Postgres(pool) => POSTGRES_MIGRATIONS.run(pool).await,
         }
     }
@@ -163,7 +162,8 @@ impl Db {
     /// Takes a connection for reading. Hold one at a time: a second one in the same task can wait for the first for ever.
     pub async fn read(&self) -> Result<Conn, DbError> {
         let inner = match &self.pools {
-            Pools::Sqlite { read, .. } => Inner::Sqlite(read.acquire().await?),
+            Pools::Sqlite { read: Some(read), .. } => Inner::Sqlite(read.acquire().await?),
+            Pools::Sqlite { read: None, write } => Inner::SqliteHeld(write.hold().await?),
             Pools::Postgres(pool) => Inner::Postgres(pool.acquire().await?),
         };
         Ok(self.conn(inner))
@@ -172,8 +172,7 @@ impl Db {
     /// Begins a transaction for writing. Dropped without [`Conn::commit`], it is rolled back.
     pub async fn write(&self) -> Result<Conn, DbError> {
         let inner = match &self.pools {
-            // IMMEDIATE takes the write lock now: a later upgrade could fail with "busy" after work was done.
-            Pools::Sqlite { write, .. } => Inner::SqliteTx(write.begin_with("BEGIN IMMEDIATE").await?),
+            Pools::Sqlite { write, .. } => Inner::SqliteTx(write.begin().await?),
             Pools::Postgres(pool) => Inner::PostgresTx(pool.begin().await?),
         };
         Ok(self.conn(inner))
@@ -198,24 +197,34 @@ impl Db {
     pub async fn close(&self) {
         match &self.pools {
             Pools::Sqlite { read, write } => {
-                read.close().await;
+                if let Some(read) = read {
+                    read.close().await;
+                }
                 write.close().await;
             }
             Pools::Postgres(pool) => pool.close().await,
         }
     }
 
-    /// Returns the raw SQLite writer, for copying a whole database (snapshot, backup).
-    pub(crate) fn sqlite_writer(&self) -> Option<&SqlitePool> {
+    /// Holds the raw SQLite writer, for copying a whole database (snapshot, backup).
+    pub(super) async fn sqlite_writer(&self) -> Result<Option<Held>, DbError> {
         match &self.pools {
-            Pools::Sqlite { write, .. } => Some(write),
-            Pools::Postgres(_) => None,
+            Pools::Sqlite { write, .. } => write.hold().await.map(Some),
+            Pools::Postgres(_) => Ok(None),
+        }
+    }
+
+    /// Makes lasting what was written through [`Self::sqlite_writer`].
+    pub(super) async fn sync(&self) -> Result<(), DbError> {
+        match &self.pools {
+            Pools::Sqlite { write, .. } => write.sync().await,
+            Pools::Postgres(_) => Ok(()),
         }
     }
 }
 
 fn sqlite_options(options: SqliteConnectOptions) -> SqliteConnectOptions {
-    options.foreign_keys(true).busy_timeout(Duration::from_secs(10)).statement_cache_capacity(256)
+    options.foreign_keys(true).busy_timeout(Duration::from_secs(10)).statement_cache_capacity(512)
 }
 
 /// A connection, or a transaction, of either database.
@@ -261,22 +270,25 @@ fn changed_table(sql: &str) -> Option<&str> {
 #[derive(Debug)]
 enum Inner {
     Sqlite(PoolConnection<Sqlite>),
-    SqliteTx(Transaction<'static, Sqlite>),
+    SqliteHeld(Held),
+    SqliteTx(WriteTx),
     Postgres(PoolConnection<Postgres>),
     PostgresTx(Transaction<'static, Postgres>),
 }
 
+/// Runs a statement on whichever connection it is. A writing transaction of SQLite puts its statements together itself.
 macro_rules! on_connection {
-    ($self:ident, $sql:expr, $values:expr, |$query:ident, $conn:ident| $body:expr) => {
+    ($self:ident, $sql:expr, $values:expr, |$query:ident, $conn:ident| $body:expr, |$tx:ident| $on_tx:expr) => {
         match &mut $self.inner {
             Inner::Sqlite(c) => {
                 let ($query, $conn) = (bind_sqlite(sqlx::query($sql), $values), &mut **c);
                 $body
             }
-            Inner::SqliteTx(c) => {
-                let ($query, $conn) = (bind_sqlite(sqlx::query($sql), $values), &mut **c);
+            Inner::SqliteHeld(c) => {
+                let ($query, $conn) = (bind_sqlite(sqlx::query($sql), $values), c.connection()?);
                 $body
             }
+            Inner::SqliteTx($tx) => $on_tx,
             Inner::Postgres(c) => {
                 let ($query, $conn) = (bind_postgres(sqlx::query($sql), $values), &mut **c);
                 $body
@@ -293,7 +305,24 @@ impl Conn {
     /// Runs a statement and returns how many rows it changed.
     pub async fn execute(&mut self, sql: &'static str, values: Vec<Value>) -> Result<u64, DbError> {
         self.changes.note(sql);
-        on_connection!(self, sql, values, |query, conn| Ok(conn.execute(query).await?.rows_affected()))
+        on_connection!(
+            self,
+            sql,
+            values,
+            |query, conn| Ok(conn.execute(query).await?.rows_affected()),
+            |tx| tx.execute(sql, values).await
+        )
+    }
+
+    /// Has a statement run whose result nobody asks for: at the latest with the commit, where it costs SQLite no turn of its own. A statement
+    /// that follows sees what it did. If it fails, so does the transaction.
+    pub async fn execute_later(&mut self, sql: &'static str, values: Vec<Value>) -> Result<(), DbError> {
+        if let Inner::SqliteTx(tx) = &mut self.inner {
+            self.changes.note(sql);
+            tx.execute_later(sql, values);
+            return Ok(());
+        }
+        self.execute(sql, values).await.map(|_| ())
     }
 
     /// Returns the first row, if there is one.
@@ -303,15 +332,25 @@ impl Conn {
         values: Vec<Value>,
     ) -> Result<Option<Row>, DbError> {
         self.changes.note(sql);
-        on_connection!(self, sql, values, |query, conn| Ok(conn.fetch_optional(query).await?.map(Row::from)))
+        on_connection!(
+            self,
+            sql,
+            values,
+            |query, conn| Ok(conn.fetch_optional(query).await?.map(Row::from)),
+            |tx| Ok(tx.fetch_optional(sql, values).await?.map(Row::from))
+        )
     }
 
     /// Returns all rows.
     pub async fn fetch_all(&mut self, sql: &'static str, values: Vec<Value>) -> Result<Vec<Row>, DbError> {
         self.changes.note(sql);
-        on_connection!(self, sql, values, |query, conn| {
-            Ok(conn.fetch_all(query).await?.into_iter().map(Row::from).collect())
-        })
+        on_connection!(
+            self,
+            sql,
+            values,
+            |query, conn| Ok(conn.fetch_all(query).await?.into_iter().map(Row::from).collect()),
+            |tx| Ok(tx.fetch_all(sql, values).await?.into_iter().map(Row::from).collect())
+        )
     }
 
     /// Returns the rows of a statement put together at run time. For `store/search.rs` only: the text must come from our
@@ -321,9 +360,13 @@ impl Conn {
         sql: String,
         values: Vec<Value>,
     ) -> Result<Vec<Row>, DbError> {
-        on_connection!(self, AssertSqlSafe(sql), values, |query, conn| {
-            Ok(conn.fetch_all(query).await?.into_iter().map(Row::from).collect())
-        })
+        on_connection!(
+            self,
+            AssertSqlSafe(sql),
+            values,
+            |query, conn| Ok(conn.fetch_all(query).await?.into_iter().map(Row::from).collect()),
+            |tx| Ok(tx.fetch_all(&sql, values).await?.into_iter().map(Row::from).collect())
+        )
     }
 
     /// Returns the keys that seal secret columns.
@@ -335,9 +378,9 @@ impl Conn {
     pub async fn commit(self) -> Result<(), DbError> {
         let Self { inner, changes: _told_at_the_end, .. } = self;
         match inner {
-            Inner::SqliteTx(tx) => Ok(tx.commit().await?),
+            Inner::SqliteTx(tx) => tx.commit().await,
             Inner::PostgresTx(tx) => Ok(tx.commit().await?),
-            Inner::Sqlite(_) | Inner::Postgres(_) => Ok(()),
+            Inner::Sqlite(_) | Inner::SqliteHeld(_) | Inner::Postgres(_) => Ok(()),
         }
     }
 }

@@ -25,12 +25,11 @@ pub struct Record {
 /// Adds a decision.
 pub async fn create(conn: &mut Conn, id: &DecisionId, record: &Record) -> Result<(), DbError> {
     let data = record.decision.to_string();
-    conn.execute(
+    conn.execute_later(
         CREATE,
         values![id, record.transaction, record.user, record.client, data, record.created_at],
     )
-    .await?;
-    Ok(())
+    .await
 }
 
 /// Returns the decisions of a login, oldest first.

@@ -84,9 +84,8 @@ pub async fn create(conn: &mut Conn, grant: &Grant) -> Result<(), DbError> {
         grant.idle_expires_at,
         grant.expires_at,
     ];
-    conn.execute(CREATE, values).await?;
-    conn.execute(DROP_OLDEST, values![grant.user, grant.client, MOST]).await?;
-    Ok(())
+    conn.execute_later(CREATE, values).await?;
+    conn.execute_later(DROP_OLDEST, values![grant.user, grant.client, MOST]).await
 }
 
 /// Adds a token to a family.
@@ -97,8 +96,7 @@ pub async fn create_token(
     sequence: i64,
     now: Timestamp,
 ) -> Result<(), DbError> {
-    conn.execute(CREATE_TOKEN, values![token_hash, grant, sequence, now]).await?;
-    Ok(())
+    conn.execute_later(CREATE_TOKEN, values![token_hash, grant, sequence, now]).await
 }
 
 /// Returns the token with this hash and its family.

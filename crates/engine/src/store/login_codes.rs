@@ -25,8 +25,7 @@ pub async fn put<T: Serialize>(
     expires_at: Timestamp,
 ) -> Result<(), DbError> {
     let sealed = conn.keys().seal_json(data, &aad(key))?;
-    conn.execute(PUT, values![key, sealed, now, expires_at]).await?;
-    Ok(())
+    conn.execute_later(PUT, values![key, sealed, now, expires_at]).await
 }
 
 /// Returns the code of a key that was not spent.

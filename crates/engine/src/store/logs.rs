@@ -33,15 +33,14 @@ pub struct Record {
 
 /// Adds a record.
 pub async fn create(conn: &mut Conn, record: &Record) -> Result<(), DbError> {
-    conn.execute(CREATE, columns(record)).await?;
-    Ok(())
+    conn.execute_later(CREATE, columns(record)).await
 }
 
 /// Adds records, many with one statement.
 pub async fn create_all(conn: &mut Conn, records: &[Record]) -> Result<(), DbError> {
     let (chunks, rest) = records.as_chunks::<CHUNK>();
     for chunk in chunks {
-        conn.execute(&CREATE_CHUNK, chunk.iter().flat_map(columns).collect()).await?;
+        conn.execute_later(&CREATE_CHUNK, chunk.iter().flat_map(columns).collect()).await?;
     }
     for record in rest {
         create(conn, record).await?;

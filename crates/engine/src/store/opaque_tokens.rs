@@ -27,8 +27,7 @@ pub async fn create(
     expires_at: Timestamp,
 ) -> Result<(), DbError> {
     let values = values![token_hash, token.user, token.client, token.scope, grant, now, expires_at];
-    conn.execute(CREATE, values).await?;
-    Ok(())
+    conn.execute_later(CREATE, values).await
 }
 
 /// Returns the token with this hash, if it is live at `now`.

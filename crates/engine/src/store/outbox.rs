@@ -42,8 +42,7 @@ pub async fn create(
     let content = conn.keys().seal_json(message, &aad("content", id))?;
     let values =
         values![id, message.kind.as_str(), message.user, recipient, content, now, message.expires_at];
-    conn.execute(CREATE, values).await?;
-    Ok(())
+    conn.execute_later(CREATE, values).await
 }
 
 /// Returns all messages, newest first, up to `limit`.
@@ -102,8 +101,7 @@ pub async fn claim_due(
 
 /// Notes that a message was sent.
 pub async fn save_sent(conn: &mut Conn, id: &MessageId, now: Timestamp) -> Result<(), DbError> {
-    conn.execute("update outbox set sent_at = $2, error = null where id = $1", values![id, now]).await?;
-    Ok(())
+    conn.execute_later("update outbox set sent_at = $2, error = null where id = $1", values![id, now]).await
 }
 
 /// Notes why a message was not sent, and when to try again; never again without a time.
@@ -115,8 +113,7 @@ pub async fn save_failure(
     now: Timestamp,
 ) -> Result<(), DbError> {
     let failed_at = if again_at.is_none() { Some(now) } else { None };
-    conn.execute(SAVE_FAILURE, values![id, error, again_at, failed_at]).await?;
-    Ok(())
+    conn.execute_later(SAVE_FAILURE, values![id, error, again_at, failed_at]).await
 }
 
 /// Removes messages whose content is no longer of use.

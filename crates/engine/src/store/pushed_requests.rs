@@ -15,8 +15,8 @@ pub async fn create(
     now: Timestamp,
     expires_at: Timestamp,
 ) -> Result<(), DbError> {
-    conn.execute(CREATE, values![uri_hash, client, serde_json::to_string(params)?, now, expires_at]).await?;
-    Ok(())
+    conn.execute_later(CREATE, values![uri_hash, client, serde_json::to_string(params)?, now, expires_at])
+        .await
 }
 
 /// Spends a request of a client and returns its parameters; none if it is unknown, used, expired or another client's.

@@ -19,9 +19,8 @@ pub async fn create(
     now: Timestamp,
     expires_at: Timestamp,
 ) -> Result<(), DbError> {
-    conn.execute(CREATE, values![id, handle_hash, user, user_agent, now, expires_at]).await?;
-    conn.execute(DELETE_OLDEST, values![user, MOST]).await?;
-    Ok(())
+    conn.execute_later(CREATE, values![id, handle_hash, user, user_agent, now, expires_at]).await?;
+    conn.execute_later(DELETE_OLDEST, values![user, MOST]).await
 }
 
 /// Returns whether the handle with this hash is remembered for the user at `now`, and notes the use. One that lay idle

@@ -26,8 +26,7 @@ pub async fn list_of_user(conn: &mut Conn, user: &UserId, now: Timestamp) -> Res
 pub async fn create(conn: &mut Conn, session: &Session, handle_hash: &str) -> Result<(), DbError> {
     let mut values = columns(session)?;
     values.extend(values![handle_hash, session.user, session.created_at]);
-    conn.execute(CREATE, values).await?;
-    Ok(())
+    conn.execute_later(CREATE, values).await
 }
 
 /// Saves a changed session under a new handle (a change of privilege) or the old one; returns false if it is gone.

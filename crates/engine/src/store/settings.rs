@@ -42,8 +42,7 @@ pub async fn save<T: Serialize>(
     now: Timestamp,
 ) -> Result<(), DbError> {
     let data = serde_json::to_string(settings)?;
-    conn.execute(SAVE, values![name, data, None::<Vec<u8>>, now]).await?;
-    Ok(())
+    conn.execute_later(SAVE, values![name, data, None::<Vec<u8>>, now]).await
 }
 
 /// Returns the settings of one subject that holds secrets.
@@ -61,8 +60,7 @@ pub async fn save_sealed<T: Serialize>(
     now: Timestamp,
 ) -> Result<(), DbError> {
     let sealed = conn.keys().seal_json(settings, &aad(name))?;
-    conn.execute(SAVE, values![name, "{}", sealed, now]).await?;
-    Ok(())
+    conn.execute_later(SAVE, values![name, "{}", sealed, now]).await
 }
 
 /// Removes the settings of one subject; returns whether there were any.

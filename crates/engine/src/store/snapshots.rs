@@ -32,8 +32,8 @@ impl From<sqlx::Error> for SnapshotError {
 /// Copies all tables, in one step.
 pub async fn take(db: &Db, name: &str) -> Result<(), SnapshotError> {
     let name = checked(name)?;
-    let mut held = db.sqlite_writer().ok_or(SnapshotError::Backend)?.acquire().await?;
-    let conn: &mut SqliteConnection = &mut held;
+    let mut held = db.sqlite_writer().await?.ok_or(SnapshotError::Backend)?;
+    let conn = held.connection()?;
     attach(conn).await?;
     let tables = tables(conn).await?;
     let mut tx = conn.begin_with("BEGIN IMMEDIATE").await?;
@@ -48,8 +48,8 @@ pub async fn take(db: &Db, name: &str) -> Result<(), SnapshotError> {
 /// Puts all rows back, in one step.
 pub async fn restore(db: &Db, name: &str) -> Result<(), SnapshotError> {
     let name = checked(name)?;
-    let mut held = db.sqlite_writer().ok_or(SnapshotError::Backend)?.acquire().await?;
-    let conn: &mut SqliteConnection = &mut held;
+    let mut held = db.sqlite_writer().await?.ok_or(SnapshotError::Backend)?;
+    let conn = held.connection()?;
     attach(conn).await?;
     let tables = tables(conn).await?;
     let mut tx = conn.begin_with("BEGIN IMMEDIATE").await?;
@@ -72,7 +72,8 @@ pub async fn restore(db: &Db, name: &str) -> Result<(), SnapshotError> {
     }
     let done = tx.commit().await;
     db.configuration_changed();
-    Ok(done?)
+    done?;
+    Ok(db.sync().await?)
 }
 
 fn checked(name: &str) -> Result<&str, SnapshotError> {

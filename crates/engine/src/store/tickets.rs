@@ -31,9 +31,11 @@ pub async fn create<T: Serialize>(
     ticket: &Ticket<T>,
 ) -> Result<(), DbError> {
     let data = serde_json::to_string(&ticket.data)?;
-    conn.execute(CREATE, values![id_hash, kind, ticket.user, data, ticket.created_at, ticket.expires_at])
-        .await?;
-    Ok(())
+    conn.execute_later(
+        CREATE,
+        values![id_hash, kind, ticket.user, data, ticket.created_at, ticket.expires_at],
+    )
+    .await
 }
 
 /// Returns a ticket of a kind, also a spent or expired one: the page has to say which it is.

@@ -57,8 +57,7 @@ pub async fn create<T: Serialize>(conn: &mut Conn, transaction: &Stored<T>) -> R
         transaction.created_at,
         transaction.expires_at,
     ];
-    conn.execute(CREATE, values).await?;
-    Ok(())
+    conn.execute_later(CREATE, values).await
 }
 
 /// Saves the next state; returns false if somebody else saved one since `version` was read. `user` is who it is about, once

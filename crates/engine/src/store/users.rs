@@ -113,18 +113,16 @@ pub async fn note_login(
     ip: Option<&str>,
     now: Timestamp,
 ) -> Result<(), DbError> {
-    conn.execute(NOTE_LOGIN, values![id, ip, now]).await?;
-    Ok(())
+    conn.execute_later(NOTE_LOGIN, values![id, ip, now]).await
 }
 
 /// Notes that a factor was added or removed.
 pub async fn note_mfa_change(conn: &mut Conn, id: &UserId, now: Timestamp) -> Result<(), DbError> {
-    conn.execute(
+    conn.execute_later(
         "update users set mfa_changed_at = $2, updated_at = $2 where user_id = $1",
         values![id, now],
     )
-    .await?;
-    Ok(())
+    .await
 }
 
 /// Deletes a user with everything that hangs on it; returns whether it was there.

@@ -273,7 +273,11 @@ async fn messages_wait_sealed() {
             let text = String::from_utf8_lossy(&raw).into_owned();
             assert!(!text.contains("ana@example.com") && !text.contains("the-link"));
         }
-        assert!(matches!(outbox::create(&mut c, &id, &message, T0).await, Err(DbError::Conflict)));
+        let twice = async {
+            outbox::create(&mut c, &id, &message, T0).await?;
+            c.commit().await
+        };
+        assert!(matches!(twice.await, Err(DbError::Conflict)));
     }
 }
 
