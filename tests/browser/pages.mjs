@@ -53,7 +53,14 @@ for (const scheme of ["light", "dark"]) {
     if (scheme === "dark" && !/^(en|ar|brand-dark)\./.test(name)) continue;
     complaints.length = 0;
     await page.goto(`${base}/${name}.html`);
+    // axe scrolls about, so this is asked first.
+    const hidden = await page.evaluate(() => {
+      const list = document.querySelector("select[size]");
+      const [row, frame] = [list?.selectedOptions[0], list].map((e) => e?.getBoundingClientRect());
+      return row && (row.top < frame.top || row.bottom > frame.bottom);
+    });
     const problems = await violations(page, name);
+    if (hidden) problems.push(`${name}: what is chosen is not in view`);
     const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
     if (wide > 0) problems.push(`${name}: ${wide} px too wide at 320 px`);
     problems.push(...complaints);

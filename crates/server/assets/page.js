@@ -71,6 +71,14 @@
     button.addEventListener("click", () => print());
   }
 
+  // An open list begins at what is chosen. Browsers scroll there before the rows have their height.
+  for (const list of all("select[size]")) {
+    const row = list.selectedOptions[0];
+    if (!row) continue;
+    const above = row.getBoundingClientRect().top - list.getBoundingClientRect().top;
+    list.scrollTop += above - (list.clientHeight - row.offsetHeight) / 2;
+  }
+
   // Sending again has to wait.
   for (const button of all("[data-wait]")) {
     let left = Number(button.dataset.wait);

@@ -177,7 +177,7 @@ fn all(pages: &Pages, ctx: &Ctx, words: &Words) -> Vec<(String, Page)> {
     add("mfa-otp-challenge.wrong", pages.mfa_otp_challenge(ctx, &MfaOtpChallenge { errors: &code, ..ask }));
     let plain = MfaOtpChallenge { digits: 8, errors: &budget, ..MfaOtpChallenge::default() };
     add("mfa-otp-challenge.budget", pages.mfa_otp_challenge(ctx, &plain));
-    let bad = [FormError::new("invalid-phone-format")];
+    let (bad, odd) = ([FormError::new("invalid-phone")], [FormError::new("invalid-phone-format")]);
     let regions: Vec<_> = Region::all().collect();
     let rows = countries::rows(&regions, Some("DE"), &ctx.locale);
     add(
@@ -195,6 +195,8 @@ fn all(pages: &Pages, ctx: &Ctx, words: &Words) -> Vec<(String, Page)> {
     add("mfa-phone-enrollment", pages.mfa_phone_enrollment(ctx, &MfaPhoneEnrollment(number.clone())));
     let number = Number { number: "", country: None, choice: false, errors: &[], ..number };
     add("mfa-sms-enrollment", pages.mfa_sms_enrollment(ctx, &MfaSmsEnrollment(number.clone())));
+    let wrong = Number { number: "two", errors: &odd, ..number.clone() };
+    add("mfa-sms-enrollment.wrong", pages.mfa_sms_enrollment(ctx, &MfaSmsEnrollment(wrong)));
     let number = Number { country: rows.first().copied(), countries: false, ..number };
     add("mfa-voice-enrollment", pages.mfa_voice_enrollment(ctx, &MfaVoiceEnrollment(number)));
     let masked = if email.starts_with("ann") { "XXXXXXXXX0143" } else { email };
@@ -295,6 +297,7 @@ fn all(pages: &Pages, ctx: &Ctx, words: &Words) -> Vec<(String, Page)> {
         errors: &[],
     };
     add("account", pages.account(ctx, &account));
+    let errors_of_account = [FormError::new("last-factor")];
     let (only, alone) = ([FactorRow { removable: false, ..factor.clone() }], [here]);
     let kept = Account {
         factors: &only,
@@ -302,16 +305,15 @@ fn all(pages: &Pages, ctx: &Ctx, words: &Words) -> Vec<(String, Page)> {
         recovery_code: Some(false),
         sessions: &alone,
         remembered: &[],
+        errors: &errors_of_account,
         ..account
     };
     add("account.last", pages.account(ctx, &kept));
-    let errors_of_account = [FormError::new("last-factor")];
     let empty = Account {
         account: email,
         form_token: &words.state,
         can_add: true,
         sessions: &alone,
-        errors: &errors_of_account,
         ..Account::default()
     };
     add("account.empty", pages.account(ctx, &empty));
