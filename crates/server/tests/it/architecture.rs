@@ -94,3 +94,23 @@ fn no_test_file_is_forgotten() {
         assert!(declared, "{} is in no `mod` line, so its tests never run", file.display());
     }
 }
+
+#[test]
+fn the_tests_that_compatibility_names_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let mut files = Vec::new();
+    rust_files(&root.join("crates/server/tests/it"), &mut files);
+    let all: String = files.iter().map(|f| fs::read_to_string(f).unwrap()).collect();
+    let page = fs::read_to_string(root.join("docs/COMPATIBILITY.md")).unwrap();
+    // What stands in backticks on a line of a table, and is written as the name of a test is: `a_b_c_d_e`.
+    let named: Vec<&str> = page
+        .lines()
+        .filter(|line| line.starts_with('|'))
+        .flat_map(|line| line.split('`').skip(1).step_by(2))
+        .filter(|word| {
+            word.matches('_').count() > 3 && word.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+        })
+        .collect();
+    let missing: Vec<_> = named.iter().filter(|name| !all.contains(&format!("fn {name}("))).collect();
+    assert!(named.len() > 20 && missing.is_empty(), "not tests: {missing:?}");
+}

@@ -93,6 +93,63 @@ async fn an_access_token_lists_enrols_and_removes_by_its_scopes() {
 }
 
 #[tokio::test]
+async fn another_mailbox_is_enrolled_by_the_code_that_reached_it() {
+    let app = tenant(&["otp", "email"]).await;
+    let ana = app.user_with_totp("ana@example.com").await;
+    let token = access_token(&app, &ana, SCOPE).await;
+    let wish =
+        |email: &str| json!({"authenticator_types": ["oob"], "oob_channels": ["email"], "email": email});
+    let known = associate(&app, &token, wish("ANA@example.com")).await;
+    assert_eq!((told(&known).0, told(&known).1.as_str()), (409, "enrollment_conflict"), "her account's own");
+    let begun = associate(&app, &token, wish("Ana@Work.test")).await;
+    assert_eq!(begun.status, 200, "{}", begun.body);
+    let begun = begun.json();
+    assert_eq!(
+        (&begun["authenticator_type"], &begun["binding_method"], &begun["oob_channel"]),
+        (&json!("oob"), &json!("prompt"), &json!("email"))
+    );
+    let mail = app.message(MessageKind::CodeEmail).await;
+    assert_eq!(mail.recipient, "ana@work.test");
+    let code = mail.code.unwrap();
+    let wrong = if code == "000000" { "000001" } else { "000000" };
+    let oob = begun["oob_code"].as_str().unwrap();
+    let mut tx = app.app.db().write().await.unwrap();
+    let id = lockstep_core::ids::ClientId::parse("web").unwrap();
+    let mut web = lockstep_engine::store::clients::find(&mut tx, &id).await.unwrap().unwrap();
+    web.data.set("grant_types", json!(["authorization_code", super::OOB]));
+    lockstep_engine::store::clients::save(&mut tx, &web).await.unwrap();
+    tx.commit().await.unwrap();
+    let confirm = async |code: &str| {
+        let fields = [("grant_type", super::OOB), ("client_id", "web"), ("client_secret", "web-secret")];
+        let more = [("mfa_token", token.as_str()), ("oob_code", oob), ("binding_code", code)];
+        app.form("/oauth/token", &[fields, more].concat()).await
+    };
+    is(&confirm(wrong).await, 403, "invalid_grant", "Invalid binding_code.");
+    let done = confirm(&code).await;
+    assert_eq!(done.status, 200, "{}", done.body);
+    assert!(app.message(MessageKind::NoticeEmail).await.text.contains("added"));
+    let mailboxes: Vec<_> = list(&app, &token)
+        .await
+        .into_iter()
+        .filter(|a| a["type"] == "email" && a["active"] == true)
+        .collect();
+    assert_eq!(mailboxes.len(), 2, "{mailboxes:?}");
+    let id = begun["id"].as_str().unwrap();
+    assert!(mailboxes.iter().any(|a| a["id"] == id));
+    // It answers a challenge, and can be taken away; the one of the account cannot.
+    let mfa = mfa_token(&app, &ana).await;
+    app.clock.advance(Span::seconds(31));
+    let asked = super::challenge(&app, &mfa, &[("authenticator_id", id)]).await;
+    assert_eq!(asked.status, 200, "{}", asked.body);
+    let again = app.message(MessageKind::CodeEmail).await;
+    assert_eq!((again.recipient.as_str(), app.codes_sent().await), ("ana@work.test", 2));
+    for (mailbox, status) in mailboxes.iter().map(|a| (a, if a["id"] == id { 204 } else { 400 })) {
+        let path = format!("/mfa/authenticators/{}", mailbox["id"].as_str().unwrap().replace('|', "%7C"));
+        assert_eq!(app.json("DELETE", &path, Some(&token), None).await.status, status, "{mailbox}");
+    }
+}
+
+#[tokio::test]
 async fn scopes_and_owners_are_checked() {
     let app = tenant(&["otp"]).await;
     let ana = app.user_with_totp("ana@example.com").await;
