@@ -1,4 +1,4 @@
-//! Clients, APIs and client grants, kept in memory for the requests that need nothing else.
+//! Clients, APIs, client grants, connections and settings, kept in memory for the token endpoint.
 //!
 //! A machine asks for a token often and its configuration changes rarely; reading three rows takes as long as signing does. What is
 //! kept is dropped as soon as this process changes any of it ([`Db::configuration`]), so nobody who waited for a change to be
@@ -13,10 +13,12 @@ use std::time::{Duration, Instant};
 
 use lockstep_core::ids::ClientId;
 use lockstep_core::model::client::Client;
+use lockstep_core::model::connection::Connection;
 use lockstep_core::model::resource_server::{ClientGrant, ResourceServer};
+use lockstep_core::model::settings::{Guardian, TenantSettings};
 
 use crate::store::db::{Conn, Db, DbError};
-use crate::store::{client_grants, clients, resource_servers};
+use crate::store::{client_grants, clients, connections, resource_servers, settings};
 
 /// How long a change of another process may go unseen.
 pub const FRESH: Duration = Duration::from_secs(1);
@@ -38,6 +40,10 @@ struct Kept {
     grants: HashMap<(ClientId, String), Arc<ClientGrant>>,
     /// What clients may ask of APIs for people; most have no grant at all, and that is worth keeping too.
     user_grants: HashMap<(ClientId, String), Arc<Option<ClientGrant>>>,
+    /// Connections by name.
+    connections: HashMap<String, Arc<Connection>>,
+    guardian: Option<Arc<Guardian>>,
+    tenant: Option<Arc<TenantSettings>>,
 }
 
 impl Catalog {
@@ -80,16 +86,42 @@ impl Catalog {
         conn: &mut Conn,
         identifier: &str,
     ) -> Result<Option<Arc<ResourceServer>>, DbError> {
+        let read = async |conn: &mut Conn| resource_servers::find_by_identifier(conn, identifier).await;
+        self.find_in(conn, &identifier.to_owned(), |kept| &mut kept.apis, read).await
+    }
+
+    /// Returns the connection of this name, for somebody in a transaction, which has not changed any configuration.
+    pub async fn connection_in(
+        &self,
+        conn: &mut Conn,
+        name: &str,
+    ) -> Result<Option<Arc<Connection>>, DbError> {
+        let read = async |conn: &mut Conn| connections::find_by_name(conn, name).await;
+        self.find_in(conn, &name.to_owned(), |kept| &mut kept.connections, read).await
+    }
+
+    /// Returns the tenant's MFA settings, for somebody in a transaction, which has not changed any configuration.
+    pub async fn guardian_in(&self, conn: &mut Conn) -> Result<Arc<Guardian>, DbError> {
+        self.one_in(conn, |kept| &mut kept.guardian, settings::guardian).await
+    }
+
+    /// Returns the tenant settings, for somebody in a transaction, which has not changed any configuration.
+    pub async fn tenant_in(&self, conn: &mut Conn) -> Result<Arc<TenantSettings>, DbError> {
+        self.one_in(conn, |kept| &mut kept.tenant, settings::tenant).await
+    }
+
+    async fn one_in<T>(
+        &self,
+        conn: &mut Conn,
+        room: impl Fn(&mut Kept) -> &mut Option<Arc<T>>,
+        read: impl AsyncFnOnce(&mut Conn) -> Result<T, DbError>,
+    ) -> Result<Arc<T>, DbError> {
         let configuration = self.db.configuration();
-        let kept = |kept: &mut Kept| kept.apis.get(identifier).cloned();
-        if let Some(found) = self.with_kept(configuration, kept).flatten() {
-            return Ok(Some(found));
+        if let Some(found) = self.with_kept(configuration, |kept| room(kept).clone()).flatten() {
+            return Ok(found);
         }
-        let found = resource_servers::find_by_identifier(conn, identifier).await?.map(Arc::new);
-        if let Some(found) = &found {
-            let key = identifier.to_owned();
-            self.with_kept(configuration, |kept| kept.apis.insert(key, Arc::clone(found)));
-        }
+        let found = Arc::new(read(conn).await?);
+        self.with_kept(configuration, |kept| *room(kept) = Some(Arc::clone(&found)));
         Ok(found)
     }
 
@@ -118,12 +150,26 @@ impl Catalog {
         room: impl Fn(&mut Kept) -> &mut HashMap<K, Arc<T>>,
         read: impl AsyncFnOnce(&mut Conn) -> Result<Option<T>, DbError>,
     ) -> Result<Option<Arc<T>>, DbError> {
+        let configuration = self.db.configuration();
+        if let Some(found) = self.with_kept(configuration, |kept| room(kept).get(key).cloned()).flatten() {
+            return Ok(Some(found));
+        }
+        self.find_in(&mut self.db.read().await?, key, room, read).await
+    }
+
+    async fn find_in<K: Clone + Eq + Hash, T>(
+        &self,
+        conn: &mut Conn,
+        key: &K,
+        room: impl Fn(&mut Kept) -> &mut HashMap<K, Arc<T>>,
+        read: impl AsyncFnOnce(&mut Conn) -> Result<Option<T>, DbError>,
+    ) -> Result<Option<Arc<T>>, DbError> {
         // Noted before reading: if it changes meanwhile, what is read may be older and is not kept.
         let configuration = self.db.configuration();
         if let Some(found) = self.with_kept(configuration, |kept| room(kept).get(key).cloned()).flatten() {
             return Ok(Some(found));
         }
-        let Some(found) = read(&mut self.db.read().await?).await?.map(Arc::new) else { return Ok(None) };
+        let Some(found) = read(conn).await?.map(Arc::new) else { return Ok(None) };
         self.with_kept(configuration, |kept| room(kept).insert(key.clone(), Arc::clone(&found)));
         Ok(Some(found))
     }
@@ -152,13 +198,16 @@ impl Kept {
             apis: HashMap::new(),
             grants: HashMap::new(),
             user_grants: HashMap::new(),
+            connections: HashMap::new(),
+            guardian: None,
+            tenant: None,
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use lockstep_core::ids::ResourceServerId;
+    use lockstep_core::ids::{ConnectionId, ResourceServerId};
     use lockstep_core::model::document::Document;
     use lockstep_core::time::Timestamp;
     use serde_json::json;
@@ -214,6 +263,38 @@ mod tests {
             resource_servers::delete(&mut tx, &stored.id).await.unwrap();
             tx.commit().await.unwrap();
             assert_eq!(scope(&catalog).await, None);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_changed_policy_or_connection_counts_at_once() {
+        for db in testing::databases().await {
+            let catalog = Catalog::keeping_for(LONG, db.clone());
+            let now = Timestamp::from_secs(1_770_055_315);
+            let mut connection = Connection {
+                id: ConnectionId::trusted("con_0123456789abcdef"),
+                name: "people".to_owned(),
+                data: Document::default(),
+                created_at: now,
+                updated_at: now,
+            };
+            let mut tx = db.write().await.unwrap();
+            connections::create(&mut tx, &connection).await.unwrap();
+            tx.commit().await.unwrap();
+            let mut conn = db.read().await.unwrap();
+            assert!(!catalog.guardian_in(&mut conn).await.unwrap().always());
+            assert!(catalog.connection_in(&mut conn, "people").await.unwrap().unwrap().mfa_active());
+            drop(conn);
+
+            connection.data.set("options", json!({"mfa": {"active": false}}));
+            let always = Guardian { policies: vec!["all-applications".to_owned()], ..Guardian::default() };
+            let mut tx = db.write().await.unwrap();
+            connections::save(&mut tx, &connection).await.unwrap();
+            settings::save_guardian(&mut tx, &always, now).await.unwrap();
+            tx.commit().await.unwrap();
+            let mut conn = db.read().await.unwrap();
+            assert!(catalog.guardian_in(&mut conn).await.unwrap().always());
+            assert!(!catalog.connection_in(&mut conn, "people").await.unwrap().unwrap().mfa_active());
         }
     }
 

@@ -88,7 +88,7 @@ pub struct Db {
 }
 
 /// Tables that [`crate::catalog`] keeps rows of.
-const CONFIGURATION: [&str; 3] = ["clients", "resource_servers", "client_grants"];
+const CONFIGURATION: [&str; 5] = ["clients", "resource_servers", "client_grants", "connections", "settings"];
 
 #[derive(Clone, Debug)]
 enum Pools {
@@ -183,7 +183,7 @@ impl Db {
         Conn { inner, keys: Arc::clone(&self.keys), changes }
     }
 
-    /// Returns a number that grows whenever this process has changed clients, APIs or client grants.
+    /// Returns a number that grows whenever this process has changed clients, APIs, client grants, connections or settings.
     pub fn configuration(&self) -> u64 {
         self.configuration.load(Ordering::SeqCst)
     }

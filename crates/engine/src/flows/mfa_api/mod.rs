@@ -9,6 +9,8 @@ pub mod authenticators;
 pub mod challenge;
 pub(super) mod verify;
 
+use std::sync::Arc;
+
 use lockstep_core::assurance::{Method, MethodName, Methods, Rules};
 use lockstep_core::codes::{OAuthCode, OAuthError};
 use lockstep_core::crypto::digest::sha256_b64url;
@@ -112,7 +114,7 @@ pub(super) async fn required(
     decision: &Decision,
     wanted: Wanted,
 ) -> Result<OAuthFailure, OAuthFailure> {
-    let enabled = settings::guardian(&mut tx).await?.enabled();
+    let enabled = app.catalog().guardian_in(&mut tx).await?.enabled();
     let rules = Rules { profile: app.config().profile, ..Rules::default() };
     // Not what the tenant has, but what proves something beside the first factor.
     let counts = Means::new(std::iter::empty(), &enabled, &wanted.methods, rules).enabled;
@@ -277,7 +279,7 @@ impl Access {
 
 /// What is true of a caller's factors now.
 struct Facts {
-    guardian: Guardian,
+    guardian: Arc<Guardian>,
     held: Vec<Authenticator>,
     means: Means,
     channels: Vec<Channel>,
@@ -285,7 +287,7 @@ struct Facts {
 }
 
 async fn facts(conn: &mut Conn, app: &App, user: &User, proven: &Methods) -> Result<Facts, OAuthFailure> {
-    let guardian = settings::guardian(conn).await?;
+    let guardian = app.catalog().guardian_in(conn).await?;
     let held = held::load(conn, user, &guardian).await?;
     let rules = Rules { profile: app.config().profile, ..Rules::default() };
     let means = Means::new(held.iter().map(Held::from), &guardian.enabled(), proven, rules);

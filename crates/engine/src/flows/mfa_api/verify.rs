@@ -93,7 +93,7 @@ pub(in crate::flows) async fn exchange(
     let enrols = |stored: &Stored<Ceremony>| caller.access.is_none() || stored.data.enrols(env.now);
     let Some(stored) = caller.stored.clone().filter(enrols) else { return Err(Place::Body.invalid().into()) };
     let facts = facts(&mut conn, app, &caller.user, &stored.data.wanted.methods).await?;
-    let exempt = user_tokens::is_exempt(&mut conn, &caller.user).await?;
+    let exempt = user_tokens::is_exempt(app, &mut conn, &caller.user).await?;
     drop(conn);
     let wanted = narrowed(&stored.data.wanted, params, &env.issuer.userinfo_audience())?;
     let by_access = caller.access.is_some();

@@ -23,7 +23,7 @@ use crate::flows::held;
 use crate::flows::mfa_api::{self, Wanted};
 use crate::store::db::Conn;
 use crate::store::grants::{self, Found};
-use crate::store::{connections, settings, users};
+use crate::store::users;
 
 /// Exchanges a refresh token.
 pub async fn exchange(
@@ -211,8 +211,8 @@ async fn decide(
     found: &Found,
     user: &User,
 ) -> Result<Decision, OAuthFailure> {
-    let guardian = settings::guardian(tx).await?;
-    let connection = connections::find_by_name(tx, &user.connection).await?;
+    let guardian = app.catalog().guardian_in(tx).await?;
+    let connection = app.catalog().connection_in(tx, &user.connection).await?;
     let held = held::load(tx, user, &guardian).await?;
     let rules = Rules { profile: app.config().profile, ..Rules::default() };
     let asks_mfa = params
@@ -221,7 +221,7 @@ async fn decide(
     Ok(decide_refresh(&RefreshSituation {
         now: env.now,
         rules,
-        policy_means: RefreshMfa::of(&settings::tenant(tx).await?),
+        policy_means: RefreshMfa::of(&*app.catalog().tenant_in(tx).await?),
         asks: Asks {
             policy_always: guardian.always() && connection.is_none_or(|c| c.mfa_active()),
             acr_mfa: asks_mfa,

@@ -1,6 +1,8 @@
 //! Tokens for a person who was identified without our pages: given, or refused until MFA is passed. The one way for the grants of passwords and
 //! codes, so that none of them can leave the decision out.
 
+use std::sync::Arc;
+
 use lockstep_core::assurance::{Rules, claims as assurance};
 use lockstep_core::codes::OAuthError;
 use lockstep_core::env::Env;
@@ -20,7 +22,6 @@ use crate::app::App;
 use crate::flows::mfa_api::{self, Wanted};
 use crate::flows::{OAuthFailure, held};
 use crate::store::db::{Conn, DbError};
-use crate::store::{connections, settings};
 
 /// What was proven for this very request, and what is known of the person already.
 #[derive(Clone, Copy, Debug, Default)]
@@ -37,7 +38,7 @@ pub(in crate::flows) struct Here<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(in crate::flows) struct Known<'a> {
     /// The tenant's settings.
-    pub(in crate::flows) guardian: &'a Guardian,
+    pub(in crate::flows) guardian: &'a Arc<Guardian>,
     /// What the person holds.
     pub(in crate::flows) held: &'a [Authenticator],
     /// Whether the policy does not apply to the person's connection.
@@ -45,8 +46,8 @@ pub(in crate::flows) struct Known<'a> {
 }
 
 /// Returns whether the tenant's policy does not apply to the connection of a person.
-pub(in crate::flows) async fn is_exempt(conn: &mut Conn, user: &User) -> Result<bool, DbError> {
-    let connection = connections::find_by_name(conn, &user.connection).await?;
+pub(in crate::flows) async fn is_exempt(app: &App, conn: &mut Conn, user: &User) -> Result<bool, DbError> {
+    let connection = app.catalog().connection_in(conn, &user.connection).await?;
     Ok(connection.is_some_and(|c| !c.mfa_active()))
 }
 
@@ -77,11 +78,11 @@ pub(in crate::flows) async fn tokens_or_mfa(
         wanted.scope = api.scopes().collect::<Scopes>().to_string();
     }
     let (guardian, held, exempt) = match here.known {
-        Some(known) => (known.guardian.clone(), known.held.to_vec(), known.exempt),
+        Some(known) => (Arc::clone(known.guardian), known.held.to_vec(), known.exempt),
         None => {
-            let guardian = settings::guardian(&mut tx).await?;
+            let guardian = app.catalog().guardian_in(&mut tx).await?;
             let held = held::load(&mut tx, user, &guardian).await?;
-            (guardian, held, is_exempt(&mut tx, user).await?)
+            (guardian, held, is_exempt(app, &mut tx, user).await?)
         }
     };
     let rules = Rules { profile: app.config().profile, ..Rules::default() };
