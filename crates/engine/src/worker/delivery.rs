@@ -33,6 +33,8 @@ pub const PHONE_PROVIDERS: &str = "branding.phone.providers";
 const EVERY: Duration = Duration::from_secs(1);
 /// How many are sent at a time.
 const AT_ONCE: u32 = 8;
+/// How long an attempt may take, whatever the carrier: one who is connected and says nothing must not hold up what comes after.
+const ATTEMPT: Duration = Duration::from_secs(30);
 /// How long a message is nobody else's. Longer than any attempt takes.
 const LEASE: Span = Span::minutes(5);
 
@@ -121,8 +123,9 @@ pub async fn send_due(app: &App, which: Which, carrier: Arc<impl Carrier>) -> Re
     for claim in claimed {
         let carrier = Arc::clone(&carrier);
         running.spawn(async move {
-            let result = carrier.send(&claim.id, &claim.message).await;
-            (claim, result)
+            let sent = tokio::time::timeout(ATTEMPT, carrier.send(&claim.id, &claim.message)).await;
+            let late = || SendError::ForNow("the provider did not answer in time".to_owned());
+            (claim, sent.unwrap_or_else(|_| Err(late())))
         });
     }
     while let Some(done) = running.join_next().await {

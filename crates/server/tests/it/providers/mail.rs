@@ -20,15 +20,15 @@ async fn mail_by(app: &TestApp, dee: &Person, name: &str, credentials: Value) {
     admin.expect(200, "POST", "/guardian/enrollments/ticket", Some(ticket)).await;
 }
 
-fn ses() -> Value {
+pub(super) fn ses() -> Value {
     json!({"accessKeyId": "AKID", "secretAccessKey": "s3cret", "region": "eu-west-1"})
 }
 
-fn ms365() -> Value {
+pub(super) fn ms365() -> Value {
     json!({"tenantId": "contoso.onmicrosoft.com", "clientId": "app", "clientSecret": "s3cret"})
 }
 
-fn azure() -> Value {
+pub(super) fn azure() -> Value {
     let key = STANDARD.encode("azure-key");
     json!({"connectionString": format!("endpoint=https://acme.communication.azure.com/;accesskey={key}")})
 }
@@ -201,37 +201,5 @@ async fn the_three_great_clouds_are_tried_again_until_they_take_it_or_refuse() {
         let logs = admin(&app).await.expect(200, "GET", "/logs?q=type:fn", None).await;
         let told = logs[0]["details"]["error"].as_str().unwrap();
         assert!(told.contains(refused) && !told.contains("s3cret"), "{logs}");
-    }
-}
-
-#[tokio::test]
-async fn a_code_by_mail_is_tried_within_its_life_and_not_after() {
-    for (name, credentials) in [("ses", ses()), ("ms365", ms365()), ("azure_cs", azure())] {
-        let recorder = Recorder::start().await;
-        let (app, _) = tenant(&recorder).await;
-        let admin = admin(&app).await;
-        let provider =
-            json!({"name": name, "credentials": credentials, "default_from_address": "no-reply@acme.test"});
-        admin.expect(201, "POST", "/emails/provider", Some(provider)).await;
-        app.mfa(&["otp", "email"], &["all-applications"]).await;
-        let eve = app.user_with_totp("eve@example.com").await;
-        let mut browser = app.browser();
-        browser.authorize(&[]).await.password(&eve).await;
-        browser.submit(&[("action", "pick-authenticator")]).await;
-        browser.submit(&[("action", "email::0")]).await;
-        assert_eq!(browser.screen(), "mfa-email-challenge", "{}", browser.page.body);
-        recorder.is(Mood::Status(503));
-        for _ in 0..90 {
-            delivery::run(&app.app).await.unwrap();
-            app.clock.advance(Span::seconds(5));
-        }
-        let tried = recorder.calls().len();
-        assert!((4..12).contains(&tried), "{name}: {tried} calls");
-        recorder.is(Mood::Takes);
-        app.clock.advance(Span::minutes(10));
-        delivery::run(&app.app).await.unwrap();
-        assert_eq!(recorder.calls().len(), tried, "{name}: a dead code is not sent");
-        let logs = admin.expect(200, "GET", "/logs?q=type:fn", None).await;
-        assert!(logs[0]["details"]["error"].as_str().unwrap().contains("503"), "{logs}");
     }
 }

@@ -1,8 +1,10 @@
 //! Text messages, calls and mails through providers, with a small recorder in their place.
 
 mod mail;
+mod outage;
 mod phone;
 
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -14,6 +16,7 @@ use axum::response::{IntoResponse, Response};
 use lockstep_core::crypto::digest::{hmac_sha256, hmac_sha256_hex, sha256_hex};
 use lockstep_engine::config::SnsConfig;
 use serde_json::json;
+use tokio::net::TcpListener;
 
 use crate::support::{Person, TestApp};
 
@@ -32,17 +35,30 @@ enum Mood {
 struct Recorder {
     mood: Arc<Mutex<Mood>>,
     calls: Arc<Mutex<Vec<(String, HeaderMap, String)>>>,
+    address: SocketAddr,
     url: String,
 }
 
 impl Recorder {
     async fn start() -> Self {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let recorder = Self { mood: Arc::new(Mutex::new(Mood::Takes)), calls: Arc::default(), url };
-        let router = Router::new().fallback(record).with_state(recorder.clone());
-        tokio::spawn(async move { axum::serve(listener, router).await });
+        let recorder = Self::closed().await;
+        recorder.open().await;
         recorder
+    }
+
+    /// One that nobody can reach.
+    async fn closed() -> Self {
+        // A port that was free a moment ago.
+        let address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        let url = format!("http://{address}");
+        Self { mood: Arc::new(Mutex::new(Mood::Takes)), calls: Arc::default(), address, url }
+    }
+
+    /// Lets itself be reached.
+    async fn open(&self) {
+        let listener = TcpListener::bind(self.address).await.unwrap();
+        let router = Router::new().fallback(record).with_state(self.clone());
+        tokio::spawn(async move { axum::serve(listener, router).await });
     }
 
     fn is(&self, mood: Mood) {

@@ -1,7 +1,5 @@
 //! Text messages and calls.
 
-use std::time::Duration;
-
 use lockstep_core::crypto::digest::hmac_sha256_hex;
 use lockstep_core::time::Span;
 use lockstep_engine::worker::delivery;
@@ -150,27 +148,6 @@ async fn what_is_refused_for_good_is_not_tried_again() {
     assert_eq!(recorder.calls().len(), 1);
     let logs = admin(&app).await.expect(200, "GET", "/logs?q=type:gd_send_sms_failure", None).await;
     assert!(logs[0]["details"]["error"].as_str().unwrap().contains("21211"), "{logs}");
-}
-
-#[tokio::test]
-async fn a_silent_provider_blocks_nobody() {
-    let recorder = Recorder::start().await;
-    let (app, dee) = tenant(&recorder).await;
-    twilio(&app).await;
-    recorder.is(Mood::Silent);
-    ask(&app, &dee, "sms").await;
-    let sending = tokio::spawn({
-        let app = app.app.clone();
-        async move { delivery::run(&app).await }
-    });
-    while recorder.calls().is_empty() {
-        tokio::task::yield_now().await;
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    let mut browser = app.browser();
-    browser.authorize(&[]).await.password(&dee).await;
-    assert_eq!(browser.screen(), "mfa-otp-challenge");
-    sending.abort();
 }
 
 #[tokio::test]
