@@ -110,8 +110,12 @@ fn each(case: impl Fn(&Sample, Authenticator, Device, Env)) {
 }
 
 fn ask(on: &Authenticator, env: &mut Env) -> Asked {
-    let (challenge, message) = begin_challenge(&user(of(on)), on, None, Profile::Faithful, env).unwrap();
+    let (challenge, message) = begin_challenge(&[on], &by(of(on)), env).unwrap();
     Asked { challenge, message }
+}
+
+fn by(name: &str) -> ChallengeAsk {
+    ChallengeAsk { user: user(name), channel: None, profile: Profile::Faithful }
 }
 
 fn of(on: &Authenticator) -> &str {
@@ -194,10 +198,7 @@ fn a_challenge_ends() {
 #[test]
 fn another_users_authenticator_does_not_pass() {
     each(|sample, on, device, mut env| {
-        assert_eq!(
-            begin_challenge(&user("ben"), &on, None, Profile::Faithful, &mut env),
-            Err(FactorError::Unusable)
-        );
+        assert_eq!(begin_challenge(&[&on], &by("ben"), &mut env), Err(FactorError::Unusable));
         let (of_ben, device_of_ben) = (sample.enrol)(&user("ben"), &mut env);
         env.now = env.now + Span::minutes(5);
         let asked = ask(&on, &mut env);
@@ -227,7 +228,7 @@ fn an_unconfirmed_authenticator_never_passes() {
             verify(Some(&pending), &asked.challenge, &device(env.now, &asked), &env),
             Verdict::Denied
         ));
-        assert!(begin_challenge(&user("ana"), &pending, None, Profile::Faithful, &mut env).is_err());
+        assert!(begin_challenge(&[&pending], &by("ana"), &mut env).is_err());
     });
 }
 

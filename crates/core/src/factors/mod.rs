@@ -136,14 +136,14 @@ pub(crate) trait Factor: Sync {
     fn shown(&self, draft: &Draft) -> Result<Shown, FactorError>;
     /// Checks that the person holds it.
     fn confirm(&self, draft: &Draft, input: &Input, env: &mut Env) -> Result<Confirmed, FactorError>;
-    /// Returns the private data of a challenge, and what has to be sent for it: by this channel, where the factor has several.
+    /// Returns the private data of a challenge on at least one authenticator of this kind, and what has to be sent for it.
     fn begin_challenge(
         &self,
-        on: &Authenticator,
-        channel: Option<Channel>,
+        on: &[&Authenticator],
+        ask: &ChallengeAsk,
         env: &mut Env,
     ) -> Result<Begun, FactorError>;
-    /// Checks an answer.
+    /// Checks an answer by one of the authenticators that were challenged.
     fn verify(&self, on: &Authenticator, asked: &Challenge, input: &Input, env: &Env) -> Finding;
 }
 
@@ -204,6 +204,17 @@ pub struct EnrolAsk {
     pub profile: Profile,
     /// How the new authenticator is reached, for factors that send something.
     pub reach: Option<Reach>,
+}
+
+/// A wish to challenge somebody.
+#[derive(Clone, Debug)]
+pub struct ChallengeAsk {
+    /// Whom.
+    pub user: UserId,
+    /// By which channel, where the factor has several.
+    pub channel: Option<Channel>,
+    /// Which rules count.
+    pub profile: Profile,
 }
 
 /// How a person is reached.
@@ -384,8 +395,8 @@ impl Input {
 pub struct Challenge {
     /// Who must answer: the user of the transaction, whoever owns the authenticator that turns up.
     pub user: UserId,
-    /// With which authenticator.
-    pub authenticator: AuthenticatorId,
+    /// With which authenticators: any one of them will do.
+    pub authenticators: Vec<AuthenticatorId>,
     /// Which factor it is.
     pub kind: FactorKind,
     /// Which rules count.
@@ -417,7 +428,7 @@ impl Challenge {
 /// Without the secret: debug output ends in logs.
 impl fmt::Debug for Challenge {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Challenge").field("authenticator", &self.authenticator).finish_non_exhaustive()
+        f.debug_struct("Challenge").field("authenticators", &self.authenticators).finish_non_exhaustive()
     }
 }
 
@@ -438,6 +449,20 @@ pub enum Verdict {
     Pending,
     /// Refused: by the person (push), or because the authenticator is gone, unconfirmed or somebody else's.
     Denied,
+}
+
+impl Verdict {
+    /// Of the verdicts of several authenticators over one answer, the most telling counts.
+    const fn tells(&self) -> u8 {
+        match self {
+            Self::Passed(_) => 5,
+            Self::Wrong | Self::Replayed => 4,
+            Self::Expired => 3,
+            Self::Malformed => 2,
+            Self::Pending => 1,
+            Self::Denied => 0,
+        }
+    }
 }
 
 /// Proof that a user has passed a factor. Made by [`verify`] and [`confirm`] alone.
@@ -594,24 +619,23 @@ pub fn masked(on: &Authenticator) -> Option<String> {
     }
 }
 
-/// Begins a challenge of `user` on an authenticator of theirs, by this channel where the factor has several. What comes with it has to be
-/// sent in the commit that keeps the challenge.
+/// Begins a challenge on authenticators of one kind, all of one user: any of them may answer. A code is sent to one only. What comes with
+/// it has to be sent in the commit that keeps the challenge.
 pub fn begin_challenge(
-    user: &UserId,
-    on: &Authenticator,
-    channel: Option<Channel>,
-    profile: Profile,
+    on: &[&Authenticator],
+    ask: &ChallengeAsk,
     env: &mut Env,
 ) -> Result<(Challenge, Option<CodeToSend>), FactorError> {
-    if !on.confirmed || on.user != *user {
+    let kind = on.first().map(|on| on.kind).ok_or(FactorError::Unusable)?;
+    if !on.iter().all(|on| on.confirmed && on.user == ask.user && on.kind == kind) {
         return Err(FactorError::Unusable);
     }
-    let Begun { data, send } = on.kind.behaviour().begin_challenge(on, channel, env)?;
+    let Begun { data, send } = kind.behaviour().begin_challenge(on, ask, env)?;
     let challenge = Challenge {
-        user: user.clone(),
-        authenticator: on.id.clone(),
-        kind: on.kind,
-        profile,
+        user: ask.user.clone(),
+        authenticators: on.iter().map(|on| on.id.clone()).collect(),
+        kind,
+        profile: ask.profile,
         begun_at: env.now,
         expires_at: env.now + CHALLENGE_LIFE,
         sent: send.as_ref().map(|send| Sent::of(send, env.now)),
@@ -621,11 +645,27 @@ pub fn begin_challenge(
     Ok((challenge, send))
 }
 
-/// Checks an answer to a challenge. `on` is the authenticator as it is stored now; `None` when it has been removed.
-pub fn verify(on: Option<&Authenticator>, asked: &Challenge, input: &Input, env: &Env) -> Verdict {
-    let Some(on) = on else { return Verdict::Denied };
-    let fits = on.confirmed && on.user == asked.user && on.id == asked.authenticator && on.kind == asked.kind;
-    if !fits {
+/// Checks an answer to a challenge. `held` are authenticators as they are stored now; those that were not challenged do not count, and one
+/// that has been removed is not among them.
+pub fn verify<'a>(
+    held: impl IntoIterator<Item = &'a Authenticator>,
+    asked: &Challenge,
+    input: &Input,
+    env: &Env,
+) -> Verdict {
+    let mut best = Verdict::Denied;
+    for on in held {
+        let verdict = verify_one(on, asked, input, env);
+        if verdict.tells() > best.tells() {
+            best = verdict;
+        }
+    }
+    best
+}
+
+fn verify_one(on: &Authenticator, asked: &Challenge, input: &Input, env: &Env) -> Verdict {
+    let challenged = on.kind == asked.kind && asked.authenticators.contains(&on.id);
+    if !challenged || !on.confirmed || on.user != asked.user {
         return Verdict::Denied;
     }
     if env.now > asked.expires_at || asked.code_is_dead(env.now) {

@@ -8,7 +8,7 @@ use super::state::{
 };
 use super::steps::{decide_next, log, refuse};
 use crate::env::Env;
-use crate::factors::{self, Challenge, FactorKind, Input, Verdict, recovery_code};
+use crate::factors::{self, ChallengeAsk, FactorKind, Input, Verdict, recovery_code};
 use crate::ids::AuthenticatorId;
 use crate::model::authenticator::Authenticator;
 use crate::model::message::Channel;
@@ -42,25 +42,18 @@ pub(super) fn challenge(
 
 /// Asks for a code that the person has: of any authenticator of that kind.
 fn held(progress: Progress, kind: FactorKind, rest: Rest, facts: &Facts, env: &mut Env) -> Step {
-    let challenges: Vec<Challenge> = facts
-        .mine(&progress)
-        .filter(|a| a.kind == kind && a.confirmed)
-        .filter_map(|a| factors::begin_challenge(&progress.user, a, None, facts.rules.profile, env).ok())
-        .map(|(challenge, _)| challenge)
-        .collect();
+    let all: Vec<&Authenticator> = facts.mine(&progress).filter(|a| a.kind == kind && a.confirmed).collect();
+    let begun = factors::begin_challenge(&all, &asks(&progress, None, facts), env);
     let Rest { others, remember_offered } = rest;
-    Step::to(match (kind, challenges.first()) {
-        (_, None) => refuse(Refusal::Internal),
-        (FactorKind::RecoveryCode, Some(challenge)) => Login::ChallengeRecovery(ChallengeRecovery {
-            challenge: challenge.clone(),
-            others,
-            remember_offered,
-            progress,
-        }),
-        (_, Some(_)) => Login::ChallengeFactor(ChallengeFactor {
+    Step::to(match (kind, begun) {
+        (_, Err(_)) => refuse(Refusal::Internal),
+        (FactorKind::RecoveryCode, Ok((challenge, _))) => {
+            Login::ChallengeRecovery(ChallengeRecovery { challenge, others, remember_offered, progress })
+        }
+        (_, Ok((challenge, _))) => Login::ChallengeFactor(ChallengeFactor {
             progress,
             kind,
-            challenges,
+            challenge,
             others,
             remember_offered,
             to: None,
@@ -68,6 +61,10 @@ fn held(progress: Progress, kind: FactorKind, rest: Rest, facts: &Facts, env: &m
             listed: false,
         }),
     })
+}
+
+fn asks(progress: &Progress, channel: Option<Channel>, facts: &Facts) -> ChallengeAsk {
+    ChallengeAsk { user: progress.user.clone(), channel, profile: facts.rules.profile }
 }
 
 /// Sends a code to an authenticator; asks for the channel first where there are two and the person prefers none.
@@ -98,12 +95,12 @@ fn reach(
             listed,
         }));
     }
-    match factors::begin_challenge(&progress.user, on, channel, facts.rules.profile, env) {
+    match factors::begin_challenge(&[on], &asks(&progress, channel, facts), env) {
         Ok((challenge, send)) => {
             let mut step = Step::to(Login::ChallengeFactor(ChallengeFactor {
                 progress,
                 kind: on.kind,
-                challenges: vec![challenge],
+                challenge,
                 others,
                 remember_offered,
                 to: Some(to),
@@ -132,30 +129,6 @@ pub(super) fn wrong(state: Login, kind: FactorKind) -> Step {
     Step::to(state).with(Effect::CountFailure(kind)).with(log(code, Some(kind))).but(Problem::InvalidCode)
 }
 
-/// Checks a code against each challenge; the most telling verdict counts.
-fn verify(challenges: &[Challenge], code: &str, facts: &Facts, progress: &Progress, env: &Env) -> Verdict {
-    let telling = |verdict: &Verdict| match verdict {
-        Verdict::Passed(_) => 5,
-        Verdict::Wrong | Verdict::Replayed => 4,
-        Verdict::Expired => 3,
-        Verdict::Malformed => 2,
-        Verdict::Pending => 1,
-        Verdict::Denied => 0,
-    };
-    let mut best = Verdict::Denied;
-    for challenge in challenges {
-        let on = facts.mine(progress).find(|a| a.id == challenge.authenticator);
-        let verdict = factors::verify(on, challenge, &Input::code(code), env);
-        if telling(&verdict) > telling(&best) {
-            best = verdict;
-        }
-        if matches!(best, Verdict::Passed(_)) {
-            break;
-        }
-    }
-    best
-}
-
 impl ChallengeFactor {
     pub(super) fn answer(mut self, code: String, remember: bool, facts: &Facts, env: &mut Env) -> Step {
         let kind = self.kind;
@@ -166,7 +139,7 @@ impl ChallengeFactor {
         if !facts.means(&self.progress).usable().contains(&kind) {
             return decide_next(self.progress, facts, env).but(Problem::TransactionNotFound);
         }
-        match verify(&self.challenges, &code, facts, &self.progress, env) {
+        match factors::verify(facts.mine(&self.progress), &self.challenge, &Input::Code(code), env) {
             Verdict::Passed(passed) => {
                 let succeeded = Effect::Log {
                     code: "gd_auth_succeed",
@@ -187,7 +160,7 @@ impl ChallengeFactor {
                 step.then(next)
             }
             Verdict::Wrong | Verdict::Replayed => {
-                self.challenges.iter_mut().for_each(Challenge::miss);
+                self.challenge.miss();
                 wrong(Login::ChallengeFactor(self), kind)
             }
             Verdict::Malformed => Step::to(Login::ChallengeFactor(self)).but(Problem::InvalidOtpFormat),
@@ -204,15 +177,15 @@ impl ChallengeFactor {
 
     /// Sends another code, by the same channel or another. One that was sent a moment ago is on its way still.
     pub(super) fn resend(self, channel: Option<Channel>, facts: &Facts, env: &mut Env) -> Step {
-        let sent = self.challenges.first().and_then(|challenge| challenge.sent);
+        let sent = self.challenge.sent;
         let by = channel.or(sent.map(|sent| sent.channel));
         let fits = channel.is_none_or(|channel| self.channels.contains(&channel));
         let early = sent.is_some_and(|sent| Some(sent.channel) == by && !sent.may_resend(env.now));
         if self.to.is_none() || !fits || early {
             return Step::to(Login::ChallengeFactor(self));
         }
-        let id = self.challenges.first().map(|challenge| challenge.authenticator.clone());
-        let on = facts.mine(&self.progress).find(|a| Some(&a.id) == id.as_ref() && a.confirmed).cloned();
+        let asked = &self.challenge.authenticators;
+        let on = facts.mine(&self.progress).find(|a| asked.contains(&a.id) && a.confirmed).cloned();
         if !facts.means(&self.progress).usable().contains(&self.kind) {
             return decide_next(self.progress, facts, env).but(Problem::TransactionNotFound);
         }
@@ -297,7 +270,7 @@ impl ChallengeRecovery {
         if !facts.enabled.contains(&kind) {
             return decide_next(self.progress, facts, env).but(Problem::TransactionNotFound);
         }
-        match verify(std::slice::from_ref(&self.challenge), &code, facts, &self.progress, env) {
+        match factors::verify(facts.mine(&self.progress), &self.challenge, &Input::Code(code), env) {
             Verdict::Passed(passed) => {
                 let old = passed.authenticator().clone();
                 let spend = match self.progress.pass(passed, env.now) {

@@ -202,8 +202,8 @@ impl Enrol {
 pub struct ChallengeFactor {
     pub(super) progress: Progress,
     pub(super) kind: FactorKind,
-    /// One for each authenticator of this kind: who has two apps may use either.
-    pub(super) challenges: Vec<Challenge>,
+    /// On each authenticator of this kind, unless a code was sent to one: who has two apps may use either.
+    pub(super) challenge: Challenge,
     pub(super) others: Vec<FactorKind>,
     pub(super) remember_offered: bool,
     /// Where a code was sent, masked.
@@ -237,7 +237,7 @@ impl ChallengeFactor {
 
     /// Returns the code that is on its way.
     pub fn sent(&self) -> Option<Sent> {
-        self.challenges.first()?.sent
+        self.challenge.sent
     }
 
     /// Returns the channel that another code could take instead.

@@ -7,8 +7,8 @@
 
 use super::sent_code::{self, SentCode};
 use super::{
-    Begun, Challenge, Confirmed, Draft, EnrolAsk, Factor, FactorError, FactorKind, Finding, Input, Reach,
-    Shown, read, write,
+    Begun, Challenge, ChallengeAsk, Confirmed, Draft, EnrolAsk, Factor, FactorError, FactorKind, Finding,
+    Input, Reach, Shown, read, write,
 };
 use crate::assurance::{FactorType, Method};
 use crate::crypto::digest::sha256_b64url;
@@ -98,10 +98,11 @@ impl Factor for Email {
 
     fn begin_challenge(
         &self,
-        on: &Authenticator,
-        _channel: Option<Channel>,
+        on: &[&Authenticator],
+        _ask: &ChallengeAsk,
         env: &mut Env,
     ) -> Result<Begun, FactorError> {
+        let [on] = on else { return Err(FactorError::Unusable) };
         begin(&read::<Stored>(&on.data)?.email, Purpose::Challenge, env)
     }
 

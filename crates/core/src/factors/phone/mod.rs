@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use super::sent_code::{self, SentCode};
 use super::{
-    Begun, Challenge, Confirmed, Draft, EnrolAsk, Factor, FactorError, Finding, Input, Reach, Shown, read,
-    write,
+    Begun, Challenge, ChallengeAsk, Confirmed, Draft, EnrolAsk, Factor, FactorError, Finding, Input, Reach,
+    Shown, read, write,
 };
 use crate::assurance::{Detail, FactorType, Method};
 use crate::env::Env;
@@ -84,12 +84,13 @@ impl Factor for Phone {
 
     fn begin_challenge(
         &self,
-        on: &Authenticator,
-        channel: Option<Channel>,
+        on: &[&Authenticator],
+        ask: &ChallengeAsk,
         env: &mut Env,
     ) -> Result<Begun, FactorError> {
+        let [on] = on else { return Err(FactorError::Unusable) };
         let stored: Stored = read(&on.data)?;
-        let channel = channel.or(stored.preferred_authentication_method).unwrap_or(Channel::Sms);
+        let channel = ask.channel.or(stored.preferred_authentication_method).unwrap_or(Channel::Sms);
         begin(stored.phone_number, channel, Purpose::Challenge, env)
     }
 

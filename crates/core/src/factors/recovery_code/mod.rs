@@ -10,14 +10,13 @@ use serde_json::Value;
 
 use super::salted_hash::SaltedHash;
 use super::{
-    Begun, Challenge, Confirmed, Draft, EnrolAsk, Factor, FactorError, FactorKind, Finding, Input, Shown,
-    Spend, grouped, read, write,
+    Begun, Challenge, ChallengeAsk, Confirmed, Draft, EnrolAsk, Factor, FactorError, FactorKind, Finding,
+    Input, Shown, Spend, grouped, read, write,
 };
 use crate::assurance::{FactorType, Method};
 use crate::env::Env;
 use crate::ids::{AuthenticatorId, UserId};
 use crate::model::authenticator::Authenticator;
-use crate::model::message::Channel;
 
 /// The length of a code.
 pub const LENGTH: usize = 24;
@@ -79,11 +78,12 @@ impl Factor for RecoveryCode {
 
     fn begin_challenge(
         &self,
-        on: &Authenticator,
-        _channel: Option<Channel>,
+        on: &[&Authenticator],
+        _ask: &ChallengeAsk,
         _env: &mut Env,
     ) -> Result<Begun, FactorError> {
-        stored(on).map(|_| Begun::with(Value::Null))
+        on.iter().try_for_each(|on| stored(on).map(|_| ()))?;
+        Ok(Begun::with(Value::Null))
     }
 
     fn verify(&self, on: &Authenticator, _asked: &Challenge, input: &Input, env: &Env) -> Finding {
@@ -135,7 +135,8 @@ mod tests {
 
     fn answer(on: &Authenticator, code: &str) -> Verdict {
         let mut env = env();
-        let asked = factors::begin_challenge(&ana(), on, None, Profile::Faithful, &mut env).unwrap().0;
+        let ask = ChallengeAsk { user: ana(), channel: None, profile: Profile::Faithful };
+        let asked = factors::begin_challenge(&[on], &ask, &mut env).unwrap().0;
         factors::verify(Some(on), &asked, &Input::code(code), &env)
     }
 

@@ -14,14 +14,13 @@ use serde_json::Value;
 use subtle::ConstantTimeEq;
 
 use super::{
-    Begun, Challenge, Confirmed, Draft, EnrolAsk, Factor, FactorError, FactorKind, Finding, Input, Shown,
-    Spend, digits, read, write,
+    Begun, Challenge, ChallengeAsk, Confirmed, Draft, EnrolAsk, Factor, FactorError, FactorKind, Finding,
+    Input, Shown, Spend, digits, read, write,
 };
 use crate::assurance::{FactorType, Method};
 use crate::env::Env;
 use crate::ids::{AuthenticatorId, UserId};
 use crate::model::authenticator::Authenticator;
-use crate::model::message::Channel;
 use crate::model::settings::Profile;
 use crate::time::Timestamp;
 
@@ -143,11 +142,13 @@ impl Factor for Totp {
 
     fn begin_challenge(
         &self,
-        on: &Authenticator,
-        _channel: Option<Channel>,
+        on: &[&Authenticator],
+        _ask: &ChallengeAsk,
         _env: &mut Env,
     ) -> Result<Begun, FactorError> {
-        Parameters::read(&on.data).map(|_| Begun::with(Value::Null))
+        // One app that cannot be read does not take the others along.
+        let readable = on.iter().any(|on| Parameters::read(&on.data).is_ok());
+        if readable { Ok(Begun::with(Value::Null)) } else { Err(FactorError::Broken) }
     }
 
     fn verify(&self, on: &Authenticator, asked: &Challenge, input: &Input, env: &Env) -> Finding {

@@ -24,7 +24,8 @@ fn with_seed(seed: &str) -> Authenticator {
 
 fn answer(on: &Authenticator, code: &str, secs: i64, profile: Profile) -> Verdict {
     let mut env = env(secs);
-    let asked = factors::begin_challenge(&ana(), on, None, profile, &mut env).unwrap().0;
+    let ask = ChallengeAsk { user: ana(), channel: None, profile };
+    let asked = factors::begin_challenge(&[on], &ask, &mut env).unwrap().0;
     factors::verify(Some(on), &asked, &Input::code(code), &env)
 }
 

@@ -60,9 +60,8 @@ pub async fn challenge(
         .into());
     }
     let (on, channel) = choose(params, &facts, &types)?;
-    let (challenge, message) =
-        factors::begin_challenge(&caller.user.id, on, channel, facts.rules.profile, env)
-            .map_err(|error| OAuthFailure::Internal(error.to_string()))?;
+    let (challenge, message) = factors::begin_challenge(&[on], &facts.asks(&caller.user.id, channel), env)
+        .map_err(|error| OAuthFailure::Internal(error.to_string()))?;
     let event = LogEvent::new("gd_start_auth", "Guardian - Second factor authentication started")
         .client(&client.id, client.name())
         .user(&caller.user.id, caller.user.display_name())

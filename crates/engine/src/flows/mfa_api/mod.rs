@@ -16,7 +16,7 @@ use lockstep_core::codes::{OAuthCode, OAuthError};
 use lockstep_core::crypto::digest::sha256_b64url;
 use lockstep_core::crypto::jose::claims;
 use lockstep_core::env::Env;
-use lockstep_core::factors::{Challenge, Draft};
+use lockstep_core::factors::{Challenge, ChallengeAsk, Draft};
 use lockstep_core::ids::{ClientId, UserId};
 use lockstep_core::login::demand::{Decision, Demand, Held, Means};
 use lockstep_core::mfa_api::requirements;
@@ -293,6 +293,12 @@ async fn facts(conn: &mut Conn, app: &App, user: &User, proven: &Methods) -> Res
     let means = Means::new(held.iter().map(Held::from), &guardian.enabled(), proven, rules);
     let channels = guardian.channels();
     Ok(Facts { guardian, held, means, channels, rules })
+}
+
+impl Facts {
+    fn asks(&self, user: &UserId, channel: Option<Channel>) -> ChallengeAsk {
+        ChallengeAsk { user: user.clone(), channel, profile: self.rules.profile }
+    }
 }
 
 impl Caller {

@@ -44,7 +44,7 @@ enum Against {
     /// The challenge that was sent.
     Challenge(Box<Challenge>),
     /// Whatever the person holds of this kind.
-    Held(Vec<(Authenticator, Challenge)>),
+    Held(Box<Challenge>),
 }
 
 /// What a right answer proves.
@@ -206,16 +206,14 @@ fn against(
     only_drafts: bool,
 ) -> Result<(Against, FactorKind), OAuthError> {
     let usable = facts.means.usable();
-    let mut held = |kind: FactorKind| -> Vec<(Authenticator, Challenge)> {
+    let mut held = |kind: FactorKind| -> Option<Box<Challenge>> {
         if only_drafts || !usable.contains(&kind) {
-            return Vec::new();
+            return None;
         }
-        let all = facts.held.iter().filter(|on| on.kind == kind && on.confirmed);
-        all.filter_map(|on| {
-            let begun = factors::begin_challenge(&user.id, on, None, facts.rules.profile, env).ok()?;
-            Some((on.clone(), begun.0))
-        })
-        .collect()
+        let all: Vec<&Authenticator> =
+            facts.held.iter().filter(|on| on.kind == kind && on.confirmed).collect();
+        let begun = factors::begin_challenge(&all, &facts.asks(&user.id, None), env).ok()?;
+        Some(Box::new(begun.0))
     };
     match grant {
         MfaGrant::Otp => {
@@ -223,20 +221,18 @@ fn against(
             if let Some(at) = ceremony.drafts.iter().position(|p| p.draft.kind == kind) {
                 return Ok((Against::Draft(at), kind));
             }
-            let held = held(kind);
-            if held.is_empty() {
+            let Some(held) = held(kind) else {
                 let text = "User is not enrolled. You can use /mfa/associate endpoint to enroll the first authenticator.";
                 return Err(OAuthError::new(OAuthCode::UnsupportedChallengeType, text));
-            }
+            };
             Ok((Against::Held(held), kind))
         }
         MfaGrant::RecoveryCode => {
             let kind = FactorKind::RecoveryCode;
-            let held = held(kind);
-            if held.is_empty() {
+            let Some(held) = held(kind) else {
                 let text = "User does not have a recovery-code.";
                 return Err(OAuthError::new(OAuthCode::UnsupportedChallengeType, text).with_status(403));
-            }
+            };
             Ok((Against::Held(held), kind))
         }
         MfaGrant::Oob => {
@@ -281,20 +277,8 @@ fn check(
             Err(FactorError::Malformed) => Err(Not::Malformed),
             Err(_) => Err(Not::Expired),
         },
-        Against::Challenge(challenge) => {
-            let on = facts.held.iter().find(|on| on.id == challenge.authenticator);
-            judged(factors::verify(on, challenge, &input, env))
-        }
-        Against::Held(all) => {
-            let mut worst = Not::Malformed;
-            for (on, challenge) in all {
-                match judged(factors::verify(Some(on), challenge, &input, env)) {
-                    Ok(right) => return Ok(right),
-                    Err(Not::Malformed) => {}
-                    Err(not) => worst = not,
-                }
-            }
-            Err(worst)
+        Against::Challenge(challenge) | Against::Held(challenge) => {
+            judged(factors::verify(&facts.held, challenge, &input, env))
         }
     }
 }
