@@ -9,8 +9,14 @@ use crate::model::authenticator::Authenticator;
 use crate::model::message::Channel;
 
 /// The order in which challenge types are told.
-const ORDER: [FactorKind; 4] =
-    [FactorKind::Totp, FactorKind::Phone, FactorKind::Email, FactorKind::RecoveryCode];
+const ORDER: [FactorKind; 6] = [
+    FactorKind::Totp,
+    FactorKind::Phone,
+    FactorKind::Email,
+    FactorKind::WebauthnRoaming,
+    FactorKind::WebauthnPlatform,
+    FactorKind::RecoveryCode,
+];
 
 /// Returns `mfa_requirements`. `enrollable` are the factors that may be enrolled beside those that the demand names.
 pub fn requirements(demand: &Demand, enabled: &[FactorKind]) -> Value {
@@ -52,7 +58,12 @@ impl<'a> Listed<'a> {
                 channels.iter().map(|channel| Self { on, channel: Some(*channel) }).collect()
             }
             FactorKind::Email => vec![Self { on, channel: Some(Channel::Email) }],
-            FactorKind::Totp | FactorKind::RecoveryCode => vec![Self { on, channel: None }],
+            FactorKind::WebauthnPlatform
+            | FactorKind::WebauthnRoaming
+            | FactorKind::Totp
+            | FactorKind::RecoveryCode => {
+                vec![Self { on, channel: None }]
+            }
         }
     }
 

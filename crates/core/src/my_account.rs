@@ -57,7 +57,10 @@ pub fn method(on: &Authenticator) -> Value {
                 object["email"] = json!(address);
             }
         }
-        FactorKind::Totp | FactorKind::RecoveryCode => {}
+        FactorKind::WebauthnPlatform
+        | FactorKind::WebauthnRoaming
+        | FactorKind::Totp
+        | FactorKind::RecoveryCode => {}
     }
     if let Some(name) = &on.name {
         object["name"] = json!(name);

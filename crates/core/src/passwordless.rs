@@ -66,7 +66,7 @@ impl LoginCode {
         };
         match self.code.check(&Input::code(typed), || Method::first(name, now)) {
             Finding::Right { method, .. } => Answered::Right(method),
-            Finding::Wrong | Finding::Malformed | Finding::Replayed => {
+            Finding::Wrong | Finding::Malformed | Finding::Replayed | Finding::Copied => {
                 self.misses += 1;
                 Answered::Wrong
             }

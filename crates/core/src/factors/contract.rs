@@ -1,5 +1,8 @@
 //! The cases that every factor must pass. A new factor adds one [`Sample`].
 
+use std::cell::RefCell;
+
+use super::webauthn::device::{Model, VirtualKey};
 use super::*;
 use crate::env::Issuer;
 
@@ -8,7 +11,8 @@ struct Sample {
     kind: FactorKind,
     /// Enrols a user; returns the authenticator and a device that answers a challenge at a moment.
     enrol: fn(&UserId, &mut Env) -> (Authenticator, Device),
-    wrong: &'static str,
+    /// Makes a wrong answer, of the right form, out of the right one.
+    wrong: fn(Input) -> Input,
 }
 
 /// What a person answers with: what the device shows at that moment, or the message that has come.
@@ -21,11 +25,28 @@ struct Asked {
 }
 
 const SAMPLES: &[Sample] = &[
-    Sample { kind: FactorKind::Totp, enrol: totp_app, wrong: "000000" },
-    Sample { kind: FactorKind::Phone, enrol: telephone, wrong: "000000" },
-    Sample { kind: FactorKind::Email, enrol: mailbox, wrong: "000000" },
-    Sample { kind: FactorKind::RecoveryCode, enrol: written_down, wrong: "AAAAAAAAAAAAAAAAAAAAAAAA" },
+    Sample { kind: FactorKind::WebauthnPlatform, enrol: laptop, wrong: unsigned },
+    Sample { kind: FactorKind::WebauthnRoaming, enrol: security_key, wrong: unsigned },
+    Sample { kind: FactorKind::Totp, enrol: totp_app, wrong: |_| Input::code("000000") },
+    Sample { kind: FactorKind::Phone, enrol: telephone, wrong: |_| Input::code("000000") },
+    Sample { kind: FactorKind::Email, enrol: mailbox, wrong: |_| Input::code("000000") },
+    Sample {
+        kind: FactorKind::RecoveryCode,
+        enrol: written_down,
+        wrong: |_| Input::code("AAAAAAAAAAAAAAAAAAAAAAAA"),
+    },
 ];
+
+const ORIGIN: &str = "https://lockstep.test";
+
+fn keys() -> Keys {
+    let relying_party = RelyingParty::parse("lockstep.test", &[ORIGIN]).unwrap();
+    let rules = |user_verification| KeyRules { relying_party: relying_party.clone(), user_verification };
+    Keys {
+        roaming: Some(rules(UserVerification::Discouraged)),
+        platform: Some(rules(UserVerification::Required)),
+    }
+}
 
 fn begin(kind: FactorKind, user: &UserId, env: &mut Env) -> (Draft, Shown, Option<CodeToSend>) {
     let reach = match kind {
@@ -34,14 +55,19 @@ fn begin(kind: FactorKind, user: &UserId, env: &mut Env) -> (Draft, Shown, Optio
             Some(Reach::Phone { number, channel: Channel::Voice })
         }
         FactorKind::Email => Some(Reach::Email("ana@example.com".into())),
-        FactorKind::Totp | FactorKind::RecoveryCode => None,
+        FactorKind::WebauthnPlatform
+        | FactorKind::WebauthnRoaming
+        | FactorKind::Totp
+        | FactorKind::RecoveryCode => None,
     };
+    let handle = UserHandle::trusted(user.as_str().replace('|', "_"));
     let ask = EnrolAsk {
         user: user.clone(),
         issuer: "Acme".into(),
         account: "ana@example.com".into(),
         profile: Profile::Faithful,
         reach,
+        key: KeyAsks::new(&keys(), Some(&handle), &[]).of(kind).cloned(),
     };
     let (draft, message) = begin_enrolment(kind, &ask, env).unwrap();
     let shown = shown(&draft).unwrap();
@@ -80,6 +106,39 @@ fn totp_app(user: &UserId, env: &mut Env) -> (Authenticator, Device) {
     (enrolled.authenticator, Box::new(move |now, _| Input::code(app.code_at(now))))
 }
 
+fn security_key(user: &UserId, env: &mut Env) -> (Authenticator, Device) {
+    key(FactorKind::WebauthnRoaming, Model::SECURITY_KEY, user, env)
+}
+
+/// A laptop that copies its keys to others: without a counter.
+fn laptop(user: &UserId, env: &mut Env) -> (Authenticator, Device) {
+    key(FactorKind::WebauthnPlatform, Model::SYNCED, user, env)
+}
+
+fn key(kind: FactorKind, model: Model, user: &UserId, env: &mut Env) -> (Authenticator, Device) {
+    let (draft, shown, _) = begin(kind, user, env);
+    let Shown::PublicKey(options) = shown else { panic!("shows options") };
+    let mut key = VirtualKey::new(model);
+    let credential = key.create(&options, ORIGIN, env.rng()).unwrap();
+    let enrolled = confirm(&draft, &Input::Key(credential.to_string()), env).unwrap();
+    let key = RefCell::new(key);
+    let touch = move |_: Timestamp, asked: &Asked| {
+        let mut options = webauthn::request_options(&asked.challenge).unwrap();
+        // Whoever holds another key answers with that one.
+        options["allowCredentials"] = Value::Array(Vec::new());
+        Input::Key(key.borrow_mut().get(&options, ORIGIN).unwrap().to_string())
+    };
+    (enrolled.authenticator, Box::new(touch))
+}
+
+/// The same answer with another's signature.
+fn unsigned(right: Input) -> Input {
+    let Input::Key(right) = right else { panic!("an answer of a key") };
+    let mut answer: Value = serde_json::from_str(&right).unwrap();
+    answer["response"]["signature"] = answer["response"]["authenticatorData"].clone();
+    Input::Key(answer.to_string())
+}
+
 fn written_down(user: &UserId, env: &mut Env) -> (Authenticator, Device) {
     let (draft, shown, _) = begin(FactorKind::RecoveryCode, user, env);
     let Shown::RecoveryCode(code) = shown else { panic!("shows the code") };
@@ -115,7 +174,7 @@ fn ask(on: &Authenticator, env: &mut Env) -> Asked {
 }
 
 fn by(name: &str) -> ChallengeAsk {
-    ChallengeAsk { user: user(name), channel: None, profile: Profile::Faithful }
+    ChallengeAsk { keys: keys(), user: user(name), channel: None, profile: Profile::Faithful }
 }
 
 fn of(on: &Authenticator) -> &str {
@@ -143,11 +202,13 @@ fn the_right_answer_passes_for_its_user() {
 
 #[test]
 fn a_wrong_answer_does_not_pass() {
-    each(|sample, on, _, mut env| {
+    each(|sample, on, device, mut env| {
         let asked = ask(&on, &mut env);
+        let wrong = (sample.wrong)(device(env.now, &asked));
+        assert!(matches!(verify(Some(&on), &asked.challenge, &wrong, &env), Verdict::Wrong));
         assert!(matches!(
-            verify(Some(&on), &asked.challenge, &Input::code(sample.wrong), &env),
-            Verdict::Wrong
+            verify(Some(&on), &asked.challenge, &Input::Key("{}".into()), &env),
+            Verdict::Malformed
         ));
         assert!(matches!(verify(Some(&on), &asked.challenge, &Input::code(""), &env), Verdict::Malformed));
         assert!(matches!(verify(Some(&on), &asked.challenge, &Input::Saved, &env), Verdict::Malformed));
@@ -165,8 +226,21 @@ fn an_answer_counts_once() {
         // What the store does with it; a factor that spends nothing may be answered twice.
         let left = match passed.spend() {
             Some(Spend::Step(step)) => {
-                on.spent_step = Some(step);
+                on.spent_step = Some(*step);
                 Some(&on)
+            }
+            Some(Spend::Counter { count, data }) => {
+                assert!(*count == 0 || on.spent_step.is_some_and(|spent| spent < *count));
+                on.spent_step = Some(*count);
+                on.data = data.0.clone();
+                if *count > 0 {
+                    let again = verify(Some(&on), &asked.challenge, &answer, &env);
+                    assert!(matches!(again, Verdict::Copied(_)), "{}: {again:?}", sample.kind);
+                }
+                let next = ask(&on, &mut env);
+                let again = verify(Some(&on), &next.challenge, &answer, &env);
+                assert!(matches!(again, Verdict::Wrong), "{}: {again:?}", sample.kind);
+                return;
             }
             Some(Spend::Once) => None,
             // The challenge is forgotten: the answer can only be tried on the next one.
@@ -309,11 +383,9 @@ fn a_code_that_was_sent_dies_of_age_and_of_wrong_answers() {
         }
         let mut asked = ask(&on, &mut env);
         let right = device(env.now, &asked);
+        let wrong = (sample.wrong)(right.clone());
         for _ in 0..sent_code::GUESSES {
-            assert!(matches!(
-                verify(Some(&on), &asked.challenge, &Input::code(sample.wrong), &env),
-                Verdict::Wrong
-            ));
+            assert!(matches!(verify(Some(&on), &asked.challenge, &wrong, &env), Verdict::Wrong));
             asked.challenge.miss();
         }
         assert!(matches!(verify(Some(&on), &asked.challenge, &right, &env), Verdict::Expired));

@@ -14,6 +14,7 @@ pub mod recovery_code;
 mod salted_hash;
 pub(crate) mod sent_code;
 pub mod totp;
+pub mod webauthn;
 
 #[cfg(test)]
 mod contract;
@@ -33,11 +34,16 @@ use crate::time::{Span, Timestamp};
 
 pub use phone::PhoneNumber;
 pub use sent_code::RESEND_AFTER;
+pub use webauthn::{KeyAsk, KeyAsks, KeyRules, Keys, RelyingParty, UserHandle, UserVerification};
 
 /// The factors that exist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FactorKind {
+    /// The device's own authenticator.
+    WebauthnPlatform,
+    /// A security key.
+    WebauthnRoaming,
     /// Codes of an authenticator app.
     Totp,
     /// Codes by text message or call.
@@ -49,13 +55,21 @@ pub enum FactorKind {
 }
 
 /// All factors, the most secure first: the order in which they are offered.
-pub const ALL: &[FactorKind] =
-    &[FactorKind::Totp, FactorKind::Phone, FactorKind::Email, FactorKind::RecoveryCode];
+pub const ALL: &[FactorKind] = &[
+    FactorKind::WebauthnPlatform,
+    FactorKind::WebauthnRoaming,
+    FactorKind::Totp,
+    FactorKind::Phone,
+    FactorKind::Email,
+    FactorKind::RecoveryCode,
+];
 
 impl FactorKind {
     /// Returns the factor's name in `guardian/factors/{name}`.
     pub const fn guardian_name(self) -> &'static str {
         match self {
+            Self::WebauthnPlatform => "webauthn-platform",
+            Self::WebauthnRoaming => "webauthn-roaming",
             Self::Totp => "otp",
             Self::Phone => "sms",
             Self::Email => "email",
@@ -66,6 +80,8 @@ impl FactorKind {
     /// Returns the type of its authentication methods, and the prefix of their ids: `totp`, `recovery-code`.
     pub const fn method_type(self) -> &'static str {
         match self {
+            Self::WebauthnPlatform => "webauthn-platform",
+            Self::WebauthnRoaming => "webauthn-roaming",
             Self::Totp => "totp",
             Self::Phone => "phone",
             Self::Email => "email",
@@ -76,6 +92,8 @@ impl FactorKind {
     /// Returns the type in evidence, `mfa_requirements` and Actions.
     pub const fn factor_type(self) -> FactorType {
         match self {
+            Self::WebauthnPlatform => FactorType::WebauthnPlatform,
+            Self::WebauthnRoaming => FactorType::WebauthnRoaming,
             Self::Totp => FactorType::Otp,
             Self::Phone => FactorType::Phone,
             Self::Email => FactorType::Email,
@@ -86,6 +104,8 @@ impl FactorKind {
     /// Returns `authenticator_type` of the MFA API.
     pub const fn authenticator_type(self) -> &'static str {
         match self {
+            Self::WebauthnPlatform => "webauthn-platform",
+            Self::WebauthnRoaming => "webauthn-roaming",
             Self::Totp => "otp",
             Self::Phone | Self::Email => "oob",
             Self::RecoveryCode => "recovery-code",
@@ -94,7 +114,12 @@ impl FactorKind {
 
     /// Returns whether it can stand alone. The others only go beside one that can, and never make a user "enrolled".
     pub const fn independent(self) -> bool {
-        matches!(self, Self::Totp | Self::Phone)
+        matches!(self, Self::WebauthnRoaming | Self::Totp | Self::Phone)
+    }
+
+    /// Returns whether it is a key: the browser asks for it, and nobody types anything.
+    pub const fn is_key(self) -> bool {
+        matches!(self, Self::WebauthnPlatform | Self::WebauthnRoaming)
     }
 
     /// Returns the id of an authenticator in the authentication-method API, `totp|dev_…`.
@@ -114,6 +139,8 @@ impl FactorKind {
 
     fn behaviour(self) -> &'static dyn Factor {
         match self {
+            Self::WebauthnPlatform => &webauthn::Webauthn::Platform,
+            Self::WebauthnRoaming => &webauthn::Webauthn::Roaming,
             Self::Totp => &totp::Totp,
             Self::Phone => &phone::Phone,
             Self::Email => &email::Email,
@@ -153,25 +180,29 @@ pub(crate) struct Begun {
     pub(crate) data: Value,
     /// The code that has to reach the person.
     pub(crate) send: Option<CodeToSend>,
+    /// How long a challenge stays open.
+    pub(crate) life: Span,
 }
 
 impl Begun {
     /// Nothing has to be sent.
     const fn with(data: Value) -> Self {
-        Self { data, send: None }
+        Self { data, send: None, life: CHALLENGE_LIFE }
     }
 }
 
 /// What a factor's folder found in an answer.
 pub(crate) enum Finding {
-    /// It is right; this is the proof and what it spends.
-    Right { method: Method, spend: Option<Spend> },
+    /// It is right; this is the proof, what it spends, and what is odd about it.
+    Right { method: Method, spend: Option<Spend>, remark: Option<Remark> },
     /// It is not of the form that answers have. Not to be counted as a guess.
     Malformed,
     /// It is wrong.
     Wrong,
     /// It was right once, and has been spent.
     Replayed,
+    /// It is right, and shows that there is a copy of the authenticator.
+    Copied,
 }
 
 /// What a factor's folder makes of a confirmed draft.
@@ -196,7 +227,7 @@ pub const CHALLENGE_LIFE: Span = Span::hours(1);
 pub struct EnrolAsk {
     /// For whom.
     pub user: UserId,
-    /// Who the authenticator app will say asks for the code: the tenant's name.
+    /// Who an authenticator app or key will say asks: the tenant's name.
     pub issuer: String,
     /// Which account it will show: email, username or phone number.
     pub account: String,
@@ -204,6 +235,8 @@ pub struct EnrolAsk {
     pub profile: Profile,
     /// How the new authenticator is reached, for factors that send something.
     pub reach: Option<Reach>,
+    /// Who asks for a key, for factors that are keys.
+    pub key: Option<KeyAsk>,
 }
 
 /// A wish to challenge somebody.
@@ -215,6 +248,8 @@ pub struct ChallengeAsk {
     pub channel: Option<Channel>,
     /// Which rules count.
     pub profile: Profile,
+    /// Who asks for keys.
+    pub keys: Keys,
 }
 
 /// How a person is reached.
@@ -300,8 +335,15 @@ impl Draft {
     pub const fn idle(&self) -> Span {
         match (self.idle, self.kind) {
             (Some(idle), _) => idle,
-            (None, FactorKind::Totp | FactorKind::Phone | FactorKind::Email) => ENROLMENT_IDLE,
             (None, FactorKind::RecoveryCode) => WRITING_DOWN,
+            (
+                None,
+                FactorKind::WebauthnPlatform
+                | FactorKind::WebauthnRoaming
+                | FactorKind::Totp
+                | FactorKind::Phone
+                | FactorKind::Email,
+            ) => ENROLMENT_IDLE,
         }
     }
 
@@ -312,14 +354,15 @@ impl Draft {
         }
     }
 
-    /// Notes a wrong answer. A code that was sent dies after a few.
+    /// Notes a wrong answer. A code that was sent dies after a few, what a key was asked at the first.
     pub fn miss(&mut self) {
         self.misses = self.misses.saturating_add(1);
     }
 
-    /// Returns whether the code that was sent has died of age or wrong answers. The draft lives: another code may be sent.
+    /// Returns whether the code that was sent, or what a key was asked, has died of age or wrong answers. The draft lives: it may be asked
+    /// anew.
     pub fn code_is_dead(&self, now: Timestamp) -> bool {
-        is_dead(self.sent, self.misses, now)
+        is_dead(self.kind, self.sent, self.misses, now)
     }
 
     /// Returns the authenticator that lists show as not yet active.
@@ -368,6 +411,8 @@ pub enum Shown {
         /// Where to, masked.
         to: String,
     },
+    /// What the browser is given to make a key (`PublicKeyCredentialCreationOptions` as JSON).
+    PublicKey(Value),
 }
 
 /// An answer of the person.
@@ -377,10 +422,13 @@ pub enum Input {
     Code(String),
     /// "I have saved it": the tick under a recovery code.
     Saved,
+    /// The browser's `PublicKeyCredential` as JSON.
+    Key(String),
 }
 
-fn is_dead(sent: Option<Sent>, misses: u8, now: Timestamp) -> bool {
-    sent.is_some_and(|sent| now > sent.expires_at || misses >= sent_code::GUESSES)
+fn is_dead(kind: FactorKind, sent: Option<Sent>, misses: u8, now: Timestamp) -> bool {
+    let asked_and_missed = kind.is_key() && misses > 0;
+    asked_and_missed || sent.is_some_and(|sent| now > sent.expires_at || misses >= sent_code::GUESSES)
 }
 
 impl Input {
@@ -414,14 +462,14 @@ pub struct Challenge {
 }
 
 impl Challenge {
-    /// Notes a wrong answer. A code that was sent dies after a few.
+    /// Notes a wrong answer. A code that was sent dies after a few, what a key was asked at the first.
     pub fn miss(&mut self) {
         self.misses = self.misses.saturating_add(1);
     }
 
-    /// Returns whether the code that was sent has died of age or wrong answers.
+    /// Returns whether the code that was sent, or what a key was asked, has died of age or wrong answers.
     pub fn code_is_dead(&self, now: Timestamp) -> bool {
-        is_dead(self.sent, self.misses, now)
+        is_dead(self.kind, self.sent, self.misses, now)
     }
 }
 
@@ -443,6 +491,8 @@ pub enum Verdict {
     Wrong,
     /// It was right once, and has been spent. To the person it is as wrong as any.
     Replayed,
+    /// This key signed rightly, and its counter shows that there is a copy of it. It does not pass; its owner has to be told.
+    Copied(AuthenticatorId),
     /// The challenge is too old, or its code has died of wrong answers.
     Expired,
     /// No answer yet (push).
@@ -455,7 +505,8 @@ impl Verdict {
     /// Of the verdicts of several authenticators over one answer, the most telling counts.
     const fn tells(&self) -> u8 {
         match self {
-            Self::Passed(_) => 5,
+            Self::Passed(_) => 6,
+            Self::Copied(_) => 5,
             Self::Wrong | Self::Replayed => 4,
             Self::Expired => 3,
             Self::Malformed => 2,
@@ -474,19 +525,58 @@ pub struct Passed {
     kind: FactorKind,
     method: Method,
     spend: Option<Spend>,
+    remark: Option<Remark>,
 }
 
 /// What a success uses up. The store claims it in one statement; who loses the race has not passed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Spend {
     /// This time step and all before it: `update … set spent_step = $2 where id = $1 and (spent_step is null or spent_step < $2)`.
     Step(i64),
     /// The authenticator itself, which is dead from then on: claim it with `update … set spent_at … where spent_at is null`
     /// or delete it; exactly one row must be hit.
     Once,
+    /// The signature counter of a key up to this one, and what the key is known by from now on: `update … set spent_step = $2, data = $3
+    /// where id = $1 and (spent_step is null or spent_step < $2 or (spent_step = 0 and $2 = 0))`. A key without a counter says 0 always: so
+    /// the challenge is spent too, as with [`Self::Challenge`].
+    Counter {
+        /// The counter.
+        count: i64,
+        /// The authenticator's new data.
+        data: Private,
+    },
     /// The challenge or draft that was answered: whoever keeps it forgets it in the commit of the success, under the version that was read.
     Challenge,
+}
+
+/// A factor's own data on its way to the store.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Private(pub Value);
+
+/// Without the data: debug output ends in logs.
+impl fmt::Debug for Private {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Private")
+    }
+}
+
+/// Something odd about a right answer, for the tenant's log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remark {
+    /// A key says that it may be copied to other devices, and did not say so before.
+    BackupEligible,
+    /// A key says that it may not be copied to other devices, and said the opposite before.
+    NotBackupEligible,
+}
+
+impl Remark {
+    /// Returns the word for the log.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::BackupEligible => "backup_eligible_now",
+            Self::NotBackupEligible => "backup_eligible_no_longer",
+        }
+    }
 }
 
 impl Passed {
@@ -507,8 +597,12 @@ impl Passed {
         &self.method
     }
     /// Returns what has to be claimed atomically for the success to count.
-    pub const fn spend(&self) -> Option<Spend> {
-        self.spend
+    pub const fn spend(&self) -> Option<&Spend> {
+        self.spend.as_ref()
+    }
+    /// Returns what is odd about it.
+    pub const fn remark(&self) -> Option<Remark> {
+        self.remark
     }
 }
 
@@ -533,8 +627,8 @@ pub enum FactorError {
     /// The enrolment was left alone for too long.
     #[error("the enrolment has expired")]
     Expired,
-    /// There is no number or address to send a code to.
-    #[error("this factor needs a number or address")]
+    /// There is no number or address to send a code to, or no domain that could ask for the key.
+    #[error("this factor needs a number, address or domain")]
     Unreachable,
     /// The authenticator is not this user's, or not confirmed.
     #[error("this authenticator cannot be used here")]
@@ -551,7 +645,7 @@ pub fn begin_enrolment(
     ask: &EnrolAsk,
     env: &mut Env,
 ) -> Result<(Draft, Option<CodeToSend>), FactorError> {
-    let Begun { data, send } = kind.behaviour().begin_enrolment(ask, env)?;
+    let Begun { data, send, .. } = kind.behaviour().begin_enrolment(ask, env)?;
     let draft = Draft {
         id: AuthenticatorId::new(env.rng()),
         user: ask.user.clone(),
@@ -586,12 +680,14 @@ pub fn confirm(draft: &Draft, input: &Input, env: &mut Env) -> Result<Enrolled, 
         kind: draft.kind,
         method,
         spend,
+        remark: None,
     });
     let authenticator = Authenticator {
         confirmed: true,
         data,
         spent_step: match passed.as_ref().and_then(Passed::spend) {
-            Some(Spend::Step(step)) => Some(step),
+            Some(Spend::Step(step)) => Some(*step),
+            Some(Spend::Counter { count, .. }) => Some(*count),
             _ => None,
         },
         enrolled_at: Some(env.now),
@@ -606,7 +702,10 @@ pub fn reach_of(draft: &Draft, channel: Option<Channel>) -> Option<Reach> {
     match draft.kind {
         FactorKind::Phone => phone::reach(draft, channel),
         FactorKind::Email => email::reach(draft),
-        FactorKind::Totp | FactorKind::RecoveryCode => None,
+        FactorKind::WebauthnPlatform
+        | FactorKind::WebauthnRoaming
+        | FactorKind::Totp
+        | FactorKind::RecoveryCode => None,
     }
 }
 
@@ -615,7 +714,10 @@ pub fn masked(on: &Authenticator) -> Option<String> {
     match on.kind {
         FactorKind::Phone => phone::number(on).map(|number| number.masked()),
         FactorKind::Email => email::address(on).map(|address| email::masked(&address)),
-        FactorKind::Totp | FactorKind::RecoveryCode => None,
+        FactorKind::WebauthnPlatform
+        | FactorKind::WebauthnRoaming
+        | FactorKind::Totp
+        | FactorKind::RecoveryCode => None,
     }
 }
 
@@ -630,14 +732,14 @@ pub fn begin_challenge(
     if !on.iter().all(|on| on.confirmed && on.user == ask.user && on.kind == kind) {
         return Err(FactorError::Unusable);
     }
-    let Begun { data, send } = kind.behaviour().begin_challenge(on, ask, env)?;
+    let Begun { data, send, life } = kind.behaviour().begin_challenge(on, ask, env)?;
     let challenge = Challenge {
         user: ask.user.clone(),
         authenticators: on.iter().map(|on| on.id.clone()).collect(),
         kind,
         profile: ask.profile,
         begun_at: env.now,
-        expires_at: env.now + CHALLENGE_LIFE,
+        expires_at: env.now + life,
         sent: send.as_ref().map(|send| Sent::of(send, env.now)),
         misses: 0,
         data,
@@ -672,16 +774,18 @@ fn verify_one(on: &Authenticator, asked: &Challenge, input: &Input, env: &Env) -
         return Verdict::Expired;
     }
     match on.kind.behaviour().verify(on, asked, input, env) {
-        Finding::Right { method, spend } => Verdict::Passed(Passed {
+        Finding::Right { method, spend, remark } => Verdict::Passed(Passed {
             user: on.user.clone(),
             authenticator: on.id.clone(),
             kind: on.kind,
             method,
             spend,
+            remark,
         }),
         Finding::Malformed => Verdict::Malformed,
         Finding::Wrong => Verdict::Wrong,
         Finding::Replayed => Verdict::Replayed,
+        Finding::Copied => Verdict::Copied(on.id.clone()),
     }
 }
 

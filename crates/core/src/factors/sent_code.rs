@@ -48,7 +48,7 @@ impl SentCode {
     pub(crate) fn check(&self, input: &Input, proof: impl FnOnce() -> Method) -> Finding {
         let Some(typed) = digits(input, DIGITS) else { return Finding::Malformed };
         if self.0.fits(&typed) {
-            Finding::Right { method: proof(), spend: Some(Spend::Challenge) }
+            Finding::Right { method: proof(), spend: Some(Spend::Challenge), remark: None }
         } else {
             Finding::Wrong
         }
@@ -58,8 +58,8 @@ impl SentCode {
 /// Returns what a confirmed enrolment keeps, or why it is none.
 pub(super) fn confirmed(finding: Finding, data: Value) -> Result<Confirmed, FactorError> {
     match finding {
-        Finding::Right { method, spend } => Ok(Confirmed { data, proof: Some((method, spend)) }),
+        Finding::Right { method, spend, .. } => Ok(Confirmed { data, proof: Some((method, spend)) }),
         Finding::Malformed => Err(FactorError::Malformed),
-        Finding::Wrong | Finding::Replayed => Err(FactorError::Wrong),
+        Finding::Wrong | Finding::Replayed | Finding::Copied => Err(FactorError::Wrong),
     }
 }

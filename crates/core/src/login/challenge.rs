@@ -8,7 +8,7 @@ use super::state::{
 };
 use super::steps::{decide_next, log, refuse};
 use crate::env::Env;
-use crate::factors::{self, ChallengeAsk, FactorKind, Input, Verdict, recovery_code};
+use crate::factors::{self, ChallengeAsk, FactorKind, Input, Remark, Verdict, recovery_code};
 use crate::ids::AuthenticatorId;
 use crate::model::authenticator::Authenticator;
 use crate::model::message::Channel;
@@ -35,12 +35,15 @@ pub(super) fn challenge(
             Some(on) => reach(progress, &on, None, rest, facts, env),
             None => Step::to(refuse(Refusal::Internal)),
         },
-        FactorKind::Totp | FactorKind::RecoveryCode => held(progress, kind, rest, facts, env),
+        FactorKind::WebauthnPlatform
+        | FactorKind::WebauthnRoaming
+        | FactorKind::Totp
+        | FactorKind::RecoveryCode => held(progress, kind, rest, facts, env),
     };
     step.before(log("gd_start_auth", Some(kind)))
 }
 
-/// Asks for a code that the person has: of any authenticator of that kind.
+/// Asks for a code that the person has, or for a key: of any authenticator of that kind.
 fn held(progress: Progress, kind: FactorKind, rest: Rest, facts: &Facts, env: &mut Env) -> Step {
     let all: Vec<&Authenticator> = facts.mine(&progress).filter(|a| a.kind == kind && a.confirmed).collect();
     let begun = factors::begin_challenge(&all, &asks(&progress, None, facts), env);
@@ -64,7 +67,8 @@ fn held(progress: Progress, kind: FactorKind, rest: Rest, facts: &Facts, env: &m
 }
 
 fn asks(progress: &Progress, channel: Option<Channel>, facts: &Facts) -> ChallengeAsk {
-    ChallengeAsk { user: progress.user.clone(), channel, profile: facts.rules.profile }
+    let (user, keys) = (progress.user.clone(), facts.keys.clone());
+    ChallengeAsk { user, channel, profile: facts.rules.profile, keys }
 }
 
 /// Sends a code to an authenticator; asks for the channel first where there are two and the person prefers none.
@@ -130,21 +134,22 @@ pub(super) fn wrong(state: Login, kind: FactorKind) -> Step {
 }
 
 impl ChallengeFactor {
-    pub(super) fn answer(mut self, code: String, remember: bool, facts: &Facts, env: &mut Env) -> Step {
+    pub(super) fn answer(mut self, input: Input, remember: bool, facts: &Facts, env: &mut Env) -> Step {
         let kind = self.kind;
-        if code.trim().is_empty() {
+        if matches!(&input, Input::Code(code) if code.trim().is_empty()) {
             return Step::to(Login::ChallengeFactor(self)).but(Problem::NoCode);
         }
         // The factor was switched off meanwhile: decide anew what is asked.
         if !facts.means(&self.progress).usable().contains(&kind) {
             return decide_next(self.progress, facts, env).but(Problem::TransactionNotFound);
         }
-        match factors::verify(facts.mine(&self.progress), &self.challenge, &Input::Code(code), env) {
+        match factors::verify(facts.mine(&self.progress), &self.challenge, &input, env) {
             Verdict::Passed(passed) => {
                 let succeeded = Effect::Log {
                     code: "gd_auth_succeed",
                     kind: Some(kind),
                     authenticator: Some(passed.authenticator().clone()),
+                    note: passed.remark().map(Remark::as_str),
                 };
                 let spend = match self.progress.pass(passed, env.now) {
                     Ok(spend) => spend,
@@ -158,6 +163,23 @@ impl ChallengeFactor {
                     step = step.with(Effect::RememberBrowser(user));
                 }
                 step.then(next)
+            }
+            Verdict::Copied(authenticator) => {
+                let failed = Effect::Log {
+                    code: "gd_auth_failed",
+                    kind: Some(kind),
+                    authenticator: Some(authenticator),
+                    note: Some("signature_counter_did_not_grow"),
+                };
+                self.anew(facts, env).with(Effect::CountFailure(kind)).with(failed).but(Problem::KeyCopied)
+            }
+            Verdict::Wrong | Verdict::Replayed if kind.is_key() => self
+                .anew(facts, env)
+                .with(Effect::CountFailure(kind))
+                .with(log("gd_auth_failed", Some(kind)))
+                .but(Problem::KeyRefused(kind)),
+            Verdict::Malformed | Verdict::Expired if kind.is_key() => {
+                self.anew(facts, env).but(Problem::KeyRefused(kind))
             }
             Verdict::Wrong | Verdict::Replayed => {
                 self.challenge.miss();
@@ -173,6 +195,12 @@ impl ChallengeFactor {
                 decide_next(self.progress, facts, env).but(Problem::TransactionNotFound)
             }
         }
+    }
+
+    /// Asks for a key anew: what it was asked is over with the first answer, right or wrong.
+    fn anew(self, facts: &Facts, env: &mut Env) -> Step {
+        let Self { progress, kind, others, remember_offered, .. } = self;
+        held(progress, kind, Rest { others, remember_offered }, facts, env)
     }
 
     /// Sends another code, by the same channel or another. One that was sent a moment ago is on its way still.
@@ -284,6 +312,7 @@ impl ChallengeRecovery {
                     code: "gd_recovery_succeed",
                     kind: Some(kind),
                     authenticator: Some(old.clone()),
+                    note: None,
                 };
                 Step::to(Login::ShowNewRecoveryCode(ShowNewRecoveryCode {
                     progress: self.progress,
@@ -294,7 +323,9 @@ impl ChallengeRecovery {
                 .with(Effect::ClearFailures(kind))
                 .with(succeeded)
             }
-            Verdict::Wrong | Verdict::Replayed => wrong(Login::ChallengeRecovery(self), kind),
+            Verdict::Wrong | Verdict::Replayed | Verdict::Copied(_) => {
+                wrong(Login::ChallengeRecovery(self), kind)
+            }
             Verdict::Malformed => {
                 Step::to(Login::ChallengeRecovery(self)).but(Problem::InvalidRecoveryFormat)
             }

@@ -103,6 +103,8 @@ pub enum Effect {
         kind: Option<FactorKind>,
         /// The authenticator, where one is known.
         authenticator: Option<AuthenticatorId>,
+        /// What is odd about it, in a word.
+        note: Option<&'static str>,
     },
 }
 
@@ -139,6 +141,14 @@ pub enum Problem {
     NotSent(Channel),
     /// Too many wrong codes.
     TooManyFailures,
+    /// Too many answers of keys.
+    TooManyKeyFailures,
+    /// The key could not be enrolled.
+    KeyNotEnrolled(FactorKind),
+    /// The answer of the key was not accepted.
+    KeyRefused(FactorKind),
+    /// There may be a copy of the key.
+    KeyCopied,
     /// "I have saved it" was not ticked.
     NoConfirmation,
     /// The user enrolled elsewhere in the meantime.
@@ -170,6 +180,12 @@ impl Problem {
             Self::NotSent(Channel::Voice) => "send-voice-failed",
             Self::NotSent(Channel::Email) => "mfa-email-challenge-authenticator-error",
             Self::TooManyFailures => "too-many-failures",
+            Self::TooManyKeyFailures => "too-many-webauthn-challenge-attempts-error",
+            Self::KeyNotEnrolled(FactorKind::WebauthnPlatform) => "webauthn-platform-associate-error",
+            Self::KeyNotEnrolled(_) => "webauthn-associate-error",
+            Self::KeyRefused(FactorKind::WebauthnPlatform) => "webauthn-platform-challenge-error",
+            Self::KeyRefused(_) => "webauthn-challenge-error",
+            Self::KeyCopied => "webauthn-copied-key",
             Self::NoConfirmation => "no-confirmation",
             Self::UserAlreadyEnrolled => "user-already-enrolled",
             Self::TransactionNotFound => "transaction-not-found",

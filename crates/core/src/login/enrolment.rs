@@ -11,7 +11,7 @@ use super::state::{Accepts, Screen};
 use crate::env::Env;
 use crate::factors::phone::{PhoneError, Region};
 use crate::factors::{
-    self, Draft, EnrolAsk, Enrolled, FactorError, FactorKind, Input, PhoneNumber, Reach, Shown,
+    self, Draft, EnrolAsk, Enrolled, FactorError, FactorKind, Input, KeyAsks, PhoneNumber, Reach, Shown,
 };
 use crate::ids::UserId;
 use crate::model::message::{Channel, CodeToSend};
@@ -67,6 +67,11 @@ pub enum Stage {
         /// The channels that another code may take.
         channels: Vec<Channel>,
     },
+    /// Waits for a new key.
+    Key {
+        /// What it is asked.
+        draft: Draft,
+    },
     /// Shows the recovery code and waits for the tick.
     WriteDown {
         /// The code.
@@ -100,6 +105,8 @@ pub struct Enrolling {
     pub key_first: bool,
     /// Whether the person chooses first if there is a choice; else the most secure factor is taken.
     pub show_options: bool,
+    /// Who asks for keys.
+    pub keys: KeyAsks,
 }
 
 /// What an answer led to.
@@ -175,7 +182,7 @@ impl Enrolment {
                 at(Stage::Choose).start(kind, who, env)
             }
             (
-                Stage::Totp { .. } | Stage::Number { .. } | Stage::Address,
+                Stage::Totp { .. } | Stage::Number { .. } | Stage::Address | Stage::Key { .. },
                 Answer::TryAnother | Answer::Back,
             )
             | (Stage::Code { .. }, Answer::TryAnother)
@@ -193,6 +200,9 @@ impl Enrolment {
             }
             (stage @ (Stage::Totp { .. } | Stage::Code { .. }), Answer::Code { code, .. }) => {
                 at(stage).code(code, who, env)
+            }
+            (Stage::Key { draft }, Answer::Key { credential, .. }) => {
+                at(Stage::Choose).key(&draft, credential, who, env)
             }
             (Stage::Number { channels, of }, Answer::Number { number, region, channel }) => {
                 let region = region.or(of.region);
@@ -269,15 +279,17 @@ impl Enrolment {
     /// Returns which factor's bucket has to be looked at before a code is answered.
     pub fn asked_kind(&self) -> Option<FactorKind> {
         match &self.stage {
-            Stage::Totp { draft, .. } | Stage::Code { draft, .. } => Some(draft.kind),
+            Stage::Totp { draft, .. } | Stage::Code { draft, .. } | Stage::Key { draft } => Some(draft.kind),
             _ => None,
         }
     }
 
     /// Notes that the page was looked at, so that an enrolment does not die while somebody is at it.
     pub fn looked_at(&mut self, now: Timestamp) {
-        if let Stage::Totp { draft, .. } | Stage::Code { draft, .. } | Stage::WriteDown { draft } =
-            &mut self.stage
+        if let Stage::Totp { draft, .. }
+        | Stage::Code { draft, .. }
+        | Stage::Key { draft }
+        | Stage::WriteDown { draft } = &mut self.stage
         {
             draft.touch(now);
         }
@@ -297,6 +309,10 @@ impl Enrolment {
             },
             Stage::Address => ("mfa-email", "mfa-email-enrollment"),
             Stage::Code { draft, .. } => super::state::code_screen(draft.sent.map(|sent| sent.channel)),
+            Stage::Key { draft } if draft.kind == FactorKind::WebauthnPlatform => {
+                ("mfa-webauthn", "mfa-webauthn-platform-enrollment")
+            }
+            Stage::Key { .. } => ("mfa-webauthn", "mfa-webauthn-roaming-enrollment"),
             Stage::WriteDown { .. } => ("mfa-recovery-code", "mfa-recovery-code-enrollment"),
         };
         Screen { prompt, name }
@@ -316,6 +332,7 @@ impl Enrolment {
                 all.extend((channels.len() > 1).then_some(A::OtherChannel));
                 all
             }
+            Stage::Key { .. } => vec![A::Key],
             Stage::WriteDown { .. } => vec![A::Saved],
         };
         all.extend(self.can_try_another().then_some(A::TryAnother));
@@ -324,7 +341,10 @@ impl Enrolment {
 
     fn draft(&self) -> Option<&Draft> {
         match &self.stage {
-            Stage::Totp { draft, .. } | Stage::Code { draft, .. } | Stage::WriteDown { draft } => Some(draft),
+            Stage::Totp { draft, .. }
+            | Stage::Code { draft, .. }
+            | Stage::Key { draft }
+            | Stage::WriteDown { draft } => Some(draft),
             Stage::Choose | Stage::Number { .. } | Stage::Country { .. } | Stage::Address => None,
         }
     }
@@ -338,19 +358,20 @@ impl Enrolment {
                 Turn::to(at(Stage::Number { channels: who.channels.clone(), of: NumberOf::default() }))
             }
             FactorKind::Email => Turn::to(at(Stage::Address)),
-            FactorKind::Totp | FactorKind::RecoveryCode => {
-                match factors::begin_enrolment(kind, &who.asks(None), env) {
-                    Ok((draft, send)) => {
-                        let stage = if kind == FactorKind::Totp {
-                            Stage::Totp { draft, as_key: who.key_first }
-                        } else {
-                            Stage::WriteDown { draft }
-                        };
-                        Turn { send, ..Turn::to(at(stage)) }
-                    }
-                    Err(_) => Turn::broken(),
+            FactorKind::WebauthnPlatform
+            | FactorKind::WebauthnRoaming
+            | FactorKind::Totp
+            | FactorKind::RecoveryCode => match factors::begin_enrolment(kind, &who.asks(kind, None), env) {
+                Ok((draft, send)) => {
+                    let stage = match kind {
+                        FactorKind::RecoveryCode => Stage::WriteDown { draft },
+                        kind if kind.is_key() => Stage::Key { draft },
+                        _ => Stage::Totp { draft, as_key: who.key_first },
+                    };
+                    Turn { send, ..Turn::to(at(stage)) }
                 }
-            }
+                Err(_) => Turn::broken(),
+            },
         };
         Turn { begun: (kind != FactorKind::RecoveryCode).then_some(kind), ..turn }
     }
@@ -388,7 +409,7 @@ impl Enrolment {
             Reach::Phone { .. } => (FactorKind::Phone, who.channels.clone()),
             Reach::Email(_) => (FactorKind::Email, Vec::new()),
         };
-        match factors::begin_enrolment(kind, &who.asks(Some(reach)), env) {
+        match factors::begin_enrolment(kind, &who.asks(kind, Some(reach)), env) {
             Ok((draft, send)) => {
                 Turn { send, ..Turn::to(Self { stage: Stage::Code { draft, channels }, ..self }) }
             }
@@ -422,6 +443,22 @@ impl Enrolment {
         }
     }
 
+    /// Takes the answer of a key. What it was asked is over with it: if it is not right, it is asked anew.
+    fn key(self, draft: &Draft, credential: String, who: &Enrolling, env: &mut Env) -> Turn {
+        let kind = draft.kind;
+        let anew =
+            |env: &mut Env, problem| Turn { begun: None, ..self.clone().start(kind, who, env) }.but(problem);
+        match factors::confirm(draft, &Input::Key(credential), env) {
+            Ok(enrolled) => Turn { next: After::Done(enrolled), ..Turn::to(self) },
+            Err(FactorError::Wrong) => {
+                Turn { missed: Some(kind), ..anew(env, Problem::KeyNotEnrolled(kind)) }
+            }
+            Err(FactorError::Malformed) => anew(env, Problem::KeyNotEnrolled(kind)),
+            Err(FactorError::Expired) => anew(env, Problem::TransactionNotFound),
+            Err(FactorError::Unreachable | FactorError::Unusable | FactorError::Broken) => Turn::broken(),
+        }
+    }
+
     fn saved(self, ticked: bool, who: &Enrolling, env: &mut Env) -> Turn {
         let Stage::WriteDown { draft } = &self.stage else { return Turn::to(self) };
         if !ticked {
@@ -436,13 +473,14 @@ impl Enrolment {
 }
 
 impl Enrolling {
-    fn asks(&self, reach: Option<Reach>) -> EnrolAsk {
+    fn asks(&self, kind: FactorKind, reach: Option<Reach>) -> EnrolAsk {
         EnrolAsk {
             user: self.user.clone(),
             issuer: self.issuer.clone(),
             account: self.account.clone(),
             profile: self.profile,
             reach,
+            key: self.keys.of(kind).cloned(),
         }
     }
 }

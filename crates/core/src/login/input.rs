@@ -4,7 +4,7 @@ use super::demand::{Held, Means};
 use super::enrolment::Enrolling;
 use super::state::Progress;
 use crate::assurance::{Methods, Rules};
-use crate::factors::FactorKind;
+use crate::factors::{FactorKind, KeyAsks, Keys, UserHandle};
 use crate::ids::{AuthenticatorId, UserId};
 use crate::model::authenticator::Authenticator;
 use crate::model::message::Channel;
@@ -52,6 +52,10 @@ pub struct Facts {
     pub issuer: String,
     /// The name that it shows for the account.
     pub account: String,
+    /// Who asks for keys.
+    pub keys: Keys,
+    /// The name under which a new key will know the user; none where no key can be enrolled.
+    pub user_handle: Option<UserHandle>,
 }
 
 impl Facts {
@@ -60,7 +64,8 @@ impl Facts {
     }
 
     pub(super) fn means(&self, progress: &Progress) -> Means {
-        Means::new(self.mine(progress).map(Held::from), &self.enabled, &progress.methods, self.rules)
+        let held = self.mine(progress).map(|a| Held::of(a, &self.keys));
+        Means::new(held, &self.enabled, &progress.methods, self.rules)
     }
 
     pub(super) fn enrolling(&self) -> Enrolling {
@@ -72,6 +77,7 @@ impl Facts {
             channels: self.channels.clone(),
             key_first: self.key_first,
             show_options: self.show_options,
+            keys: KeyAsks::new(&self.keys, self.user_handle.as_ref(), &self.held),
         }
     }
 
@@ -126,6 +132,13 @@ pub enum Answer {
         /// Whether "Remember this device" was ticked.
         remember: bool,
     },
+    /// What the browser says of a key.
+    Key {
+        /// Its `PublicKeyCredential` as JSON.
+        credential: String,
+        /// Whether "Remember this device" was ticked.
+        remember: bool,
+    },
     /// Continue below a recovery code.
     Saved {
         /// Whether "I have saved it" was ticked.
@@ -174,4 +187,15 @@ pub enum Answer {
         /// Accept.
         accepted: bool,
     },
+}
+
+impl Answer {
+    /// Returns whether it may be a guess, to be counted before it is judged.
+    pub fn guesses(&self) -> bool {
+        match self {
+            Self::Code { code, .. } => !code.trim().is_empty(),
+            Self::Key { .. } => true,
+            _ => false,
+        }
+    }
 }

@@ -15,7 +15,11 @@ use crate::assurance::{FactorType, Method, MethodName, Methods, Rules};
 use crate::env::{Env, Issuer};
 use crate::factors::totp::device::AuthenticatorApp;
 use crate::factors::totp::{Parameters, Seed, imported};
-use crate::factors::{ALL, FactorKind, Shown, Spend, recovery_code};
+use crate::factors::webauthn::device::{Model, VirtualKey};
+use crate::factors::{
+    self, ALL, EnrolAsk, FactorKind, Input, KeyAsks, KeyRules, Keys, RelyingParty, Shown, Spend, UserHandle,
+    UserVerification, recovery_code,
+};
 use crate::ids::{AuthenticatorId, UserId};
 use crate::model::authenticator::Authenticator;
 use crate::model::message::{Channel, CodeToSend};
@@ -54,6 +58,10 @@ enum Op {
     PickNumber(usize),
     /// Types the code of the last message, whoever it went to.
     SentCode(bool),
+    /// Uses that person's key: the one that the page asks for.
+    Touch(Who, bool),
+    /// Sends once more what the key said last.
+    OldTouch(bool),
     Consent(bool),
     SwitchPolicy,
     SwitchFactor(FactorKind),
@@ -74,6 +82,7 @@ impl Op {
             Login::AskPassword(_) => Self::Password(usize::from(n % 8 == 0)),
             Login::AskSignup(_) => Self::SignUp(usize::from(n % 8 == 0)),
             Login::ChallengeFactor(_) if n % 2 == 0 => Self::TryAnother,
+            Login::ChallengeFactor(s) if s.kind().is_key() => Self::Touch(me, n % 3 == 0),
             Login::ChallengeFactor(s) if s.to().is_some() => Self::SentCode(n % 3 == 0),
             Login::ChooseMethod(_) => Self::Pick(ALL[usize::from(n / 2) % ALL.len()]),
             Login::AskChannel(_) => Self::By(Channel::Voice),
@@ -87,6 +96,7 @@ impl Op {
                 Stage::Number { .. } | Stage::Address => Self::Number(true),
                 Stage::Country { .. } => Self::PickCountry(n % 3 != 0),
                 Stage::Code { .. } => Self::SentCode(false),
+                Stage::Key { .. } => Self::Touch(me, false),
                 Stage::WriteDown { .. } => Self::Saved(true),
             },
             Login::AskConsent(_) => Self::Consent(true),
@@ -123,6 +133,8 @@ fn op() -> impl Strategy<Value = Op> {
         1 => Just(Op::List),
         1 => (0..3usize).prop_map(Op::PickNumber),
         8 => any::<bool>().prop_map(Op::SentCode),
+        6 => (0..2usize, any::<bool>()).prop_map(|(w, r)| Op::Touch(w, r)),
+        2 => any::<bool>().prop_map(Op::OldTouch),
         3 => prop_oneof![4 => Just(true), 1 => Just(false)].prop_map(Op::Consent),
         4 => Just(Op::SwitchPolicy),
         1 => kind.prop_map(Op::SwitchFactor),
@@ -141,6 +153,9 @@ struct Start {
     /// Session: how old the first factor and the second are.
     session: Option<(i64, Option<i64>)>,
     enrolled: [bool; 2],
+    /// Who has a security key, and whether both have a key in their device.
+    keys: [bool; 2],
+    laptops: bool,
     /// Telephones of each user, and whether an address is known.
     phones: [usize; 2],
     with_mail: bool,
@@ -174,7 +189,7 @@ fn start() -> impl Strategy<Value = Start> {
     );
     let session =
         prop::option::of((0..2000i64).prop_flat_map(|first| (Just(first), prop::option::of(0..=first))));
-    let flags = any::<[bool; 10]>();
+    let flags = any::<[bool; 13]>();
     (asks, session, flags, [0..3usize, 0..3usize]).prop_map(
         |(
             asks,
@@ -190,6 +205,9 @@ fn start() -> impl Strategy<Value = Start> {
                 assured,
                 with_mail,
                 show_options,
+                key_of_ana,
+                key_of_ben,
+                laptops,
             ],
             phones,
         )| {
@@ -199,6 +217,8 @@ fn start() -> impl Strategy<Value = Start> {
                 signup_first: signup && identifier_first,
                 session,
                 enrolled: [ana, ben],
+                keys: [key_of_ana, key_of_ben],
+                laptops,
                 phones,
                 with_mail,
                 show_options,
@@ -222,6 +242,10 @@ struct World {
     remembered: bool,
     held: Vec<Authenticator>,
     apps: Vec<(AuthenticatorId, AuthenticatorApp)>,
+    /// A security key of each; Ana's counts, Ben's does not.
+    sticks: [VirtualKey; 2],
+    laptops: [VirtualKey; 2],
+    last_touch: Option<String>,
     codes: [Option<String>; 2],
     last_code: Option<String>,
     /// The last message that was sent, for whom, and how often a wrong answer followed.
@@ -260,13 +284,54 @@ fn reachable(kind: FactorKind, who: Who, data: serde_json::Value, env: &mut Env)
     }
 }
 
+const ORIGIN: &str = "https://lockstep.test";
+
+fn keys() -> Keys {
+    let relying_party = RelyingParty::parse("lockstep.test", &[ORIGIN]).unwrap();
+    let rules = |user_verification| KeyRules { relying_party: relying_party.clone(), user_verification };
+    Keys {
+        roaming: Some(rules(UserVerification::Preferred)),
+        platform: Some(rules(UserVerification::Required)),
+    }
+}
+
+fn handle() -> UserHandle {
+    UserHandle::trusted("aGFuZGxl")
+}
+
+fn enrolled_key(kind: FactorKind, key: &mut VirtualKey, who: Who, env: &mut Env) -> Authenticator {
+    let ask = EnrolAsk {
+        user: user(who),
+        issuer: "Acme".into(),
+        account: "ana@example.com".into(),
+        profile: Profile::Faithful,
+        reach: None,
+        key: KeyAsks::new(&keys(), Some(&handle()), &[]).of(kind).cloned(),
+    };
+    let (draft, _) = factors::begin_enrolment(kind, &ask, env).unwrap();
+    let Ok(Shown::PublicKey(options)) = factors::shown(&draft) else { panic!("shows options") };
+    let credential = key.create(&options, ORIGIN, env.rng()).unwrap();
+    factors::confirm(&draft, &Input::Key(credential.to_string()), env).unwrap().authenticator
+}
+
 impl World {
     fn new(start: Start) -> Self {
         let now = Timestamp::from_secs(1_700_000_000);
         let mut env = Env::new(now, Issuer::parse("https://lockstep.test/").unwrap());
         env.rng = Box::new(SeededRng::new(1));
         let (mut held, mut apps, mut codes) = (Vec::new(), Vec::new(), [None, None]);
+        // One algorithm whose keys are drawn from our own chance: a failing run can be repeated.
+        let stick = Model { only: Some(-8), ..Model::SECURITY_KEY };
+        let synced = Model { only: Some(-8), ..Model::SYNCED };
+        let mut sticks = [VirtualKey::new(stick), VirtualKey::new(Model { counts: false, ..stick })];
+        let mut laptops = [VirtualKey::new(synced), VirtualKey::new(synced)];
         for (who, code) in codes.iter_mut().enumerate() {
+            if start.keys[who] {
+                held.push(enrolled_key(FactorKind::WebauthnRoaming, &mut sticks[who], who, &mut env));
+            }
+            if start.laptops {
+                held.push(enrolled_key(FactorKind::WebauthnPlatform, &mut laptops[who], who, &mut env));
+            }
             for n in 0..start.phones[who] {
                 // One prefers texts, the other has never said.
                 let preferred = (n == 1).then_some("sms");
@@ -309,6 +374,9 @@ impl World {
             start,
             held,
             apps,
+            sticks,
+            laptops,
+            last_touch: None,
             codes,
             last_code: None,
             message: None,
@@ -334,6 +402,8 @@ impl World {
             show_options: self.start.show_options,
             issuer: "Acme".into(),
             account: "ana@example.com".into(),
+            keys: keys(),
+            user_handle: Some(handle()),
         }
     }
 
@@ -346,6 +416,28 @@ impl World {
         let mine = self.held.iter().find(|a| a.user == user(who) && a.kind == FactorKind::Totp);
         let app = mine.and_then(|mine| self.apps.iter().find(|(id, _)| *id == mine.id));
         app.map_or_else(|| "123456".into(), |(_, app)| app.code_at(self.env.now))
+    }
+
+    /// What this person's key says to the page, and whose second factor that proves: a key knows its own page only.
+    fn touch(&mut self, login: &Login, who: Who) -> (String, Option<UserId>) {
+        let said = match login {
+            Login::ChallengeFactor(s) => {
+                let platform = s.kind() == FactorKind::WebauthnPlatform;
+                let key = if platform { &mut self.laptops[who] } else { &mut self.sticks[who] };
+                s.key_options().and_then(|options| key.get(&options.unwrap(), ORIGIN).ok())
+            }
+            Login::Enrol(s) if login.user() == Some(&user(who)) => match s.enrolment().shown() {
+                Some(Ok(Shown::PublicKey(options))) => {
+                    self.sticks[who].create(&options, ORIGIN, self.env.rng()).ok()
+                }
+                _ => None,
+            },
+            _ => None,
+        };
+        match said {
+            Some(said) => (said.to_string(), login.user().cloned()),
+            None => ("{}".into(), None),
+        }
     }
 
     /// Whose second factor this text really proves on this page: a code of an app of the user, of a step in the window
@@ -420,6 +512,15 @@ impl World {
                 let text = self.message.as_ref().map_or_else(|| "000000".into(), |(_, m, _)| m.code.clone());
                 let proven = self.proves(&login, &text);
                 (self.answer(login, code(text)), proven)
+            }
+            Op::Touch(who, remember) => {
+                let (credential, proven) = self.touch(&login, *who);
+                self.last_touch = Some(credential.clone());
+                (self.answer(login, Answer::Key { credential, remember: *remember }), proven)
+            }
+            Op::OldTouch(remember) => {
+                let credential = self.last_touch.clone().unwrap_or_default();
+                (self.answer(login, Answer::Key { credential, remember: *remember }), None)
             }
             Op::Number(plausible) => {
                 let number = if *plausible { "+12025550199" } else { "+1" };
@@ -513,6 +614,13 @@ impl World {
                         Some(Spend::Step(step)) => {
                             assert!(on.spent_step.is_none_or(|spent| spent < *step), "a step is spent once");
                             on.spent_step = Some(*step);
+                        }
+                        Some(Spend::Counter { count, data }) => {
+                            let none = (*count, on.spent_step) == (0, Some(0));
+                            let grows = on.spent_step.is_none_or(|spent| spent < *count);
+                            assert!(none || grows, "a counter only grows");
+                            on.spent_step = Some(*count);
+                            on.data = data.0.clone();
                         }
                         Some(Spend::Once) => self.held.retain(|a| a.id != *authenticator),
                         None => panic!("both factors spend something"),

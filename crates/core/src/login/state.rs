@@ -21,12 +21,13 @@
 //! that, a [`LoggedIn`], a [`FirstFactor`] and a [`Receipt`] come out of the transitions alone.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::demand::{Asks, Decision, NotNeeded};
 use super::enrolment::Enrolment;
 use super::session::{Proven, WhyLogIn};
 use crate::assurance::Methods;
-use crate::factors::{Challenge, FactorKind, Passed, Sent};
+use crate::factors::{Challenge, FactorError, FactorKind, Passed, Sent, webauthn};
 use crate::ids::{AuthenticatorId, UserId};
 use crate::model::message::Channel;
 use crate::time::Timestamp;
@@ -218,6 +219,11 @@ impl ChallengeFactor {
     /// Returns which factor is asked for.
     pub const fn kind(&self) -> FactorKind {
         self.kind
+    }
+
+    /// Returns what the browser is given to ask for a key, where one is asked for.
+    pub fn key_options(&self) -> Option<Result<Value, FactorError>> {
+        self.kind.is_key().then(|| webauthn::request_options(&self.challenge))
     }
 
     /// Returns whether the page shows "Remember this device".
@@ -469,6 +475,8 @@ pub enum Accepts {
     GoToLogin,
     /// A code.
     Code,
+    /// A key.
+    Key,
     /// The box "Remember this device" beside it.
     Remember,
     /// The tick "I have saved it".
@@ -516,8 +524,12 @@ impl Login {
             Self::AskPassword(_) => ("login", "login"),
             Self::AskSignup(_) => ("signup", "signup"),
             Self::Enrol(s) => return Some(s.enrolment.screen()),
-            Self::ChallengeFactor(s) if s.to.is_none() => ("mfa-otp", "mfa-otp-challenge"),
-            Self::ChallengeFactor(s) => code_screen(s.sent().map(|sent| sent.channel)),
+            Self::ChallengeFactor(s) => match s.kind {
+                FactorKind::WebauthnRoaming => ("mfa-webauthn", "mfa-webauthn-roaming-challenge"),
+                FactorKind::WebauthnPlatform => ("mfa-webauthn", "mfa-webauthn-platform-challenge"),
+                FactorKind::Totp | FactorKind::RecoveryCode => ("mfa-otp", "mfa-otp-challenge"),
+                FactorKind::Phone | FactorKind::Email => code_screen(s.sent().map(|sent| sent.channel)),
+            },
             Self::AskChannel(_) => ("mfa-phone", "mfa-phone-challenge"),
             Self::ListAuthenticators(s) if s.kind == FactorKind::Email => ("mfa-email", "mfa-email-list"),
             Self::ListAuthenticators(_) => ("mfa-sms", "mfa-sms-list"),
@@ -551,7 +563,7 @@ impl Login {
             }
             Self::ListAuthenticators(_) => vec![A::PickAuthenticator, A::Back],
             Self::ChallengeFactor(s) => [
-                Some(A::Code),
+                Some(if s.kind.is_key() { A::Key } else { A::Code }),
                 s.remember_offered.then_some(A::Remember),
                 s.to.is_some().then_some(A::Resend),
                 s.other_channel().map(|_| A::OtherChannel),

@@ -15,7 +15,7 @@ use super::state::{
 };
 use crate::assurance::{Method, MethodName, Methods};
 use crate::env::Env;
-use crate::factors::{FactorKind, Passed};
+use crate::factors::{FactorKind, Input, Passed};
 use crate::ids::UserId;
 use crate::time::Timestamp;
 
@@ -107,7 +107,10 @@ impl Login {
             (Self::Deciding(s), _) => s.decide(facts, env),
             (Self::Enrol(s), answer) => s.answer(answer, facts, env),
             (Self::ChallengeFactor(s), Answer::Code { code, remember }) => {
-                s.answer(code, remember, facts, env)
+                s.answer(Input::Code(code), remember, facts, env)
+            }
+            (Self::ChallengeFactor(s), Answer::Key { credential, remember }) => {
+                s.answer(Input::Key(credential), remember, facts, env)
             }
             (Self::ChallengeFactor(s), Answer::TryAnother) if s.can_try_another() => {
                 Step::to(Self::ChooseMethod(ChooseMethod {
@@ -173,7 +176,9 @@ impl Login {
             _ => "gd_otp_rate_limit_exceed",
         };
         let kind = self.asked_kind();
-        Step::to(self).with(log(code, kind)).but(Problem::TooManyFailures)
+        let key = kind.is_some_and(FactorKind::is_key);
+        let problem = if key { Problem::TooManyKeyFailures } else { Problem::TooManyFailures };
+        Step::to(self).with(log(code, kind)).but(problem)
     }
 
     /// Returns which factor's bucket has to be looked at before a code is answered.
@@ -236,7 +241,7 @@ impl Progress {
         }
         let effect = Effect::Spend {
             authenticator: passed.authenticator().clone(),
-            spend: passed.spend(),
+            spend: passed.spend().cloned(),
             at: passed.method().at,
         };
         self.methods.record(passed.method().clone());
@@ -344,7 +349,7 @@ fn logged_in(progress: Progress, why_not: super::demand::NotNeeded, decision: De
 }
 
 pub(super) fn log(code: &'static str, kind: Option<FactorKind>) -> Effect {
-    Effect::Log { code, kind, authenticator: None }
+    Effect::Log { code, kind, authenticator: None, note: None }
 }
 
 /// Begins an enrolment.
@@ -372,7 +377,7 @@ fn enrolled(mut progress: Progress, turn: Turn, facts: &Facts, env: &mut Env) ->
                 progress.enrolled_here = true;
                 effects.push(Effect::ClearFailures(kind));
                 let (code, kind) = ("gd_enrollment_complete", Some(kind));
-                effects.push(Effect::Log { code, kind, authenticator: Some(id) });
+                effects.push(Effect::Log { code, kind, authenticator: Some(id), note: None });
             }
             let facts = facts.and(&done.authenticator);
             let next = decide_next(progress, &facts, env);
@@ -394,7 +399,7 @@ impl Enrol {
         // Enrolled in another tab or by a ticket since this page was shown: who has a factor must pass it first. The recovery code
         // comes after that.
         let writes_down = matches!(self.enrolment.stage(), Stage::WriteDown { .. });
-        if !writes_down && !facts.means(&self.progress).usable().is_empty() {
+        if !writes_down && facts.means(&self.progress).enrolled() {
             return decide_next(self.progress, facts, env).but(Problem::UserAlreadyEnrolled);
         }
         // The factor was switched off meanwhile: decide anew what is offered.

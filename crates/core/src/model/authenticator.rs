@@ -22,7 +22,7 @@ pub struct Authenticator {
     pub name: Option<String>,
     /// The factor's own data: seed, hash, key. Private to the factor's folder; the store seals it.
     pub data: Value,
-    /// The highest TOTP step that was ever spent; lower ones are dead, whatever the clock says.
+    /// The highest TOTP step or signature counter that was ever spent; lower ones are dead, whatever the clock says.
     pub spent_step: Option<i64>,
     /// When its enrolment began.
     pub created_at: Timestamp,

@@ -180,9 +180,10 @@ impl Guardian {
         self.factors.iter().any(|f| f == factor)
     }
 
-    /// Returns the enabled factors that this version runs.
+    /// Returns the enabled factors that this version runs: all that it knows but keys, whose pages are missing.
     pub fn enabled(&self) -> Vec<FactorKind> {
-        self.factors.iter().filter_map(|name| FactorKind::from_guardian_name(name)).collect()
+        let known = self.factors.iter().filter_map(|name| FactorKind::from_guardian_name(name));
+        known.filter(|kind| !kind.is_key()).collect()
     }
 
     /// Returns the channels of the phone factor: texts unless the tenant says otherwise.

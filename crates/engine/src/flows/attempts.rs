@@ -13,10 +13,14 @@ const WRONG_CODES: Budget = Budget::new(10, Span::minutes(6));
 /// Wrong recovery codes of one user: ten an hour, in a bucket of their own.
 const WRONG_RECOVERY_CODES: Budget = Budget::new(10, Span::minutes(6));
 
+/// Answers of a key that were refused: fifteen a minute. Nobody guesses a signature; the limit is for those who try all the same.
+const REFUSED_KEYS: Budget = Budget::new(15, Span::seconds(4));
+
 /// Returns the name of the bucket of wrong answers. Codes of all kinds share one: who tries several factors has no more guesses.
 pub fn bucket(user: &UserId, kind: FactorKind) -> String {
     match kind {
         FactorKind::RecoveryCode => format!("mfa:{user}:recovery-code"),
+        FactorKind::WebauthnPlatform | FactorKind::WebauthnRoaming => format!("mfa:{user}:key"),
         FactorKind::Totp | FactorKind::Phone | FactorKind::Email => format!("mfa:{user}:code"),
     }
 }
@@ -25,6 +29,7 @@ pub fn bucket(user: &UserId, kind: FactorKind) -> String {
 pub const fn budget(kind: FactorKind) -> Budget {
     match kind {
         FactorKind::RecoveryCode => WRONG_RECOVERY_CODES,
+        FactorKind::WebauthnPlatform | FactorKind::WebauthnRoaming => REFUSED_KEYS,
         FactorKind::Totp | FactorKind::Phone | FactorKind::Email => WRONG_CODES,
     }
 }

@@ -1,7 +1,7 @@
 //! One answer to an enrolment outside of a login: counted, judged, and what it asks for sent. The ticket and the account page share it.
 
 use lockstep_core::env::Env;
-use lockstep_core::factors::{Enrolled, FactorError, FactorKind};
+use lockstep_core::factors::{Enrolled, FactorError, FactorKind, KeyAsks, Keys, UserHandle};
 use lockstep_core::login::effect::Problem;
 use lockstep_core::login::enrolment::{After, Enrolling, Enrolment};
 use lockstep_core::login::steps::Answer;
@@ -17,7 +17,7 @@ use super::messages::About;
 use super::sending::{self, SendError};
 use crate::app::App;
 use crate::store::db::{Conn, DbError};
-use crate::store::{buckets, settings};
+use crate::store::{authenticators, buckets, settings, user_handles};
 
 /// Who enrols, and what the tenant offers.
 pub(super) struct Who {
@@ -32,10 +32,14 @@ impl Who {
     pub(super) async fn load(
         conn: &mut Conn,
         app: &App,
+        env: &mut Env,
         origin: &Origin,
         user: &User,
     ) -> Result<Self, DbError> {
         let (guardian, tenant) = (settings::guardian(conn).await?, settings::tenant(conn).await?);
+        let keys = Keys::of(app.issuer(), &guardian);
+        let handle = user_handle(conn, env, &guardian, user).await?;
+        let held = authenticators::list_of_user(conn, &user.id).await?;
         let enrolling = Enrolling {
             user: user.id.clone(),
             issuer: tenant.friendly_name().to_owned(),
@@ -44,9 +48,24 @@ impl Who {
             channels: guardian.channels(),
             key_first: is_phone(origin),
             show_options: tenant.flag("mfa_show_factor_list_on_enrollment"),
+            keys: KeyAsks::new(&keys, handle.as_ref(), &held),
         };
         Ok(Self { enrolling, guardian, tenant })
     }
+}
+
+/// Returns the name under which new keys will know a person, where keys can be enrolled at all.
+pub(super) async fn user_handle(
+    conn: &mut Conn,
+    env: &mut Env,
+    guardian: &Guardian,
+    user: &User,
+) -> Result<Option<UserHandle>, DbError> {
+    if !guardian.enabled().iter().any(|kind| kind.is_key()) {
+        return Ok(None);
+    }
+    let fresh = UserHandle::new(env.rng());
+    user_handles::ensure(conn, &user.id, &fresh).await.map(Some)
 }
 
 /// What an answer led to.
@@ -79,9 +98,7 @@ pub(super) async fn answer(
     given: Answer,
 ) -> Result<Led, EnrollingError> {
     // Counted before it is judged: of guesses sent at once, no more are looked at than the budget has.
-    let guessed = before
-        .asked_kind()
-        .filter(|_| matches!(&given, Answer::Code { code, .. } if !code.trim().is_empty()));
+    let guessed = before.asked_kind().filter(|_| given.guesses());
     if let Some(kind) = guessed
         && !buckets::take(tx, &attempts::bucket(&user.id, kind), attempts::budget(kind), env.now).await?
     {

@@ -152,7 +152,7 @@ pub async fn begin(
 ) -> Result<(TransactionId, Option<String>), TicketError> {
     let mut tx = app.db().write().await?;
     let (found, user) = open(&mut tx, &sha256_b64url(ticket), env.now).await?;
-    let who = Who::load(&mut tx, app, origin, &user).await?;
+    let who = Who::load(&mut tx, app, env, origin, &user).await?;
     let options = offered(&found.data, &who.guardian.enabled());
     let turn = Enrolment::begin(options, &who.enrolling, env);
     let After::Going(enrolment) = turn.next else { return Err(TicketError::NoFactor) };
@@ -204,7 +204,7 @@ pub async fn answer(
     let mut tx = app.db().write().await?;
     let mut stored = load(&mut tx, env, browser, id).await?;
     let user = users::find(&mut tx, &stored.data.user).await?.ok_or(TicketError::Lost)?;
-    let who = Who::load(&mut tx, app, origin, &user).await?;
+    let who = Who::load(&mut tx, app, env, origin, &user).await?;
     let before = stored.data.enrolment.clone();
     let led = enrolling::answer(&mut tx, app, env, origin, &user, &who, before, given).await;
     let enrolled = match led? {

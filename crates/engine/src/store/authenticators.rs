@@ -4,6 +4,7 @@ use lockstep_core::factors::FactorKind;
 use lockstep_core::ids::{AuthenticatorId, UserId};
 use lockstep_core::model::authenticator::Authenticator;
 use lockstep_core::time::Timestamp;
+use serde_json::Value;
 
 use super::db::{Conn, DbError, Row};
 use crate::values;
@@ -64,6 +65,19 @@ pub async fn claim_step(
     now: Timestamp,
 ) -> Result<bool, DbError> {
     Ok(conn.execute(CLAIM_STEP, values![id, step, now]).await? == 1)
+}
+
+/// Spends the signature counter of a key up to this one, and keeps what the key says of itself now: returns false if this count or a later
+/// one was spent before. A key that has no counter says 0 always, which spends nothing.
+pub async fn claim_counter(
+    conn: &mut Conn,
+    id: &AuthenticatorId,
+    count: i64,
+    data: &Value,
+    now: Timestamp,
+) -> Result<bool, DbError> {
+    let sealed = conn.keys().seal_json(data, &aad(id))?;
+    Ok(conn.execute(CLAIM_COUNTER, values![id, count, sealed, now]).await? == 1)
 }
 
 /// Spends an authenticator that works once (a recovery code): returns false if it was spent before.
@@ -127,6 +141,8 @@ const CREATE: &str =
  enrolled_at, last_auth_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
 const CLAIM_STEP: &str = "update authenticators set spent_step = $2, last_auth_at = $3
  where id = $1 and confirmed = 1 and (spent_step is null or spent_step < $2)";
+const CLAIM_COUNTER: &str = "update authenticators set spent_step = $2, data = $3, last_auth_at = $4
+ where id = $1 and confirmed = 1 and (spent_step is null or spent_step < $2 or (spent_step = 0 and $2 = 0))";
 const CLAIM_ONCE: &str = "update authenticators set spent_at = $2, last_auth_at = $2
  where id = $1 and confirmed = 1 and spent_at is null";
 const DELETE_OF_USER: &str =

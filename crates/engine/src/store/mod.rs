@@ -34,6 +34,7 @@ pub mod settings;
 pub mod snapshots;
 pub mod tickets;
 pub mod transactions;
+pub mod user_handles;
 pub mod users;
 
 #[cfg(test)]

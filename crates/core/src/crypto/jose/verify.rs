@@ -7,6 +7,7 @@ use aws_lc_rs::signature::ParsedPublicKey;
 
 use super::KeyError;
 use super::alg::Alg;
+use super::der;
 use super::jwk::{Jwk, PublicParts};
 use super::pem::PublicPem;
 
@@ -38,6 +39,11 @@ impl VerifyingKey {
     /// Binds a key out of a PEM text to an algorithm and, where it has one, a name.
     pub fn from_pem(alg: Alg, kid: Option<&str>, pem: &PublicPem) -> Result<Self, KeyError> {
         Self::from_parts(alg, &pem.parts, kid.map(str::to_owned))
+    }
+
+    /// Reads a SubjectPublicKeyInfo (RFC 5280 section 4.1.2.7).
+    pub fn from_spki(alg: Alg, der: &[u8]) -> Result<Self, KeyError> {
+        Self::from_parts(alg, &der::spki(der).ok_or(KeyError::Malformed(alg))?, None)
     }
 
     /// Makes an HS256 key of a shared secret.

@@ -114,7 +114,7 @@ impl Factor for Email {
 fn begin(email: &str, purpose: Purpose, env: &mut Env) -> Result<Begun, FactorError> {
     let (code, send) = SentCode::draw(Channel::Email, email, purpose, env);
     let data = write(&Asked { code, email: email.to_owned() })?;
-    Ok(Begun { data, send: Some(send) })
+    Ok(Begun { send: Some(send), ..Begun::with(data) })
 }
 
 fn check(asked: &Asked, input: &Input, now: Timestamp) -> Finding {

@@ -110,7 +110,7 @@ fn begin(
     }
     let (code, send) = SentCode::draw(channel, number.as_str(), purpose, env);
     let data = write(&Asked { code, phone_number: number, channel })?;
-    Ok(Begun { data, send: Some(send) })
+    Ok(Begun { send: Some(send), ..Begun::with(data) })
 }
 
 fn check(asked: &Asked, input: &Input, now: Timestamp) -> Finding {

@@ -72,7 +72,7 @@ impl Factor for RecoveryCode {
     fn confirm(&self, draft: &Draft, input: &Input, env: &mut Env) -> Result<Confirmed, FactorError> {
         match input {
             Input::Saved => Ok(Confirmed { data: write(&SaltedHash::of(drawn(draft)?, env))?, proof: None }),
-            Input::Code(_) => Err(FactorError::Malformed),
+            Input::Code(_) | Input::Key(_) => Err(FactorError::Malformed),
         }
     }
 
@@ -92,6 +92,7 @@ impl Factor for RecoveryCode {
             Ok(hash) if hash.fits(&code) => Finding::Right {
                 method: Method::second(FactorType::RecoveryCode, env.now),
                 spend: Some(Spend::Once),
+                remark: None,
             },
             _ => Finding::Wrong,
         }
@@ -121,7 +122,7 @@ fn normalise(input: &Input) -> Option<String> {
 mod tests {
     use super::*;
     use crate::env::Issuer;
-    use crate::factors::{self, Verdict};
+    use crate::factors::{self, Keys, Verdict};
     use crate::model::settings::Profile;
     use crate::time::Timestamp;
 
@@ -135,7 +136,8 @@ mod tests {
 
     fn answer(on: &Authenticator, code: &str) -> Verdict {
         let mut env = env();
-        let ask = ChallengeAsk { user: ana(), channel: None, profile: Profile::Faithful };
+        let ask =
+            ChallengeAsk { user: ana(), channel: None, profile: Profile::Faithful, keys: Keys::default() };
         let asked = factors::begin_challenge(&[on], &ask, &mut env).unwrap().0;
         factors::verify(Some(on), &asked, &Input::code(code), &env)
     }
@@ -190,7 +192,7 @@ mod tests {
         let Verdict::Passed(passed) = answer(&fresh.authenticator, &fresh.code) else {
             panic!("the code is right")
         };
-        assert_eq!(passed.spend(), Some(Spend::Once));
+        assert_eq!(passed.spend(), Some(&Spend::Once));
         let next = replacement(&ana(), &mut env()).unwrap();
         assert_ne!(next.authenticator.id, fresh.authenticator.id);
         assert!(matches!(answer(&next.authenticator, &fresh.code), Verdict::Wrong));

@@ -132,11 +132,11 @@ impl Factor for Totp {
     fn confirm(&self, draft: &Draft, input: &Input, env: &mut Env) -> Result<Confirmed, FactorError> {
         let parameters = Parameters::read(&draft.data)?;
         match check(&parameters, None, draft.profile, input, env.now) {
-            Finding::Right { method, spend } => {
+            Finding::Right { method, spend, .. } => {
                 Ok(Confirmed { data: draft.data.clone(), proof: Some((method, spend)) })
             }
             Finding::Malformed => Err(FactorError::Malformed),
-            Finding::Wrong | Finding::Replayed => Err(FactorError::Wrong),
+            Finding::Wrong | Finding::Replayed | Finding::Copied => Err(FactorError::Wrong),
         }
     }
 
@@ -178,9 +178,11 @@ fn check(
         .collect();
     // Two steps may share a code (one in a million); the older unspent one is taken.
     match matching.iter().find(|step| spent.is_none_or(|spent| **step > spent)) {
-        Some(step) => {
-            Finding::Right { method: Method::second(FactorType::Otp, now), spend: Some(Spend::Step(*step)) }
-        }
+        Some(step) => Finding::Right {
+            method: Method::second(FactorType::Otp, now),
+            spend: Some(Spend::Step(*step)),
+            remark: None,
+        },
         None if matching.is_empty() => Finding::Wrong,
         None => Finding::Replayed,
     }

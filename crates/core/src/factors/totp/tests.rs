@@ -1,7 +1,7 @@
 use super::device::AuthenticatorApp;
 use super::*;
 use crate::env::Issuer;
-use crate::factors::{self, Passed, Verdict};
+use crate::factors::{self, Keys, Passed, Verdict};
 use crate::random::{Rng, SeededRng};
 
 const SEED_A: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
@@ -24,7 +24,7 @@ fn with_seed(seed: &str) -> Authenticator {
 
 fn answer(on: &Authenticator, code: &str, secs: i64, profile: Profile) -> Verdict {
     let mut env = env(secs);
-    let ask = ChallengeAsk { user: ana(), channel: None, profile };
+    let ask = ChallengeAsk { user: ana(), channel: None, profile, keys: Keys::default() };
     let asked = factors::begin_challenge(&[on], &ask, &mut env).unwrap().0;
     factors::verify(Some(on), &asked, &Input::code(code), &env)
 }
@@ -39,8 +39,8 @@ fn passes(on: &Authenticator, code: &str, secs: i64) -> Option<Passed> {
 /// Does what the store does with a success.
 fn spend(on: &mut Authenticator, passed: &Passed) {
     let Some(Spend::Step(step)) = passed.spend() else { panic!("a code spends its step") };
-    assert!(on.spent_step.is_none_or(|spent| spent < step));
-    on.spent_step = Some(step);
+    assert!(on.spent_step.is_none_or(|spent| spent < *step));
+    on.spent_step = Some(*step);
 }
 
 #[test]
@@ -164,6 +164,7 @@ fn draft(env: &mut Env) -> Draft {
         account: "ada@example.com".into(),
         profile: Profile::Faithful,
         reach: None,
+        key: None,
     };
     factors::begin_enrolment(FactorKind::Totp, &ask, env).unwrap().0
 }

@@ -114,6 +114,8 @@ fn sufficient(what: &Sufficient) -> String {
 
 fn list(kinds: &[FactorKind]) -> String {
     let name = |kind: &FactorKind| match kind {
+        FactorKind::WebauthnPlatform => "this device",
+        FactorKind::WebauthnRoaming => "a security key",
         FactorKind::Totp => "an authenticator app",
         FactorKind::Phone => "a code by text or call",
         FactorKind::Email => "a code by mail",

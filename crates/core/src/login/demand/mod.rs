@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::session::{Prompt, Proven, SessionUse, WhyLogIn, session_use};
 use crate::assurance::{MethodName, Methods, Rules, multi_factor_at, within};
-use crate::factors::{ALL, FactorKind};
+use crate::factors::{ALL, FactorKind, KeyRules, Keys, webauthn};
 use crate::model::authenticator::Authenticator;
 use crate::model::settings::Profile;
 use crate::time::{Span, Timestamp};
@@ -82,13 +82,18 @@ pub struct Held {
     pub kind: FactorKind,
     /// Whether it is confirmed.
     pub confirmed: bool,
+    /// Whether it can be asked for here: a key answers to one domain only.
+    pub here: bool,
     /// When it last proved its owner.
     pub last_auth_at: Option<Timestamp>,
 }
 
-impl From<&Authenticator> for Held {
-    fn from(a: &Authenticator) -> Self {
-        Self { kind: a.kind, confirmed: a.confirmed, last_auth_at: a.last_auth_at }
+impl Held {
+    /// Returns what the decision needs to know of an authenticator. `keys` says which domain asks for keys.
+    pub fn of(a: &Authenticator, keys: &Keys) -> Self {
+        let mine = |rules: &KeyRules| webauthn::belongs_to(a, &rules.relying_party);
+        let here = !a.kind.is_key() || keys.rules(a.kind).is_some_and(mine);
+        Self { kind: a.kind, confirmed: a.confirmed, here, last_auth_at: a.last_auth_at }
     }
 }
 
@@ -105,25 +110,34 @@ impl Means {
         let counts = |kind: &FactorKind| match kind {
             FactorKind::Email => rules.profile == Profile::Faithful && !first(&[MethodName::Email]),
             FactorKind::Phone => !first(&[MethodName::Sms, MethodName::PhoneNumber]),
-            FactorKind::Totp | FactorKind::RecoveryCode => true,
+            FactorKind::WebauthnPlatform
+            | FactorKind::WebauthnRoaming
+            | FactorKind::Totp
+            | FactorKind::RecoveryCode => true,
         };
         Self { held: held.collect(), enabled: enabled.iter().copied().filter(counts).collect() }
     }
 
-    /// Returns the kinds that can be challenged, the default first: the one last used, else the most secure.
-    /// Empty unless one of them can stand alone: a recovery code by itself is no enrolment.
+    /// Returns whether the user has a factor that can stand alone, here or for another domain: a recovery code by itself is no enrolment.
+    /// Who is enrolled must pass a factor before another is enrolled.
+    pub fn enrolled(&self) -> bool {
+        self.held.iter().any(|h| h.confirmed && h.kind.independent() && self.enabled.contains(&h.kind))
+    }
+
+    /// Returns the kinds that can be challenged, the default first: the one last used, else the most secure. Empty unless the user is
+    /// enrolled.
     pub fn usable(&self) -> Vec<FactorKind> {
-        let usable = |h: &&Held| h.confirmed && self.enabled.contains(&h.kind);
+        let usable = |h: &&Held| h.confirmed && h.here && self.enabled.contains(&h.kind);
         let last_used =
             |kind| self.held.iter().filter(usable).filter(|h| h.kind == kind).map(|h| h.last_auth_at).max();
         let mut kinds: Vec<(FactorKind, Option<Timestamp>)> =
             ALL.iter().filter_map(|kind| last_used(*kind).map(|at| (*kind, at))).collect();
-        // Stable: equal ones stay in the order of ALL. Mail and recovery code are never the default, however lately used.
+        // Stable: equal ones stay in the order of ALL. Those that cannot stand alone are never the default, however lately used.
         kinds.sort_by_key(|(kind, at)| {
             (!kind.independent(), std::cmp::Reverse(at.filter(|_| kind.independent())))
         });
         let kinds: Vec<FactorKind> = kinds.into_iter().map(|(kind, _)| kind).collect();
-        if kinds.iter().any(|kind| kind.independent()) { kinds } else { Vec::new() }
+        if self.enrolled() { kinds } else { Vec::new() }
     }
 
     /// Returns the kinds that can be enrolled to become able to do MFA.
@@ -170,7 +184,7 @@ pub enum NotNeeded {
     RememberedBrowser,
 }
 
-/// Why MFA cannot be done: no factor is enabled in the tenant.
+/// Why MFA cannot be done: no factor is enabled in the tenant, or all that the user has are keys of another domain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Impossible {
@@ -300,12 +314,12 @@ pub fn decide(situation: &Situation) -> Decision {
     let reauthenticate = matches!(session, SessionUse::LogIn(_));
     // A new first factor starts a new list: what the old session proved does not count for what follows.
     let evidence = situation.proven.as_ref().filter(|_| !reauthenticate);
-    let usable = situation.means.usable();
-    let reasons: Vec<Reason> = sources(asks, !usable.is_empty())
+    let enrolled = situation.means.enrolled();
+    let reasons: Vec<Reason> = sources(asks, enrolled)
         .map(|source| {
             let wants = wants(source, asks);
             // The cookie was earned by a factor; without one there is nothing that it stands for.
-            let remembered = situation.remembered && !usable.is_empty();
+            let remembered = situation.remembered && enrolled;
             ask(source, wants, evidence, remembered, situation.rules, *now)
         })
         .collect();
@@ -402,7 +416,8 @@ fn demand(reasons: &[Reason], means: &Means) -> Demand {
         return Demand::Challenge { allowed: usable };
     }
     let enrollable = means.enrollable();
-    if !enrollable.is_empty() {
+    // Whose keys are all of another domain has a factor: to enrol one here by the password alone would lead past it.
+    if !enrollable.is_empty() && !means.enrolled() {
         return Demand::Enrol { allowed: enrollable };
     }
     let only_policy = unmet(reasons).all(|r| r.source == Source::PolicyAlways);

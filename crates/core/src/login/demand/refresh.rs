@@ -54,7 +54,7 @@ pub struct RefreshSituation {
 /// Decides for a refresh: `Challenge` and `Enrol` become `mfa_required`, with these kinds as `mfa_requirements`.
 pub fn decide_refresh(situation: &RefreshSituation) -> Decision {
     let RefreshSituation { proven, means, .. } = situation;
-    let has_factor = !means.usable().is_empty();
+    let has_factor = means.enrolled();
     let mfa_at = multi_factor_at(&proven.methods, situation.rules);
     let reasons: Vec<Reason> = sources(&situation.asks, has_factor)
         .map(|source| {

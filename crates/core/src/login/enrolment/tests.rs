@@ -19,6 +19,7 @@ fn who(channels: &[Channel]) -> Enrolling {
         channels: channels.to_vec(),
         key_first: false,
         show_options: true,
+        keys: KeyAsks::default(),
     }
 }
 

@@ -5,7 +5,7 @@ use crate::assurance::Rules;
 use crate::env::Issuer;
 use crate::factors::totp::device::AuthenticatorApp;
 use crate::factors::totp::{Parameters, Seed, imported};
-use crate::factors::{Shown, recovery_code};
+use crate::factors::{Keys, Shown, recovery_code};
 use crate::ids::AuthenticatorId;
 use crate::login::demand::{Asks, NotNeeded};
 use crate::login::state::{Accepts, Screen};
@@ -39,6 +39,8 @@ fn facts() -> Facts {
         remember_display: true,
         consent_needed: false,
         key_first: false,
+        keys: Keys::default(),
+        user_handle: None,
         channels: vec![Channel::Sms],
         show_options: false,
         issuer: "Acme".into(),

@@ -86,7 +86,7 @@ pub async fn begin(
     let visitor = Visitor::find(&mut tx, app, env, handle).await?;
     visitor.require_fresh()?;
     let user = &visitor.user;
-    let who = Who::load(&mut tx, app, origin, user).await?;
+    let who = Who::load(&mut tx, app, env, origin, user).await?;
     let turn = match adding {
         Adding::Factor => Enrolment::begin(visitor.addable(), &who.enrolling, env),
         Adding::RecoveryCode if visitor.may_have_recovery_code() => {
@@ -142,7 +142,7 @@ pub async fn answer(
     let visitor = Visitor::find(&mut tx, app, env, handle).await?;
     let mut stored = load(&mut tx, env, &visitor, id).await?;
     let user = &visitor.user;
-    let who = Who::load(&mut tx, app, origin, user).await?;
+    let who = Who::load(&mut tx, app, env, origin, user).await?;
     let before = stored.data.enrolment.clone();
     let mut cookie = None;
     let led = enrolling::answer(&mut tx, app, env, origin, user, &who, before, given).await;

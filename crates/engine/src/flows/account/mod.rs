@@ -9,7 +9,7 @@ pub mod enrolment;
 use lockstep_core::assurance::{PAPE, Rules, multi_factor_at};
 use lockstep_core::crypto::digest::sha256_b64url;
 use lockstep_core::env::{Env, Issuer};
-use lockstep_core::factors::FactorKind;
+use lockstep_core::factors::{FactorKind, Keys};
 use lockstep_core::ids::{RememberedBrowserId, SessionId};
 use lockstep_core::login::demand::{Asks, Held, Means, Situation, decide};
 use lockstep_core::login::session::Proven;
@@ -117,8 +117,10 @@ impl Visitor {
         let connection = connections::find_by_name(conn, &user.connection).await?;
         let demanded = guardian.always() && connection.is_none_or(|c| c.mfa_active());
         let rules = Rules { profile: app.config().profile, ..Rules::default() };
-        let means = Means::new(held.iter().map(Held::from), &guardian.enabled(), &session.methods, rules);
-        let has_factor = !means.usable().is_empty();
+        let keys = Keys::of(app.issuer(), &guardian);
+        let all = held.iter().map(|on| Held::of(on, &keys));
+        let means = Means::new(all, &guardian.enabled(), &session.methods, rules);
+        let has_factor = means.enrolled();
         let decision = decide(&Situation {
             now: env.now,
             rules,
@@ -180,6 +182,8 @@ impl Visitor {
             FactorKind::Totp => true,
             FactorKind::Phone => !self.guardian.channels().is_empty(),
             FactorKind::Email => self.has_factor,
+            // The page that enrols a key is missing.
+            FactorKind::WebauthnPlatform | FactorKind::WebauthnRoaming => false,
             FactorKind::RecoveryCode => false,
         };
         self.guardian.enabled().into_iter().filter(fits).collect()

@@ -67,6 +67,9 @@ impl Applying<'_> {
                         Some(Spend::Step(step)) => {
                             authenticators::claim_step(tx, &authenticator, step, at).await?
                         }
+                        Some(Spend::Counter { count, data }) => {
+                            authenticators::claim_counter(tx, &authenticator, count, &data.0, at).await?
+                        }
                         Some(Spend::Once) => authenticators::claim_once(tx, &authenticator, at).await?,
                         // What was answered goes with the state that kept it, under the version that was read.
                         Some(Spend::Challenge) | None => {
@@ -123,7 +126,7 @@ impl Applying<'_> {
                     let id = DecisionId::new(env.rng());
                     decisions::create(tx, &id, &record).await?;
                 }
-                Effect::Log { code, kind, authenticator } => {
+                Effect::Log { code, kind, authenticator, note } => {
                     let mut event =
                         LogEvent::new(code, "").client(&self.client.id, self.client.name()).from(self.origin);
                     event.user = user_id.cloned();
@@ -133,6 +136,9 @@ impl Applying<'_> {
                         })),
                         "request": {"auth": {"strategy": "universal_login"}},
                     }));
+                    if let (Some(note), Some(details)) = (note, &mut event.details) {
+                        details["note"] = json!(note);
+                    }
                     self.app.logs().insert(tx, env, &event).await?;
                 }
             }

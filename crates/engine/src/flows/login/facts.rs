@@ -3,6 +3,7 @@
 use lockstep_core::assurance::Rules;
 use lockstep_core::crypto::digest::sha256_b64url;
 use lockstep_core::env::Env;
+use lockstep_core::factors::Keys;
 use lockstep_core::login::steps::Facts;
 use lockstep_core::model::log_event::Origin;
 use lockstep_core::model::settings::Guardian;
@@ -10,7 +11,7 @@ use lockstep_core::model::user::User;
 use lockstep_core::time::Span;
 
 use super::{Here, Loaded};
-use crate::flows::{consent, held};
+use crate::flows::{consent, enrolling, held};
 use crate::store::db::{Conn, DbError};
 use crate::store::{connections, remembered_browsers};
 
@@ -19,7 +20,7 @@ use crate::store::{connections, remembered_browsers};
 pub(super) async fn load(
     conn: &mut Conn,
     here: Here<'_>,
-    env: &Env,
+    env: &mut Env,
     loaded: &Loaded,
     guardian: &Guardian,
     user: &User,
@@ -48,6 +49,8 @@ pub(super) async fn load(
         key_first: is_phone(here.origin),
         issuer: loaded.tenant.friendly_name().to_owned(),
         account: user.display_name().to_owned(),
+        keys: Keys::of(here.app.issuer(), guardian),
+        user_handle: enrolling::user_handle(conn, env, guardian, user).await?,
     })
 }
 

@@ -84,10 +84,7 @@ pub async fn answer(
     };
     let Some(user) = users::find(&mut tx, &user).await? else { return Err(lost(app, &loaded)) };
     let login = loaded.stored.data.login.clone();
-    let guessed = match (&answer, login.asked_kind()) {
-        (Answer::Code { code, .. }, Some(kind)) if !code.trim().is_empty() => Some(kind),
-        _ => None,
-    };
+    let guessed = login.asked_kind().filter(|_| answer.guesses());
     // Counted before it is judged: of guesses sent at once, no more are looked at than the budget has.
     let allowed = match guessed {
         Some(kind) => {

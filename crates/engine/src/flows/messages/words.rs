@@ -52,6 +52,9 @@ mod tests {
                 assert_eq!(variables(text), variables(english), "{language} {key}");
             }
             assert_eq!(texts.len(), TEXTS["en"].len(), "{language} has texts that English has not");
+            for kind in lockstep_core::factors::ALL {
+                assert!(texts.contains_key(&format!("factor.{kind}")), "{language} has no word for {kind}");
+            }
         }
     }
 

@@ -46,7 +46,7 @@ pub async fn associate(
     let facts = facts(&mut tx, app, &caller.user, &caller.proven()).await?;
     match &caller.access {
         Some(access) => access.require("enroll")?,
-        None if !facts.means.usable().is_empty() => {
+        None if facts.means.enrolled() => {
             return Err(OAuthError::new(OAuthCode::AccessDenied, "User is already enrolled.").into());
         }
         None => {}
@@ -60,6 +60,7 @@ pub async fn associate(
         account: caller.user.display_name().to_owned(),
         profile: app.config().profile,
         reach,
+        key: None,
     };
     let broken = |error: factors::FactorError| OAuthFailure::Internal(error.to_string());
     let (draft, message) = factors::begin_enrolment(wish.kind, &ask(wish.reach), env).map_err(broken)?;
@@ -174,7 +175,8 @@ fn answer(
             body["oob_code"] = json!(oob_code);
             body["name"] = json!(to);
         }
-        Shown::RecoveryCode(_) => {}
+        // A key is enrolled in a browser only: no wish names one.
+        Shown::RecoveryCode(_) | Shown::PublicKey(_) => {}
     }
     if let Some(Shown::RecoveryCode(code)) = recovery.map(factors::shown).transpose()? {
         body["recovery_codes"] = json!([code]);

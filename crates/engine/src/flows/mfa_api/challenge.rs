@@ -50,7 +50,7 @@ pub async fn challenge(
         return Err(OAuthError::invalid_request("mfa_token not issued to this client").into());
     }
     let facts = facts(&mut tx, app, &caller.user, &caller.proven()).await?;
-    if facts.means.usable().is_empty() {
+    if !facts.means.enrolled() {
         return Err(OAuthError::new(
             OAuthCode::AssociationRequired,
             "User is not enrolled. You can use /mfa/associate endpoint to enroll the first authenticator.",

@@ -16,7 +16,7 @@ use lockstep_core::codes::{OAuthCode, OAuthError};
 use lockstep_core::crypto::digest::sha256_b64url;
 use lockstep_core::crypto::jose::claims;
 use lockstep_core::env::Env;
-use lockstep_core::factors::{Challenge, ChallengeAsk, Draft};
+use lockstep_core::factors::{Challenge, ChallengeAsk, Draft, Keys};
 use lockstep_core::ids::{ClientId, UserId};
 use lockstep_core::login::demand::{Decision, Demand, Held, Means};
 use lockstep_core::mfa_api::requirements;
@@ -284,20 +284,23 @@ struct Facts {
     means: Means,
     channels: Vec<Channel>,
     rules: Rules,
+    keys: Keys,
 }
 
 async fn facts(conn: &mut Conn, app: &App, user: &User, proven: &Methods) -> Result<Facts, OAuthFailure> {
     let guardian = app.catalog().guardian_in(conn).await?;
     let held = held::load(conn, user, &guardian).await?;
     let rules = Rules { profile: app.config().profile, ..Rules::default() };
-    let means = Means::new(held.iter().map(Held::from), &guardian.enabled(), proven, rules);
+    let keys = Keys::of(app.issuer(), &guardian);
+    let all = held.iter().map(|on| Held::of(on, &keys));
+    let means = Means::new(all, &guardian.enabled(), proven, rules);
     let channels = guardian.channels();
-    Ok(Facts { guardian, held, means, channels, rules })
+    Ok(Facts { guardian, held, means, channels, rules, keys })
 }
 
 impl Facts {
     fn asks(&self, user: &UserId, channel: Option<Channel>) -> ChallengeAsk {
-        ChallengeAsk { user: user.clone(), channel, profile: self.rules.profile }
+        ChallengeAsk { user: user.clone(), channel, profile: self.rules.profile, keys: self.keys.clone() }
     }
 }
 

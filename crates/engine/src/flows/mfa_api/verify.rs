@@ -175,7 +175,7 @@ fn still_enrolling(facts: &Facts, kind: FactorKind, by_access: bool) -> Result<(
         let text = "The authenticator type is not enabled";
         return Err(OAuthError::new(OAuthCode::UnsupportedChallengeType, text).with_status(403));
     }
-    if !by_access && !facts.means.usable().is_empty() {
+    if !by_access && facts.means.enrolled() {
         return Err(OAuthError::new(OAuthCode::AccessDenied, "User is already enrolled."));
     }
     Ok(())
@@ -265,7 +265,7 @@ fn check(
         Verdict::Passed(passed) => Ok(Right { passed, enrolled: None }),
         Verdict::Malformed => Err(Not::Malformed),
         Verdict::Expired | Verdict::Pending | Verdict::Denied => Err(Not::Expired),
-        Verdict::Wrong | Verdict::Replayed => Err(Not::Wrong),
+        Verdict::Wrong | Verdict::Replayed | Verdict::Copied(_) => Err(Not::Wrong),
     };
     match against {
         Against::Draft(at) => match factors::confirm(&ceremony.drafts[*at].draft, &input, env) {
@@ -325,7 +325,10 @@ const MOST_RETRIES: usize = 10;
 async fn spend(tx: &mut Conn, passed: &Passed) -> Result<bool, OAuthFailure> {
     let (id, at) = (passed.authenticator(), passed.method().at);
     Ok(match passed.spend() {
-        Some(Spend::Step(step)) => authenticators::claim_step(tx, id, step, at).await?,
+        Some(Spend::Step(step)) => authenticators::claim_step(tx, id, *step, at).await?,
+        Some(Spend::Counter { count, data }) => {
+            authenticators::claim_counter(tx, id, *count, &data.0, at).await?
+        }
         Some(Spend::Once) => authenticators::claim_once(tx, id, at).await?,
         // What was answered goes with the ceremony, which was claimed under the version that was read.
         Some(Spend::Challenge) | None => {

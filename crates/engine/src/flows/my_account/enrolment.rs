@@ -108,10 +108,10 @@ async fn try_begin(call: &mut Call, body: Option<Value>) -> Outcome<Begun> {
     call.require_step_up(&facts)?;
     let begun = match (kind.as_str(), FactorKind::from_method_type(&kind)) {
         ("password", _) => begin_password(call, &mut tx, body).await?,
-        (_, Some(kind)) => begin_factor(call, &mut tx, &facts, kind, body).await?,
-        ("webauthn-platform" | "webauthn-roaming", _) => {
+        (_, Some(kind)) if kind.is_key() => {
             return Err(MyAccountError::property("can be read and removed here, and not enrolled", "type"));
         }
+        (_, Some(kind)) => begin_factor(call, &mut tx, &facts, kind, body).await?,
         _ => return Err(MyAccountCode::NotAvailable.into()),
     };
     tx.commit().await?;
@@ -139,6 +139,7 @@ async fn begin_factor(
         account: call.user.display_name().to_owned(),
         profile: call.app.config().profile,
         reach,
+        key: None,
     };
     let (draft, message) = factors::begin_enrolment(kind, &ask, &mut call.env).map_err(|e| internal(&e))?;
     let draft = draft.lasting(LIFETIME);
@@ -153,7 +154,8 @@ async fn begin_factor(
             answer["manual_input_code"] = json!(secret);
         }
         Shown::RecoveryCode(code) => answer["recovery_code"] = json!(code),
-        Shown::Sent { .. } => {}
+        // A key is enrolled in a browser only: refused above.
+        Shown::Sent { .. } | Shown::PublicKey(_) => {}
     }
     answer["auth_session"] = json!(keep(call, tx, draft.id.as_str(), What::Factor(draft.clone())).await?);
     let event = LogEvent::new("gd_start_enroll", "Guardian - Enrollment started")
@@ -168,7 +170,10 @@ async fn begin_factor(
 fn reach(facts: &Facts, kind: FactorKind, body: Map<String, Value>) -> Outcome<Option<Reach>> {
     let body = Some(Value::Object(body));
     match kind {
-        FactorKind::Totp | FactorKind::RecoveryCode => {
+        FactorKind::WebauthnPlatform
+        | FactorKind::WebauthnRoaming
+        | FactorKind::Totp
+        | FactorKind::RecoveryCode => {
             PLAIN.parse(body)?;
             Ok(None)
         }

@@ -163,11 +163,13 @@ fn held<'f>(facts: &'f Facts, id: &str) -> Outcome<&'f Authenticator> {
 }
 
 impl Facts {
-    /// Returns whether a factor may be enrolled: a recovery code only beside a factor that it recovers from the loss of.
+    /// Returns whether a factor may be enrolled by this API: a recovery code only beside a factor that it recovers from the loss of, and
+    /// never a key, which a browser has to make.
     pub(super) fn may_enrol(&self, kind: FactorKind) -> bool {
         let enabled = self.guardian.enabled();
         let stands_alone = |on: &Authenticator| on.confirmed && on.kind.independent();
         enabled.contains(&kind)
+            && !kind.is_key()
             && (kind != FactorKind::RecoveryCode || self.held.iter().any(stands_alone))
             && (kind != FactorKind::Phone || !self.guardian.channels().is_empty())
     }

@@ -9,6 +9,7 @@ pub mod methods;
 use lockstep_core::assurance::Rules;
 use lockstep_core::crypto::jose::claims;
 use lockstep_core::env::Env;
+use lockstep_core::factors::Keys;
 use lockstep_core::ids::{ClientId, UserId};
 use lockstep_core::login::demand::{Held, Means};
 use lockstep_core::model::authenticator::Authenticator;
@@ -118,10 +119,11 @@ impl Call {
     /// Refuses a change by a token without a fresh second factor, if the person has one: a stolen token must not add its thief's phone.
     fn require_step_up(&self, facts: &Facts) -> Outcome<()> {
         let rules = Rules { profile: self.app.config().profile, ..Rules::default() };
-        let held = facts.held.iter().map(Held::from);
+        let keys = Keys::of(self.app.issuer(), &facts.guardian);
+        let held = facts.held.iter().map(|on| Held::of(on, &keys));
         let means = Means::new(held, &facts.guardian.enabled(), &Default::default(), rules);
         let fresh = self.mfa_at.is_some_and(|at| self.env.now.since(at) <= STEP_UP_AGE);
-        if fresh || means.usable().is_empty() { Ok(()) } else { Err(MyAccountCode::StepUp.into()) }
+        if fresh || !means.enrolled() { Ok(()) } else { Err(MyAccountCode::StepUp.into()) }
     }
 
     /// Records how a change went.

@@ -4,6 +4,7 @@ use lockstep_core::assurance::{Rules, claims as assurance};
 use lockstep_core::codes::OAuthError;
 use lockstep_core::crypto::digest::sha256_b64url;
 use lockstep_core::env::Env;
+use lockstep_core::factors::Keys;
 use lockstep_core::login::demand::{
     Asks, Decision, Held, Means, RefreshMfa, RefreshSituation, decide_refresh,
 };
@@ -214,6 +215,7 @@ async fn decide(
     let guardian = app.catalog().guardian_in(tx).await?;
     let connection = app.catalog().connection_in(tx, &user.connection).await?;
     let held = held::load(tx, user, &guardian).await?;
+    let keys = Keys::of(app.issuer(), &guardian);
     let rules = Rules { profile: app.config().profile, ..Rules::default() };
     let asks_mfa = params
         .get("acr_values")
@@ -229,6 +231,11 @@ async fn decide(
             ..Asks::default()
         },
         proven: Proven::by_session(found.grant.methods.clone(), found.grant.auth_time),
-        means: Means::new(held.iter().map(Held::from), &guardian.enabled(), &found.grant.methods, rules),
+        means: Means::new(
+            held.iter().map(|on| Held::of(on, &keys)),
+            &guardian.enabled(),
+            &found.grant.methods,
+            rules,
+        ),
     }))
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use lockstep_core::assurance::{Rules, claims as assurance};
 use lockstep_core::codes::OAuthError;
 use lockstep_core::env::Env;
+use lockstep_core::factors::Keys;
 use lockstep_core::ids::GrantId;
 use lockstep_core::login::demand::{Asks, Held, Means, Situation, decide};
 use lockstep_core::login::session::Proven;
@@ -86,6 +87,7 @@ pub(in crate::flows) async fn tokens_or_mfa(
         }
     };
     let rules = Rules { profile: app.config().profile, ..Rules::default() };
+    let keys = Keys::of(app.issuer(), &guardian);
     let decision = decide(&Situation {
         now: env.now,
         rules,
@@ -101,7 +103,12 @@ pub(in crate::flows) async fn tokens_or_mfa(
             first_here: true,
             second_here: here.second,
         }),
-        means: Means::new(held.iter().map(Held::from), &guardian.enabled(), &wanted.methods, rules),
+        means: Means::new(
+            held.iter().map(|on| Held::of(on, &keys)),
+            &guardian.enabled(),
+            &wanted.methods,
+            rules,
+        ),
         remembered: false,
         remember_display: false,
     });

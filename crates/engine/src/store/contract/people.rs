@@ -1,6 +1,6 @@
 //! Users and what hangs on them.
 
-use lockstep_core::factors::FactorKind;
+use lockstep_core::factors::{FactorKind, UserHandle};
 use lockstep_core::ids::{AuthenticatorId, RememberedBrowserId, ResourceServerId, RoleId, SessionId};
 use lockstep_core::model::authenticator::Authenticator;
 use lockstep_core::model::document::Document;
@@ -16,7 +16,9 @@ use crate::store::db::{Db, DbError};
 use crate::store::methods::{self, Method};
 use crate::store::search::{Filter, Order, Slice};
 use crate::store::tickets::{self, Ticket};
-use crate::store::{authenticators, remembered_browsers, resource_servers, roles, sessions, testing, users};
+use crate::store::{
+    authenticators, remembered_browsers, resource_servers, roles, sessions, testing, user_handles, users,
+};
 
 #[tokio::test]
 async fn users_come_back_whole_by_id_address_and_name() {
@@ -181,6 +183,91 @@ async fn a_step_is_spent_once_and_never_after_a_later_one() {
         assert!(!authenticators::claim_step(&mut c, &pending.id, 100, T0).await.unwrap(), "unconfirmed");
         assert!(authenticators::claim_once(&mut c, &good.id, T0).await.unwrap());
         assert!(!authenticators::claim_once(&mut c, &good.id, T0).await.unwrap());
+    }
+}
+
+fn key(of: &User, confirmed: bool) -> Authenticator {
+    let data = json!({"key_id": "a2V5", "public_key": "a2V5", "relying_party_identifier": "lockstep.test"});
+    Authenticator { kind: FactorKind::WebauthnRoaming, data, ..totp(of, confirmed) }
+}
+
+#[tokio::test]
+async fn a_counter_only_grows_and_one_that_stays_zero_is_no_counter() {
+    for db in testing::databases().await {
+        let mut c = db.write().await.unwrap();
+        let (ana, ben) = fill(&mut c).await;
+        let (hers, his, pending) = (key(&ana, true), key(&ben, true), key(&ana, false));
+        for on in [&hers, &his, &pending] {
+            authenticators::create(&mut c, on).await.unwrap();
+        }
+        let later = T0 + Span::minutes(5);
+        let now = |n: i64| json!({"key_id": "a2V5", "use": n});
+        let mut claim = async |on: &Authenticator, count| {
+            authenticators::claim_counter(&mut c, &on.id, count, &now(count), later).await.unwrap()
+        };
+        // No counter, again and again; then it begins to count.
+        for count in [0, 0, 0, 5, 6] {
+            assert!(claim(&hers, count).await, "{count}");
+        }
+        for count in [6, 5, 0] {
+            assert!(!claim(&hers, count).await, "{count}");
+        }
+        assert!(!claim(&pending, 1).await, "unconfirmed");
+        assert!(claim(&hers, i64::from(u32::MAX)).await);
+        let read = authenticators::find(&mut c, &hers.id).await.unwrap().unwrap();
+        assert_eq!((read.spent_step, read.last_auth_at), (Some(i64::from(u32::MAX)), Some(later)));
+        assert_eq!(
+            read.data,
+            now(i64::from(u32::MAX)),
+            "what the key said last, and nothing of what was refused"
+        );
+        assert_eq!(authenticators::find(&mut c, &his.id).await.unwrap(), Some(his));
+    }
+}
+
+#[tokio::test]
+async fn of_many_at_once_one_spends_a_count() {
+    for db in testing::databases().await {
+        let mut c = db.write().await.unwrap();
+        let (ana, _) = fill(&mut c).await;
+        let held = key(&ana, true);
+        authenticators::create(&mut c, &held).await.unwrap();
+        c.commit().await.unwrap();
+        for count in 1..20 {
+            let spend = |db: Db, id: AuthenticatorId| async move {
+                let mut c = db.write().await.unwrap();
+                let claimed =
+                    authenticators::claim_counter(&mut c, &id, count, &json!({}), T0).await.unwrap();
+                c.commit().await.unwrap();
+                claimed
+            };
+            let tasks: Vec<_> = (0..10).map(|_| tokio::spawn(spend(db.clone(), held.id.clone()))).collect();
+            let mut won = 0;
+            for task in tasks {
+                won += u32::from(task.await.unwrap());
+            }
+            assert_eq!(won, 1, "count {count}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_user_keeps_the_first_handle_whatever_becomes_of_the_keys() {
+    for db in testing::databases().await {
+        let mut c = db.write().await.unwrap();
+        let (ana, ben) = fill(&mut c).await;
+        let [first, second, third] = ["Zmlyc3Q", "c2Vjb25k", "dGhpcmQ"].map(UserHandle::trusted);
+        assert_eq!(user_handles::ensure(&mut c, &ana.id, &first).await.unwrap(), first);
+        authenticators::create(&mut c, &key(&ana, true)).await.unwrap();
+        authenticators::delete_all(&mut c, &ana.id).await.unwrap();
+        assert_eq!(user_handles::ensure(&mut c, &ana.id, &second).await.unwrap(), first);
+        assert_eq!(user_handles::ensure(&mut c, &ben.id, &third).await.unwrap(), third);
+        // Two users never share one, and it goes with its user.
+        let taken = user_handles::ensure(&mut c, &ana.id, &third).await.unwrap();
+        assert_eq!(taken, first);
+        users::delete(&mut c, &ben.id).await.unwrap();
+        let rows = c.fetch_all("select handle from user_handles", vec![]).await.unwrap();
+        assert_eq!(rows.len(), 1);
     }
 }
 

@@ -131,6 +131,8 @@ pub(in crate::http) fn page(pages: &Pages, ctx: &Ctx, at: &Enrolment, about: &Ab
             };
             code_sent(pages, ctx, channel, page)
         }
+        // Its page is missing: `Guardian::enabled` offers no keys until it is there.
+        Stage::Key { .. } => return None,
         Stage::WriteDown { .. } => {
             let Ok(Shown::RecoveryCode(code)) = at.shown()? else { return None };
             let page = screens::MfaRecoveryCodeEnrollment { code: &code, errors };

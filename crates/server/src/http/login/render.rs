@@ -84,6 +84,8 @@ pub(super) fn page(
             };
             enrolment::page(pages, ctx, state.enrolment(), &about).unwrap_or_else(|| broken(pages, ctx))
         }
+        // Its page is missing: `Guardian::enabled` offers no keys until it is there.
+        Login::ChallengeFactor(state) if state.kind().is_key() => broken(pages, ctx),
         Login::ChallengeFactor(state) => {
             let remember = state.remember_offered().then_some(Remember { checked: false, days: 30 });
             match (state.sent(), state.to()) {

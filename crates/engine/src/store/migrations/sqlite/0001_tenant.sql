@@ -94,6 +94,11 @@ create unique index users_phone on users (connection, phone_number);
 create index users_email_any on users (email_normal);
 create index users_created on users (created_at, user_id);
 
+create table user_handles (
+  user_id text primary key references users (user_id) on delete cascade,
+  handle text not null unique
+) strict;
+
 create table authenticators (
   id text primary key,
   user_id text not null references users (user_id) on delete cascade,

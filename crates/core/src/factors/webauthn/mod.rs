@@ -1,0 +1,399 @@
+//! Keys: WebAuthn credentials on security keys (`webauthn-roaming`) and in devices (`webauthn-platform`).
+//!
+//! The browser asks the key, the key signs what it was asked by which page, and we check both. [`relying_party`] says who asks and how,
+//! [`ceremony`] checks what comes back, this page keeps what is known of a key.
+//!
+//! - A challenge is answered once, by any key of the person that belongs to this domain, within five minutes.
+//! - The signature counter of a key only grows. One that does not shows a copy of the key: the answer is refused, in both profiles. A
+//!   key that has no counter says 0 always.
+//! - What a key says of copies (backup eligibility) may change, since some say it late. One that has ever been copyable is never taken for
+//!   hardware again; in the `assured` profile it is refused when it says the opposite of what it said.
+
+mod authenticator_data;
+pub mod ceremony;
+pub mod device;
+pub mod relying_party;
+
+#[cfg(test)]
+mod tests;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use self::ceremony::{Attachment, Expected, KeyState, Known, Refused};
+use super::{
+    Begun, Challenge, ChallengeAsk, Confirmed, Draft, EnrolAsk, Factor, FactorError, FactorKind, Finding,
+    Input, Private, Remark, Shown, Spend, read, write,
+};
+use crate::assurance::{Detail, FactorType, Kept, Method};
+use crate::env::Env;
+use crate::model::authenticator::Authenticator;
+use crate::model::settings::Profile;
+use crate::time::{Span, Timestamp};
+
+pub use relying_party::{KeyRules, Keys, RelyingParty, RelyingPartyError, UserHandle, UserVerification};
+
+/// How long a challenge waits for its answer.
+pub const LIFE: Span = Span::minutes(5);
+/// How long the browser waits for the key, in milliseconds.
+const BROWSER_WAITS: u32 = 60_000;
+
+/// What is stored of a key. The names are those of the Management API, which reads and writes the same rows; what an imported key does not
+/// tell is learnt at its first use. The signature counter stands beside it, where it can be claimed.
+#[derive(Clone, Serialize, Deserialize)]
+struct Stored {
+    key_id: String,
+    public_key: String,
+    relying_party_identifier: String,
+    /// Whether it may be copied: `single_device`, `multi_device`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    credential_device_type: Option<DeviceType>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    credential_backed_up: Option<bool>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    transports: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    aaguid: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    user_handle: Option<String>,
+    /// Whether it ever said that it may be copied.
+    #[serde(default)]
+    was_multi_device: bool,
+    /// Whether it verified its user at its last use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    user_verified: Option<bool>,
+    /// The page of its last use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    origin: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    attestation_format: Option<String>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum DeviceType {
+    SingleDevice,
+    MultiDevice,
+}
+
+/// What a draft or challenge keeps.
+#[derive(Serialize, Deserialize)]
+struct Asked {
+    challenge: String,
+    relying_party: RelyingParty,
+    user_verification: UserVerification,
+    /// In a draft: the name under which the new key will know its user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    user_handle: Option<UserHandle>,
+    /// In a draft the keys that are enrolled already, in a challenge those that may answer.
+    keys: Vec<Listed>,
+}
+
+/// A key as the browser is told of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listed {
+    /// Its identifier, in base64url.
+    id: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    transports: Vec<String>,
+}
+
+impl Listed {
+    /// Returns those of these authenticators that are keys of a relying party, so that none of them is enrolled twice.
+    pub fn of<'a>(
+        held: impl IntoIterator<Item = &'a Authenticator>,
+        relying_party: &RelyingParty,
+    ) -> Vec<Self> {
+        let keys = held.into_iter().filter(|on| belongs_to(on, relying_party));
+        keys.filter_map(|on| Stored::of(on).ok()?.listed()).collect()
+    }
+
+    fn descriptor(&self) -> Value {
+        let mut descriptor = json!({"type": "public-key", "id": self.id});
+        if !self.transports.is_empty() {
+            descriptor["transports"] = json!(self.transports);
+        }
+        descriptor
+    }
+}
+
+/// What the enrolment of a key needs to know.
+#[derive(Clone, Debug)]
+pub struct KeyAsk {
+    /// Who asks for it, and how.
+    pub rules: KeyRules,
+    /// The name under which it will know the person.
+    pub user_handle: UserHandle,
+    /// The keys that the person has already.
+    pub enrolled: Vec<Listed>,
+}
+
+/// What the enrolment of a key of either kind needs to know.
+#[derive(Clone, Debug, Default)]
+pub struct KeyAsks {
+    roaming: Option<KeyAsk>,
+    platform: Option<KeyAsk>,
+}
+
+impl KeyAsks {
+    /// Returns what the enrolment of a key needs to know, besides those that the person has.
+    pub fn new(keys: &Keys, user_handle: Option<&UserHandle>, held: &[Authenticator]) -> Self {
+        let ask = |kind| {
+            let rules = keys.rules(kind)?.clone();
+            let enrolled = Listed::of(held, &rules.relying_party);
+            Some(KeyAsk { rules, user_handle: user_handle?.clone(), enrolled })
+        };
+        Self { roaming: ask(FactorKind::WebauthnRoaming), platform: ask(FactorKind::WebauthnPlatform) }
+    }
+
+    /// Returns it for a kind; none where nobody can ask for such keys, or the kind is none of keys.
+    pub const fn of(&self, kind: FactorKind) -> Option<&KeyAsk> {
+        match kind {
+            FactorKind::WebauthnRoaming => self.roaming.as_ref(),
+            FactorKind::WebauthnPlatform => self.platform.as_ref(),
+            FactorKind::Totp | FactorKind::Phone | FactorKind::Email | FactorKind::RecoveryCode => None,
+        }
+    }
+}
+
+/// Returns whether an authenticator is a key of this relying party: it answers to no other.
+pub fn belongs_to(on: &Authenticator, relying_party: &RelyingParty) -> bool {
+    Stored::of(on).is_ok_and(|stored| stored.relying_party_identifier == relying_party.id())
+}
+
+/// Returns what the browser is given to ask for a key that answers this challenge (`PublicKeyCredentialRequestOptions` as JSON).
+pub fn request_options(asked: &Challenge) -> Result<Value, FactorError> {
+    let asked: Asked = read(&asked.data)?;
+    Ok(json!({
+        "challenge": asked.challenge,
+        "timeout": BROWSER_WAITS,
+        "rpId": asked.relying_party.id(),
+        "allowCredentials": asked.descriptors(),
+        "userVerification": asked.user_verification.as_str(),
+    }))
+}
+
+/// One of the two kinds.
+pub(super) enum Webauthn {
+    Roaming,
+    Platform,
+}
+
+impl Webauthn {
+    const fn kind(&self) -> FactorKind {
+        match self {
+            Self::Roaming => FactorKind::WebauthnRoaming,
+            Self::Platform => FactorKind::WebauthnPlatform,
+        }
+    }
+
+    const fn attachment(&self) -> Attachment {
+        match self {
+            Self::Roaming => Attachment::CrossPlatform,
+            Self::Platform => Attachment::Platform,
+        }
+    }
+
+    const fn factor_type(&self) -> FactorType {
+        match self {
+            Self::Roaming => FactorType::WebauthnRoaming,
+            Self::Platform => FactorType::WebauthnPlatform,
+        }
+    }
+
+    fn method(&self, stored: &Stored, state: KeyState, now: Timestamp) -> Method {
+        let kept = if stored.was_multi_device { Kept::Software } else { Kept::Hardware };
+        Method::second(self.factor_type(), now).with(Detail::Key { kept, user_verified: state.user_verified })
+    }
+}
+
+impl Factor for Webauthn {
+    fn begin_enrolment(&self, ask: &EnrolAsk, env: &mut Env) -> Result<Begun, FactorError> {
+        let wish = ask.key.as_ref().ok_or(FactorError::Unreachable)?;
+        write(&Asked {
+            user_handle: Some(wish.user_handle.clone()),
+            keys: wish.enrolled.clone(),
+            ..Asked::draw(&wish.rules, env)
+        })
+        .map(Begun::with)
+    }
+
+    fn shown(&self, draft: &Draft) -> Result<Shown, FactorError> {
+        let asked: Asked = read(&draft.data)?;
+        let handle = asked.user_handle.as_ref().ok_or(FactorError::Broken)?;
+        let offered = ceremony::offered().map(|alg| json!({"type": "public-key", "alg": alg}));
+        Ok(Shown::PublicKey(json!({
+            "rp": {"id": asked.relying_party.id(), "name": draft.issuer},
+            "user": {"id": handle.as_str(), "name": draft.account, "displayName": draft.account},
+            "challenge": asked.challenge,
+            "pubKeyCredParams": offered.collect::<Vec<_>>(),
+            "timeout": BROWSER_WAITS,
+            "excludeCredentials": asked.descriptors(),
+            "authenticatorSelection": {
+                "authenticatorAttachment": self.attachment().as_str(),
+                // A second factor needs no room on the key: we tell it which one we mean.
+                "residentKey": "discouraged",
+                "requireResidentKey": false,
+                "userVerification": asked.user_verification.as_str(),
+            },
+            "attestation": "none",
+        })))
+    }
+
+    fn confirm(&self, draft: &Draft, input: &Input, env: &mut Env) -> Result<Confirmed, FactorError> {
+        let Input::Key(answer) = input else { return Err(FactorError::Malformed) };
+        // A page that is looked at again keeps the draft alive, and not its challenge.
+        if env.now > draft.begun_at + LIFE {
+            return Err(FactorError::Expired);
+        }
+        let asked: Asked = read(&draft.data)?;
+        let enrolled: Vec<Vec<u8>> = asked.keys.iter().filter_map(|key| bytes(&key.id)).collect();
+        let new = ceremony::register(answer, asked.expected(), &enrolled).and_then(|new| {
+            let elsewhere = new.attachment.is_some_and(|attachment| attachment != self.attachment());
+            if elsewhere { Err(Refused::Attachment) } else { Ok(new) }
+        });
+        let new = new.map_err(|refused| match refused {
+            Refused::Malformed(_) => FactorError::Malformed,
+            _ => FactorError::Wrong,
+        })?;
+        let mut stored = Stored {
+            key_id: URL_SAFE_NO_PAD.encode(&new.credential_id),
+            public_key: STANDARD.encode(&new.public_key),
+            relying_party_identifier: asked.relying_party.id().to_owned(),
+            credential_device_type: None,
+            credential_backed_up: None,
+            transports: new.transports,
+            aaguid: Some(aaguid(&new.aaguid)),
+            user_handle: asked.user_handle.map(|handle| handle.as_str().to_owned()),
+            was_multi_device: false,
+            user_verified: None,
+            origin: None,
+            attestation_format: Some(new.attestation_format),
+        };
+        stored.learn(new.state, &new.origin);
+        let method = self.method(&stored, new.state, env.now);
+        let data = write(&stored)?;
+        let spend = Spend::Counter { count: new.state.sign_count, data: Private(data.clone()) };
+        Ok(Confirmed { data, proof: Some((method, Some(spend))) })
+    }
+
+    fn begin_challenge(
+        &self,
+        on: &[&Authenticator],
+        ask: &ChallengeAsk,
+        env: &mut Env,
+    ) -> Result<Begun, FactorError> {
+        let rules = ask.keys.rules(self.kind()).ok_or(FactorError::Unreachable)?;
+        let keys = Listed::of(on.iter().copied(), &rules.relying_party);
+        // Keys of another domain cannot answer here: the person would look at a dead prompt.
+        if keys.is_empty() {
+            return Err(FactorError::Unreachable);
+        }
+        Ok(Begun { life: LIFE, ..Begun::with(write(&Asked { keys, ..Asked::draw(rules, env) })?) })
+    }
+
+    fn verify(&self, on: &Authenticator, asked: &Challenge, input: &Input, env: &Env) -> Finding {
+        let Input::Key(answer) = input else { return Finding::Malformed };
+        let (Ok(mut stored), Ok(ceremony)) = (Stored::of(on), read::<Asked>(&asked.data)) else {
+            return Finding::Wrong;
+        };
+        if stored.relying_party_identifier != ceremony.relying_party.id() {
+            return Finding::Wrong;
+        }
+        let Some(known) = stored.known(on.spent_step) else { return Finding::Wrong };
+        match ceremony::assert(answer, ceremony.expected(), &known) {
+            Ok(right) => {
+                let remark = stored.learn(right.state, &right.origin);
+                if remark == Some(Remark::NotBackupEligible) && asked.profile == Profile::Assured {
+                    return Finding::Wrong;
+                }
+                let Ok(data) = write(&stored) else { return Finding::Wrong };
+                let spend = Spend::Counter { count: right.state.sign_count, data: Private(data) };
+                let method = self.method(&stored, right.state, env.now);
+                Finding::Right { method, spend: Some(spend), remark }
+            }
+            Err(Refused::Malformed(_)) => Finding::Malformed,
+            Err(Refused::Counter { .. }) => Finding::Copied,
+            Err(_) => Finding::Wrong,
+        }
+    }
+}
+
+impl Asked {
+    /// Draws a challenge: 32 bytes, so that none ever comes twice (WebAuthn section 13.4.3 wants 16 or more).
+    fn draw(rules: &KeyRules, env: &mut Env) -> Self {
+        Self {
+            challenge: URL_SAFE_NO_PAD.encode(env.rng().bytes::<32>()),
+            relying_party: rules.relying_party.clone(),
+            user_verification: rules.user_verification,
+            user_handle: None,
+            keys: Vec::new(),
+        }
+    }
+
+    fn expected(&self) -> Expected<'_> {
+        Expected {
+            challenge: &self.challenge,
+            relying_party: &self.relying_party,
+            user_verification: self.user_verification,
+        }
+    }
+
+    fn descriptors(&self) -> Vec<Value> {
+        self.keys.iter().map(Listed::descriptor).collect()
+    }
+}
+
+impl Stored {
+    fn of(on: &Authenticator) -> Result<Self, FactorError> {
+        match on.kind {
+            FactorKind::WebauthnRoaming | FactorKind::WebauthnPlatform => read(&on.data),
+            FactorKind::Totp | FactorKind::Phone | FactorKind::Email | FactorKind::RecoveryCode => {
+                Err(FactorError::Unusable)
+            }
+        }
+    }
+
+    fn listed(&self) -> Option<Listed> {
+        let id = URL_SAFE_NO_PAD.encode(bytes(&self.key_id)?);
+        Some(Listed { id, transports: self.transports.clone() })
+    }
+
+    fn known(&self, sign_count: Option<i64>) -> Option<Known> {
+        Some(Known {
+            credential_id: bytes(&self.key_id)?,
+            public_key: bytes(&self.public_key)?,
+            user_handle: self.user_handle.clone(),
+            sign_count,
+        })
+    }
+
+    /// Keeps what a key says of itself at a use; returns what is worth a remark.
+    fn learn(&mut self, state: KeyState, origin: &str) -> Option<Remark> {
+        let now = if state.backup_eligible { DeviceType::MultiDevice } else { DeviceType::SingleDevice };
+        let before = self.credential_device_type.replace(now);
+        self.was_multi_device |= [before, Some(now)].contains(&Some(DeviceType::MultiDevice));
+        self.credential_backed_up = Some(state.backed_up);
+        self.user_verified = Some(state.user_verified);
+        self.origin = Some(origin.to_owned());
+        match (before, now) {
+            (Some(DeviceType::SingleDevice), DeviceType::MultiDevice) => Some(Remark::BackupEligible),
+            (Some(DeviceType::MultiDevice), DeviceType::SingleDevice) => Some(Remark::NotBackupEligible),
+            _ => None,
+        }
+    }
+}
+
+/// Reads base64 of either alphabet, padded or not: tools import keys in each of them.
+fn bytes(text: &str) -> Option<Vec<u8>> {
+    let all = [URL_SAFE_NO_PAD.decode(text), URL_SAFE.decode(text), STANDARD.decode(text)];
+    all.into_iter().find_map(Result::ok).or_else(|| STANDARD_NO_PAD.decode(text).ok())
+}
+
+/// Returns the model of an authenticator in the form in which lists of them have it.
+fn aaguid(bytes: &[u8; 16]) -> String {
+    let hex = data_encoding::HEXLOWER.encode(bytes);
+    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+}
