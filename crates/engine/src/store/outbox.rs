@@ -4,7 +4,7 @@ use lockstep_core::ids::MessageId;
 use lockstep_core::model::message::Message;
 use lockstep_core::time::Timestamp;
 
-use super::db::{Conn, DbError};
+use super::db::{Conn, DbError, Row};
 use crate::values;
 
 /// A stored message.
@@ -86,17 +86,23 @@ pub async fn claim_due(
     which: Which,
 ) -> Result<Vec<Claimed>, DbError> {
     let rows = conn.fetch_all(CLAIM_DUE, values![now, until, limit, which == Which::Phone]).await?;
-    rows.iter()
-        .map(|row| {
-            let id = MessageId::trusted(row.get::<String>("id")?);
-            let content: Vec<u8> = row.get("content")?;
-            Ok(Claimed {
-                message: conn.keys().open_json(&content, &aad("content", &id))?,
-                attempt: row.get("attempts")?,
-                id,
-            })
-        })
-        .collect()
+    rows.iter().map(|row| claimed(conn, row)).collect()
+}
+
+/// Removes messages whose time was over before they were sent and that nobody is sending, and returns them: each to one caller.
+pub async fn claim_overdue(conn: &mut Conn, now: Timestamp) -> Result<Vec<Claimed>, DbError> {
+    let rows = conn.fetch_all(CLAIM_OVERDUE, values![now]).await?;
+    rows.iter().map(|row| claimed(conn, row)).collect()
+}
+
+fn claimed(conn: &Conn, row: &Row) -> Result<Claimed, DbError> {
+    let id = MessageId::trusted(row.get::<String>("id")?);
+    let content: Vec<u8> = row.get("content")?;
+    Ok(Claimed {
+        message: conn.keys().open_json(&content, &aad("content", &id))?,
+        attempt: row.get("attempts")?,
+        id,
+    })
 }
 
 /// Notes that a message was sent.
@@ -137,6 +143,8 @@ const CLAIM_DUE: &str = "update outbox set due_at = $2, attempts = attempts + 1
  (select id from outbox where due_at <= $1 and sent_at is null and failed_at is null and expires_at > $1
   and (kind in ('code_sms', 'code_voice')) = ($4 = 1) order by due_at limit $3)
  returning id, content, attempts";
+const CLAIM_OVERDUE: &str = "delete from outbox
+ where expires_at <= $1 and due_at <= $1 and sent_at is null and failed_at is null returning id, content, attempts";
 const SAVE_FAILURE: &str =
     "update outbox set error = $2, due_at = coalesce($3, due_at), failed_at = $4 where id = $1";
 const LIST: &str =

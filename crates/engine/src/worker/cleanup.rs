@@ -4,14 +4,15 @@
 
 use std::time::Duration;
 
-use lockstep_core::time::{Span, Timestamp};
+use lockstep_core::time::Timestamp;
 use tokio::task::JoinHandle;
 
+use super::delivery;
 use crate::app::App;
 use crate::store::db::{Conn, DbError};
 use crate::store::{
     assertion_ids, authorization_codes, buckets, ceremonies, decisions, grants, login_codes, logs,
-    opaque_tokens, outbox, pushed_requests, remembered_browsers, sessions, tickets, transactions,
+    opaque_tokens, pushed_requests, remembered_browsers, sessions, tickets, transactions,
 };
 
 /// How often the server looks.
@@ -56,7 +57,8 @@ const ALL: &[Kind] = &[
 ];
 
 impl Kind {
-    async fn remove(self, conn: &mut Conn, now: Timestamp, kept: Span) -> Result<u64, DbError> {
+    async fn remove(self, app: &App, conn: &mut Conn, now: Timestamp) -> Result<u64, DbError> {
+        let kept = app.config().log_retention;
         match self {
             Self::Transactions => transactions::delete_expired(conn, now).await,
             Self::Ceremonies => ceremonies::delete_expired(conn, now).await,
@@ -70,7 +72,7 @@ impl Kind {
             Self::RememberedBrowsers => remembered_browsers::delete_expired(conn, now).await,
             Self::Tickets => tickets::delete_expired(conn, now).await,
             Self::Buckets => buckets::delete_full(conn, now).await,
-            Self::Messages => outbox::delete_expired(conn, now).await,
+            Self::Messages => delivery::remove_expired(app, conn).await,
             Self::Logs => logs::delete_before(conn, now - kept).await,
             Self::Decisions => decisions::delete_before(conn, now - kept).await,
         }
@@ -85,7 +87,7 @@ pub async fn run(app: &App) -> Result<u64, DbError> {
     let mut removed = 0;
     for kind in ALL {
         let mut tx = app.db().write().await?;
-        removed += kind.remove(&mut tx, now, app.config().log_retention).await?;
+        removed += kind.remove(app, &mut tx, now).await?;
         tx.commit().await?;
     }
     Ok(removed)

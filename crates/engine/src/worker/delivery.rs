@@ -22,7 +22,7 @@ use crate::providers::SendError;
 use crate::providers::mail_api::{self, MailApi};
 use crate::providers::phone::PhoneProvider;
 use crate::providers::smtp::Smtp;
-use crate::store::db::DbError;
+use crate::store::db::{Conn, DbError};
 use crate::store::outbox::{self, Claimed, Which};
 use crate::store::settings;
 
@@ -161,6 +161,24 @@ async fn note(app: &App, claim: &Claimed, result: Result<(), SendError>) -> Resu
         }
     }
     tx.commit().await
+}
+
+/// Removes messages that are of no use any more, and says of those that were never sent that they were not: a code by mail where no
+/// provider is set, or what a server took with it when it died. Returns how many were removed.
+pub(super) async fn remove_expired(app: &App, tx: &mut Conn) -> Result<u64, DbError> {
+    let env = app.env();
+    let overdue = outbox::claim_overdue(tx, env.now).await?;
+    for lost in &overdue {
+        let why = match lost.attempt {
+            0 => "nobody took it while it was of use: is a provider set up?".to_owned(),
+            n => format!("not sent in {n} attempts while it was of use"),
+        };
+        tracing::error!(message.id = lost.id.as_str(), "A message was not sent: {why}");
+        let event = failure(&lost.message, &SendError::ForGood(why));
+        app.logs().insert(tx, &env, &event).await?;
+    }
+    let removed = outbox::delete_expired(tx, env.now).await?;
+    Ok(removed + overdue.len() as u64)
 }
 
 /// The record of a message that will not be sent.

@@ -151,6 +151,31 @@ async fn without_a_provider_mail_waits_and_with_one_that_is_not_built_the_log_sa
 }
 
 #[tokio::test]
+async fn a_code_that_nobody_took_while_it_lived_is_in_the_log_once() {
+    let app = TestApp::new().await.with_apps().await;
+    app.mfa(&["otp", "email"], &["all-applications"]).await;
+    let admin = admin(&app).await;
+    let ana = app.user_with_totp("ana@example.com").await;
+    let mut browser = app.browser();
+    browser.authorize(&[]).await.password(&ana).await;
+    browser.submit(&[("action", "pick-authenticator")]).await.submit(&[("action", "email::0")]).await;
+    let code = app.sent_code().await;
+    app.clock.advance(Span::minutes(4));
+    assert_eq!(delivery::run(&app.app).await.unwrap(), 0, "there is no provider");
+    cleanup::run(&app.app).await.unwrap();
+    assert_eq!(app.codes_sent().await, 1, "it may still get one");
+    app.clock.advance(Span::minutes(2));
+    for _ in 0..2 {
+        cleanup::run(&app.app).await.unwrap();
+    }
+    assert_eq!(app.codes_sent().await, 0);
+    let logs = admin.expect(200, "GET", "/logs?q=type:fn", None).await;
+    assert_eq!((logs.as_array().unwrap().len(), &logs[0]["details"]["to"]), (1, &json!("ana@example.com")));
+    assert!(logs[0]["details"]["error"].as_str().unwrap().contains("is a provider set up?"), "{logs}");
+    assert!(!logs.to_string().contains(&code));
+}
+
+#[tokio::test]
 async fn two_servers_send_a_mail_once() {
     for shared in Shared::each().await {
         let apps = [shared.server().await.with_apps().await, shared.server().await];

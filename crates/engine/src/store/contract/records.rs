@@ -366,5 +366,16 @@ async fn a_due_message_goes_to_one_sender_and_comes_again_if_he_is_not_heard_of(
         assert_eq!(again.iter().map(|m| (&m.id, m.attempt)).collect::<Vec<_>>(), [(&ids[2], 2)]);
         let sent = outbox::list(&mut c, 9).await.unwrap();
         assert_eq!(sent.iter().filter(|m| m.sent_at == Some(now)).count(), 1);
+
+        // Their time is over: the first was never tried, the third is with somebody until then, the others are done with.
+        let (end, after) = (T0 + Span::hours(9), T0 + Span::hours(10));
+        outbox::save_failure(&mut c, &ids[2], "no route", Some(end + Span::seconds(1)), late).await.unwrap();
+        let overdue = outbox::claim_overdue(&mut c, end).await.unwrap();
+        assert_eq!(overdue.iter().map(|m| (&m.id, m.attempt)).collect::<Vec<_>>(), [(&ids[0], 0)]);
+        let overdue = outbox::claim_overdue(&mut c, after).await.unwrap();
+        assert_eq!(overdue.iter().map(|m| (&m.id, m.attempt)).collect::<Vec<_>>(), [(&ids[2], 2)]);
+        assert!(outbox::claim_overdue(&mut c, after).await.unwrap().is_empty());
+        let left = outbox::list(&mut c, 9).await.unwrap();
+        assert_eq!(left.iter().map(|m| &m.id).collect::<Vec<_>>(), [&ids[3], &ids[1]]);
     }
 }
