@@ -4,11 +4,13 @@ use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
+use lockstep_core::factors::webauthn::device::Model;
 use lockstep_core::time::Clock as _;
 use lockstep_engine::flows::twin;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::keys::{self, Ask};
 use super::{ClockChange, Twin};
 
 /// An answer of 4xx or 5xx with a sentence.
@@ -88,6 +90,79 @@ pub(super) async fn code(
 ) -> Result<Json<super::apps::Shown>, Refusal> {
     let shown = twin.apps.find(&id, twin.clock.now());
     shown.map(Json).ok_or_else(|| refuse(StatusCode::NOT_FOUND, "no authenticator app has this id"))
+}
+
+/// Which virtual key is made.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewKey {
+    kind: String,
+    /// The number of the only algorithm that it knows.
+    algorithm: Option<i64>,
+    /// Whether it attests its keys by themselves.
+    #[serde(default)]
+    self_attests: bool,
+}
+
+/// `POST /_dev/api/keys`
+pub(super) async fn add_key(State(twin): State<Twin>, text: String) -> Result<Response, Refusal> {
+    let wanted: NewKey = body(&text)?;
+    let model = keys::model(&wanted.kind)
+        .map_err(|names| refuse(StatusCode::BAD_REQUEST, format!("\"kind\" is one of {names}")))?;
+    let model = Model { only: wanted.algorithm, self_attests: wanted.self_attests, ..model };
+    Ok((StatusCode::CREATED, Json(twin.keys.add(model))).into_response())
+}
+
+/// `GET /_dev/api/keys`
+pub(super) async fn list_keys(State(twin): State<Twin>) -> Json<Vec<keys::Shown>> {
+    Json(twin.keys.list())
+}
+
+/// `POST /_dev/api/keys/{id}/copy`: a second one with the same keys and counters.
+pub(super) async fn copy_key(State(twin): State<Twin>, Path(id): Path<String>) -> Result<Response, Refusal> {
+    let copy = twin.keys.copy(&id).ok_or_else(no_such_key)?;
+    Ok((StatusCode::CREATED, Json(copy)).into_response())
+}
+
+/// What a key is asked, and on which page: one of this server unless another is named.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Ceremony {
+    options: Value,
+    origin: Option<String>,
+}
+
+/// `POST /_dev/api/keys/{id}/create`
+pub(super) async fn create_credential(
+    twin: State<Twin>,
+    id: Path<String>,
+    text: String,
+) -> Result<Json<Value>, Refusal> {
+    ask_key(&twin, &id, Ask::Create, &text)
+}
+
+/// `POST /_dev/api/keys/{id}/get`
+pub(super) async fn get_credential(
+    twin: State<Twin>,
+    id: Path<String>,
+    text: String,
+) -> Result<Json<Value>, Refusal> {
+    ask_key(&twin, &id, Ask::Get, &text)
+}
+
+/// Answers with the credential as JSON, or with the name of the error that a browser would throw.
+fn ask_key(twin: &Twin, id: &str, ask: Ask, text: &str) -> Result<Json<Value>, Refusal> {
+    let Ceremony { options, origin } = body(text)?;
+    let mut env = twin.web.app().env();
+    let origin = origin.unwrap_or_else(|| env.issuer.origin().to_owned());
+    // Both forms are in use: the options, and an object that has them as `publicKey`.
+    let options = options.get("publicKey").unwrap_or(&options);
+    let answer = twin.keys.ask(id, ask, options, &origin, env.rng()).ok_or_else(no_such_key)?;
+    answer.map(Json).map_err(|error| refuse(StatusCode::BAD_REQUEST, error.to_string()))
+}
+
+fn no_such_key() -> Refusal {
+    refuse(StatusCode::NOT_FOUND, "no virtual key has this id")
 }
 
 /// Which messages of the outbox are wanted.

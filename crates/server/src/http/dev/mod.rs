@@ -15,6 +15,7 @@ mod api;
 mod apps;
 mod clock;
 mod guard;
+mod keys;
 mod pages;
 mod playground;
 mod relying_party;
@@ -30,13 +31,14 @@ pub struct Twin {
     router: Router,
     clock: Arc<TwinClock>,
     apps: Arc<Apps>,
+    keys: Arc<keys::VirtualKeys>,
     visitors: Arc<playground::Visitors>,
 }
 
 impl Twin {
     /// Returns the twin's controls over a tenant that was opened with this clock and is served by this router.
     pub fn new(web: Web, router: Router, clock: Arc<TwinClock>) -> Self {
-        Self { web, router, clock, apps: Arc::default(), visitors: Arc::default() }
+        Self { web, router, clock, apps: Arc::default(), keys: Arc::default(), visitors: Arc::default() }
     }
 
     /// Returns the twin as the playground sees it.
@@ -48,6 +50,7 @@ impl Twin {
     async fn reset(&self, snapshot: &str, keep_clock: bool) -> Result<(), TwinError> {
         twin::reset(self.web.app(), snapshot).await?;
         self.apps.clear();
+        self.keys.clear();
         self.visitors.clear();
         if !keep_clock {
             self.clock.reset();
@@ -76,6 +79,10 @@ pub fn routes(twin: Twin) -> Router {
         .route("/_dev/api/clock", get(api::clock).post(api::set_clock))
         .route("/_dev/api/authenticators", get(api::list_authenticators).post(api::add_authenticator))
         .route("/_dev/api/authenticators/{id}/code", get(api::code))
+        .route("/_dev/api/keys", get(api::list_keys).post(api::add_key))
+        .route("/_dev/api/keys/{id}/create", post(api::create_credential))
+        .route("/_dev/api/keys/{id}/get", post(api::get_credential))
+        .route("/_dev/api/keys/{id}/copy", post(api::copy_key))
         .route("/_dev/api/outbox", get(api::outbox))
         .route("/_dev/api/snapshot", post(api::snapshot))
         .route("/_dev/api/reset", post(api::reset))

@@ -91,6 +91,60 @@ async fn an_authenticator_app_shows_the_code_of_the_clock_that_was_set() {
 }
 
 #[tokio::test]
+async fn virtual_keys_make_and_sign_what_the_server_accepts() {
+    use lockstep_core::factors::webauthn::ceremony::{self, Expected, Known, Refused};
+    use lockstep_core::factors::{RelyingParty, UserVerification};
+    let place = Place::new();
+    let twin = place.twin(&[]);
+    let origin = twin.text("https").to_owned();
+    let relying_party = RelyingParty::parse("localhost", &[origin.as_str()]).unwrap();
+    let challenge = "c29tZS1yYW5kb20tYnl0ZXM";
+    let user_verification = UserVerification::Preferred;
+    let expected = Expected { challenge, relying_party: &relying_party, user_verification };
+    for kind in ["security-key", "touch-only", "device", "synced"] {
+        let (status, key) = twin.post("/_dev/api/keys", json!({"kind": kind})).await;
+        assert_eq!((status, &key["held"]), (201, &json!(0)), "{kind}");
+        let path = format!("/_dev/api/keys/{}", key["id"].as_str().unwrap());
+        let options = json!({
+            "rp": {"id": "localhost", "name": "Twin"}, "challenge": challenge,
+            "user": {"id": "dXNlcg", "name": "ana", "displayName": "ana"},
+            "pubKeyCredParams": [{"type": "public-key", "alg": -7}],
+        });
+        let (status, new) =
+            twin.post(&format!("{path}/create"), json!({"options": {"publicKey": options}})).await;
+        assert_eq!(status, 200, "{new}");
+        let new = ceremony::register(&new.to_string(), expected, &[]).unwrap();
+        assert_eq!(new.state.user_verified, kind != "touch-only");
+        assert_eq!(new.state.backup_eligible, kind == "synced");
+        let (status, copy) = twin.post(&format!("{path}/copy"), json!({})).await;
+        assert_eq!((status, &copy["held"]), (201, &json!(1)));
+        let options = json!({"rpId": "localhost", "challenge": challenge});
+        let (_, first) = twin.post(&format!("{path}/get"), json!({"options": options})).await;
+        let mut known = Known {
+            credential_id: new.credential_id,
+            public_key: new.public_key,
+            user_handle: Some("dXNlcg".into()),
+            sign_count: Some(new.state.sign_count),
+        };
+        let right = ceremony::assert(&first.to_string(), expected, &known).unwrap();
+        known.sign_count = Some(right.state.sign_count);
+        let copied = format!("/_dev/api/keys/{}/get", copy["id"].as_str().unwrap());
+        let (_, second) = twin.post(&copied, json!({"options": options})).await;
+        let found = ceremony::assert(&second.to_string(), expected, &known);
+        assert_eq!(matches!(found, Err(Refused::Counter { .. })), kind != "synced", "{kind}: {found:?}");
+        let elsewhere = json!({"options": options, "origin": "https://evil.example"});
+        let (status, told) = twin.post(&format!("{path}/get"), elsewhere).await;
+        assert_eq!((status, &told["error"]), (400, &json!("SecurityError")));
+    }
+    assert_eq!(twin.get("/_dev/api/keys").await.as_array().map(Vec::len), Some(8));
+    let (status, told) = twin.post("/_dev/api/keys", json!({"kind": "brass"})).await;
+    assert!(status == 400 && told["error"].as_str().unwrap().contains("security-key"), "{told}");
+    assert_eq!(twin.post("/_dev/api/keys/key_99/get", json!({"options": {}})).await.0, 404);
+    twin.post("/_dev/api/reset", json!({})).await;
+    assert_eq!(twin.get("/_dev/api/keys").await, json!([]));
+}
+
+#[tokio::test]
 async fn a_reset_goes_back_and_the_clock_with_it() {
     let place = Place::new();
     let twin = place.twin(&[]);
