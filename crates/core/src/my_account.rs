@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value, json};
 
-use crate::factors::{FactorKind, email, phone};
+use crate::factors::{FactorKind, email, phone, webauthn};
 use crate::model::authenticator::Authenticator;
 use crate::model::user::User;
 
@@ -57,10 +57,13 @@ pub fn method(on: &Authenticator) -> Value {
                 object["email"] = json!(address);
             }
         }
-        FactorKind::WebauthnPlatform
-        | FactorKind::WebauthnRoaming
-        | FactorKind::Totp
-        | FactorKind::RecoveryCode => {}
+        FactorKind::WebauthnPlatform | FactorKind::WebauthnRoaming => {
+            if let Some((key_id, public_key)) = webauthn::public_parts(on) {
+                object["key_id"] = json!(key_id);
+                object["public_key"] = json!(public_key);
+            }
+        }
+        FactorKind::Totp | FactorKind::RecoveryCode => {}
     }
     if let Some(name) = &on.name {
         object["name"] = json!(name);

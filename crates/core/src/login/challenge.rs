@@ -168,10 +168,14 @@ impl ChallengeFactor {
                 let failed = Effect::Log {
                     code: "gd_auth_failed",
                     kind: Some(kind),
-                    authenticator: Some(authenticator),
+                    authenticator: Some(authenticator.clone()),
                     note: Some("signature_counter_did_not_grow"),
                 };
-                self.anew(facts, env).with(Effect::CountFailure(kind)).with(failed).but(Problem::KeyCopied)
+                self.anew(facts, env)
+                    .with(Effect::CountFailure(kind))
+                    .with(failed)
+                    .with(Effect::TellOfCopy(authenticator))
+                    .but(Problem::KeyCopied)
             }
             Verdict::Wrong | Verdict::Replayed if kind.is_key() => self
                 .anew(facts, env)

@@ -89,6 +89,8 @@ pub enum Effect {
     RememberBrowser(UserId),
     /// Save the person's consent to what the request asks for.
     SaveConsent,
+    /// Tell the person that there may be a copy of this key.
+    TellOfCopy(AuthenticatorId),
     /// Count a wrong answer in the user's bucket of this factor.
     CountFailure(FactorKind),
     /// Empty that bucket.

@@ -87,8 +87,7 @@ pub(super) async fn tell(
 }
 
 /// The types that make a user enrolled.
-pub(super) const INDEPENDENT: &[&str] =
-    &["totp", "phone", "push", "webauthn-roaming", "webauthn-platform", "duo"];
+pub(super) const INDEPENDENT: &[&str] = &["totp", "phone", "push", "webauthn-roaming", "duo"];
 
 /// Returns whether a method is one of MFA: a passkey or password is a first factor.
 pub(super) fn is_mfa(method: &Method) -> bool {

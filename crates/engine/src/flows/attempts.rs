@@ -16,6 +16,14 @@ const WRONG_RECOVERY_CODES: Budget = Budget::new(10, Span::minutes(6));
 /// Answers of a key that were refused: fifteen a minute. Nobody guesses a signature; the limit is for those who try all the same.
 const REFUSED_KEYS: Budget = Budget::new(15, Span::seconds(4));
 
+/// How often a person is told of a copied key.
+pub const COPY_TOLD: Budget = Budget::new(1, Span::hours(1));
+
+/// Returns the name of the bucket of mails about a copied key.
+pub fn copy_told(user: &UserId) -> String {
+    format!("mfa:{user}:copy-told")
+}
+
 /// Returns the name of the bucket of wrong answers. Codes of all kinds share one: who tries several factors has no more guesses.
 pub fn bucket(user: &UserId, kind: FactorKind) -> String {
     match kind {

@@ -8,6 +8,12 @@ use crate::values;
 
 /// Returns the handle of a user; if there is none yet, this one from now on.
 pub async fn ensure(conn: &mut Conn, user: &UserId, fresh: &UserHandle) -> Result<UserHandle, DbError> {
+    // Most have one: no login is to write for nothing.
+    let found =
+        conn.fetch_optional("select handle from user_handles where user_id = $1", values![user]).await?;
+    if let Some(row) = found {
+        return Ok(UserHandle::trusted(row.get::<String>("handle")?));
+    }
     let row = conn.fetch_optional(ENSURE, values![user, fresh.as_str()]).await?;
     let row = row.ok_or_else(|| DbError::Corrupt("a handle that was just made is not there".to_owned()))?;
     Ok(UserHandle::trusted(row.get::<String>("handle")?))

@@ -15,7 +15,7 @@ use crate::crypto::digest::{same_secret, sha256};
 /// The longest answer that is looked at. With a chain of certificates it takes some 8 kB.
 const LONGEST: usize = 64 * 1024;
 /// The bytes of a credential id (WebAuthn section 4, "Credential ID").
-const ID_BYTES: std::ops::RangeInclusive<usize> = 16..=1023;
+pub(super) const ID_BYTES: std::ops::RangeInclusive<usize> = 16..=1023;
 
 /// The registered attestation formats whose statements prove something about an authenticator's maker (WebAuthn section 8).
 const NOT_LOOKED_AT: [&str; 7] =

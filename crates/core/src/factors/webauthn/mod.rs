@@ -28,6 +28,7 @@ use super::{
     Input, Private, Remark, Shown, Spend, read, write,
 };
 use crate::assurance::{Detail, FactorType, Kept, Method};
+use crate::crypto::cose::CoseKey;
 use crate::env::Env;
 use crate::model::authenticator::Authenticator;
 use crate::model::settings::Profile;
@@ -59,7 +60,7 @@ struct Stored {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     user_handle: Option<String>,
     /// Whether it ever said that it may be copied.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     was_multi_device: bool,
     /// Whether it verified its user at its last use.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -156,6 +157,43 @@ impl KeyAsks {
             FactorKind::Totp | FactorKind::Phone | FactorKind::Email | FactorKind::RecoveryCode => None,
         }
     }
+}
+
+/// Why a key cannot be imported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ImportError {
+    /// The identifier is not base64, or not of the length that identifiers have.
+    #[error("key_id must be the base64 or base64url of 16 to 1023 bytes")]
+    KeyId,
+    /// The public key is not one that could verify anything.
+    #[error(
+        "public_key must be the base64 of a COSE key or a SubjectPublicKeyInfo for ES256, RS256 or EdDSA"
+    )]
+    PublicKey,
+    /// The relying party is no domain.
+    #[error("relying_party_identifier must be a domain name in lower case")]
+    RelyingParty,
+}
+
+/// Returns the data of a security key that a tool brings along: as it was written, so that it reads back the same.
+pub fn imported(key_id: &str, public_key: &str, relying_party: &str) -> Result<Value, ImportError> {
+    let id = bytes(key_id).filter(|id| ceremony::ID_BYTES.contains(&id.len()));
+    id.ok_or(ImportError::KeyId)?;
+    bytes(public_key).and_then(|key| CoseKey::parse(&key)).ok_or(ImportError::PublicKey)?;
+    if !relying_party::is_domain(relying_party) {
+        return Err(ImportError::RelyingParty);
+    }
+    Ok(json!({"key_id": key_id, "public_key": public_key, "relying_party_identifier": relying_party}))
+}
+
+/// Returns whether two identifiers of keys are the same, however each is written.
+pub fn same_key(a: &str, b: &str) -> bool {
+    bytes(a).is_some_and(|a| Some(a) == bytes(b))
+}
+
+/// Returns the identifier and the public key of a key, as lists show them.
+pub fn public_parts(on: &Authenticator) -> Option<(String, String)> {
+    Stored::of(on).ok().map(|stored| (stored.key_id, stored.public_key))
 }
 
 /// Returns whether an authenticator is a key of this relying party: it answers to no other.

@@ -43,8 +43,7 @@ pub enum RelyingPartyError {
 impl RelyingParty {
     /// Parses a relying party: its identifier (a domain), and the origins of the pages that may ask.
     pub fn parse(id: &str, origins: &[&str]) -> Result<Self, RelyingPartyError> {
-        let domain = matches!(Host::parse(id), Ok(Host::Domain(domain)) if domain == id);
-        if !domain || id.starts_with('.') || id.ends_with('.') {
+        if !is_domain(id) {
             return Err(RelyingPartyError::Id(id.to_owned()));
         }
         if origins.is_empty() {
@@ -62,6 +61,11 @@ impl RelyingParty {
         Ok(Self { id: id.to_owned(), origins })
     }
 
+    /// Returns the relying party of a server: its own domain, or the one that is named, if its pages may ask for that.
+    pub fn at(issuer: &Issuer, named: Option<&str>) -> Result<Self, RelyingPartyError> {
+        Self::parse(named.unwrap_or(issuer.host()), &[issuer.origin()])
+    }
+
     /// Returns the identifier: the domain whose keys are asked for.
     pub fn id(&self) -> &str {
         &self.id
@@ -71,6 +75,12 @@ impl RelyingParty {
     pub fn has_origin(&self, origin: &str) -> bool {
         self.origins.iter().any(|known| known == origin)
     }
+}
+
+/// Returns whether a text is a domain name in its normal spelling.
+pub(super) fn is_domain(text: &str) -> bool {
+    let domain = matches!(Host::parse(text), Ok(Host::Domain(domain)) if domain == text);
+    domain && !text.starts_with('.') && !text.ends_with('.')
 }
 
 /// Returns the host of an origin in its normal spelling. Browsers offer WebAuthn on `https` and on the machine itself only.
@@ -146,8 +156,7 @@ impl Keys {
             let setting = |name: &str| settings.and_then(|settings| settings.get(name));
             let overrides = setting("overrideRelyingParty").and_then(Value::as_bool) == Some(true);
             let named = setting("relyingPartyIdentifier").and_then(Value::as_str).filter(|_| overrides);
-            let relying_party =
-                RelyingParty::parse(named.unwrap_or(issuer.host()), &[issuer.origin()]).ok()?;
+            let relying_party = RelyingParty::at(issuer, named).ok()?;
             let set = setting("userVerification").and_then(Value::as_str).and_then(UserVerification::parse);
             let user_verification = user_verification.or(set).unwrap_or(UserVerification::UNSET);
             Some(KeyRules { relying_party, user_verification })

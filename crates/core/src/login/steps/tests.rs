@@ -1,5 +1,7 @@
 //! Logins told as stories, step by step.
 
+mod keys;
+
 use super::*;
 use crate::assurance::Rules;
 use crate::env::Issuer;

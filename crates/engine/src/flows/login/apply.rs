@@ -106,6 +106,17 @@ impl Applying<'_> {
                         consent::save(tx, env, self.client, &running.request, &user.id).await?;
                     }
                 }
+                Effect::TellOfCopy(id) => {
+                    // Once an hour: who tries again and again must not fill the mailbox.
+                    if let Some(user) = user
+                        && buckets::take(tx, &attempts::copy_told(&user.id), attempts::COPY_TOLD, env.now)
+                            .await?
+                        && let Some(on) = authenticators::find_of_user(tx, &user.id, &id).await?
+                    {
+                        let notice = Notice::KeyCopied(&on);
+                        changes::tell(tx, self.app, env, self.origin, user, &notice).await?;
+                    }
+                }
                 // Taken before the answer was looked at: see `step::answer`.
                 Effect::CountFailure(_) => {}
                 // Sent before all else: see `step::finish`.

@@ -1,10 +1,10 @@
 //! The authentication methods of a user (contract/management-api.md 4).
 //!
-//! Only authenticator apps and recovery codes log anybody in so far. Methods of other kinds are kept and shown; the login does
-//! not see them until their factor exists.
+//! Methods of kinds whose factor this version does not run are kept and shown; the login does not see them until their factor exists.
 
 use lockstep_core::codes::ManagementCode;
 use lockstep_core::factors::totp::{self, Parameters, Seed};
+use lockstep_core::factors::webauthn;
 use lockstep_core::ids::{AuthenticatorId, UserId};
 use lockstep_core::model::settings::Profile;
 use lockstep_core::model::user::{User, normal_email};
@@ -21,6 +21,8 @@ use crate::store::{authenticators, settings, users};
 
 /// How many methods one user may have.
 const LIMIT: usize = 20;
+/// How many of them may be keys.
+const KEY_LIMIT: usize = 10;
 
 const TYPES: &[&str] = &["phone", "email", "totp", "webauthn-roaming", "webauthn_roaming", "passkey"];
 const CHANNEL: Kind = Kind::OneOf(&["sms", "voice"]);
@@ -231,8 +233,8 @@ impl New {
                 let kind = if kind == "passkey" { "passkey" } else { "webauthn-roaming" };
                 let (key_id, public_key) = (needed("key_id")?, needed("public_key")?);
                 let host = text("relying_party_identifier").unwrap_or(call.env.issuer.host());
-                let mut data =
-                    json!({"key_id": key_id, "public_key": public_key, "relying_party_identifier": host});
+                let mut data = webauthn::imported(key_id, public_key, host)
+                    .map_err(|error| refused(format!("Payload validation error: '{error}'.")))?;
                 if kind == "passkey" {
                     for extra in PASSKEY {
                         if let Some(value) = body.get(*extra) {
@@ -275,9 +277,21 @@ async fn add(call: &mut Call, tx: &mut Conn, user: &UserId, new: New) -> Outcome
             methods::find(tx, &id).await?.ok_or_else(|| internal(&"a method that was just made is not there"))
         }
         New::Other { kind, name, data } => {
-            let same = |m: &Method, key: &str| m.data.get(key).is_some() && m.data.get(key) == data.get(key);
-            let twin =
-                |m: &Method| m.kind == kind && ["phone_number", "email", "key_id"].iter().any(|k| same(m, k));
+            let of = |data: &'_ Value, key: &str| data.get(key).and_then(Value::as_str).map(str::to_owned);
+            let same =
+                |m: &Method, key: &str| of(&m.data, key).is_some() && of(&m.data, key) == of(&data, key);
+            let same_key = |m: &Method| {
+                let (theirs, ours) = (of(&m.data, "key_id"), of(&data, "key_id"));
+                theirs.zip(ours).is_some_and(|(theirs, ours)| webauthn::same_key(&theirs, &ours))
+            };
+            // A key is one and the same under whatever type it stands.
+            let twin = |m: &Method| {
+                same_key(m) || (m.kind == kind && ["phone_number", "email"].iter().any(|k| same(m, k)))
+            };
+            let keys = present.iter().filter(|m| m.kind.starts_with("webauthn-")).count();
+            if kind == "webauthn-roaming" && keys >= KEY_LIMIT {
+                return Err(ManagementCode::TooManyMethods.into());
+            }
             if present.iter().any(twin) {
                 return Err(ManagementCode::MethodConflict.into());
             }
@@ -402,7 +416,8 @@ impl View {
                 put("email", json!(shown));
             }
             "webauthn-roaming" | "webauthn-platform" | "passkey" => {
-                for name in ["key_id", "public_key", "relying_party_identifier"].iter().chain(PASSKEY) {
+                let more = if method.kind == "passkey" { PASSKEY } else { &[] };
+                for name in ["key_id", "public_key", "relying_party_identifier"].iter().chain(more) {
                     put(name, data(name));
                 }
             }

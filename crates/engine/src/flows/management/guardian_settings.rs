@@ -3,6 +3,8 @@
 //! Those of factors that this version does not run are stored and answered all the same: a tool that reads back what it wrote
 //! must find it. All are sealed, since provider credentials are among them.
 
+use lockstep_core::env::Issuer;
+use lockstep_core::factors::{RelyingParty, UserVerification};
 use lockstep_core::model::settings::{Guardian, RememberSettings};
 use serde_json::{Map, Value, json};
 
@@ -174,7 +176,9 @@ impl Group {
                 "verification_message": "{{code}} is your verification code for {{tenant.friendly_name}}"
             }),
             Self::PushProvider => json!({"provider": "guardian"}),
-            Self::WebauthnRoaming => json!({"userVerification": "required", "overrideRelyingParty": false}),
+            Self::WebauthnRoaming => {
+                json!({"userVerification": UserVerification::UNSET.as_str(), "overrideRelyingParty": false})
+            }
             Self::WebauthnPlatform => json!({"overrideRelyingParty": false}),
             _ => json!({}),
         };
@@ -232,6 +236,9 @@ pub async fn write(call: &mut Call, group: Group, change: Change, body: Option<V
                     stored.insert(name.clone(), value.clone())
                 };
             }
+            if matches!(group, Group::WebauthnRoaming | Group::WebauthnPlatform) {
+                check_relying_party(&call.env.issuer, &stored)?;
+            }
             guardian.other.insert(group.name().to_owned(), Value::Object(stored));
         }
     }
@@ -239,6 +246,18 @@ pub async fn write(call: &mut Call, group: Group, change: Change, body: Option<V
     call.log(&mut tx, tenant_update(json!({"group": group.name()}))).await?;
     tx.commit().await?;
     Ok(echo(&guardian, group, body))
+}
+
+/// Refuses a relying party that no browser would let our pages ask for: nobody could enrol or use a key.
+fn check_relying_party(issuer: &Issuer, settings: &Map<String, Value>) -> Outcome<()> {
+    if settings.get("overrideRelyingParty").and_then(Value::as_bool) != Some(true) {
+        return Ok(());
+    }
+    let named = settings.get("relyingPartyIdentifier").and_then(Value::as_str).unwrap_or_default();
+    match RelyingParty::at(issuer, Some(named)) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(refused(format!("The relyingPartyIdentifier cannot be used: {error}."))),
+    }
 }
 
 fn stored(guardian: &Guardian, group: Group) -> Map<String, Value> {

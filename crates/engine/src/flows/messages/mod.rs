@@ -230,6 +230,8 @@ pub enum Notice<'a> {
     Added(&'a Authenticator),
     /// A factor was removed.
     Removed(FactorKind, Option<String>),
+    /// A key was used that there may be a copy of.
+    KeyCopied(&'a Authenticator),
     /// There is a new recovery code.
     NewRecoveryCode,
     /// The recovery code was used.
@@ -245,13 +247,20 @@ pub fn notice(about: &About<'_>, notice: &Notice<'_>) -> Written {
     let (key, what) = match notice {
         Notice::Added(on) => ("notice.added", about.name(on.kind, masked(on).as_deref())),
         Notice::Removed(kind, to) => ("notice.removed", about.name(*kind, to.as_deref())),
+        Notice::KeyCopied(on) => {
+            ("notice.copied", on.name.clone().unwrap_or_else(|| about.name(on.kind, None)))
+        }
         Notice::NewRecoveryCode => ("notice.recovery", String::new()),
         Notice::RecoveryCodeUsed => ("notice.recovery_used", String::new()),
         Notice::Reset => ("notice.reset", String::new()),
         Notice::NewPassword => ("notice.password", String::new()),
     };
-    let (subject, lead) = (about.say("notice.subject", &[]), about.say(key, &[("what", &what)]));
-    let rest = about.say("notice.rest", &[]);
+    let (subject, rest) = match notice {
+        Notice::KeyCopied(_) => ("notice.copied.subject", "notice.copied.rest"),
+        _ => ("notice.subject", "notice.rest"),
+    };
+    let (subject, rest) = (about.say(subject, &[]), about.say(rest, &[]));
+    let lead = about.say(key, &[("what", &what)]);
     let html = about.page(&subject, &[&paragraph(&lead), &paragraph(&rest)]);
     Written { subject, text: format!("{lead}\n\n{rest}\n"), html: Some(html), ..Written::default() }
 }

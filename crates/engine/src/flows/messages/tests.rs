@@ -1,5 +1,5 @@
 use super::*;
-use lockstep_core::ids::UserId;
+use lockstep_core::ids::{AuthenticatorId, UserId};
 use lockstep_core::time::Timestamp;
 
 fn tenant(name: &str) -> TenantSettings {
@@ -98,9 +98,31 @@ fn a_notice_names_the_factor_and_holds_no_link() {
     let removed = Notice::Removed(FactorKind::Phone, Some("XXXXXXXX0143".into()));
     let mail = notice(&about(&tenant, "de"), &removed);
     assert!(mail.text.contains("Telefon XXXXXXXX0143"), "{}", mail.text);
-    for kind in
-        [&removed, &Notice::NewRecoveryCode, &Notice::RecoveryCodeUsed, &Notice::Reset, &Notice::NewPassword]
-    {
+    let key = Authenticator {
+        id: AuthenticatorId::trusted("dev_0123456789abcdef"),
+        user: UserId::trusted("auth0|ana"),
+        kind: FactorKind::WebauthnRoaming,
+        confirmed: true,
+        name: Some("Blue <b>".into()),
+        data: json!({}),
+        spent_step: None,
+        created_at: Timestamp::from_secs(0),
+        enrolled_at: None,
+        last_auth_at: None,
+        link_id: None,
+    };
+    let copied = Notice::KeyCopied(&key);
+    let mail = notice(&about(&tenant, "en"), &copied);
+    assert!(mail.subject.contains("copied") && mail.text.contains("Blue <b>"), "{}", mail.text);
+    assert!(!mail.text.contains("nothing to do") && !mail.html.unwrap().contains("<b>"));
+    for kind in [
+        &removed,
+        &copied,
+        &Notice::NewRecoveryCode,
+        &Notice::RecoveryCodeUsed,
+        &Notice::Reset,
+        &Notice::NewPassword,
+    ] {
         let mail = notice(&about(&tenant, "en"), kind);
         assert!(!mail.html.unwrap().contains("href") && !mail.text.contains("http"));
     }

@@ -1,5 +1,8 @@
 //! Authentication methods of a user.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use lockstep_core::factors::webauthn::{self, device::Model};
 use lockstep_core::model::message::MessageKind;
 use lockstep_core::model::settings::Profile;
 use serde_json::{Value, json};
@@ -105,20 +108,109 @@ async fn replacing_deletes_all_the_old_ones_and_answers_in_order() {
     assert_eq!(unenrolled.as_array().map(Vec::len), Some(5), "one record a method");
 }
 
+/// The identifier and public key of a new key.
+async fn a_key(app: &TestApp) -> (String, String) {
+    let eve = app.user("key-owner@example.com").await;
+    let (on, _) = app.with_key(&eve, Model::SECURITY_KEY).await;
+    webauthn::public_parts(&on).unwrap()
+}
+
+#[tokio::test]
+async fn a_security_key_is_imported_once_and_shown_as_it_was_written() {
+    let app = TestApp::new().await;
+    let admin = admin(&app).await;
+    app.user("ana@example.com").await;
+    let (key_id, public_key) = a_key(&app).await;
+    let key = json!({"type": "webauthn_roaming", "name": "Blue", "key_id": key_id, "public_key": public_key});
+    let made = admin.expect(201, "POST", PATH, Some(key.clone())).await;
+    assert!(made["id"].as_str().unwrap().starts_with("webauthn-roaming|dev_"), "{made}");
+    assert_eq!(
+        (&made["type"], &made["relying_party_identifier"]),
+        (&json!("webauthn-roaming"), &json!("lockstep.test"))
+    );
+    let listed = admin.expect(200, "GET", PATH, None).await[0].clone();
+    assert_eq!((&listed["key_id"], &listed["public_key"]), (&key["key_id"], &key["public_key"]));
+    // The same key in the other alphabet is the same key, also as a passkey.
+    let other = STANDARD.encode(URL_SAFE_NO_PAD.decode(&key_id).unwrap());
+    for kind in ["webauthn-roaming", "passkey"] {
+        let twin = json!({"type": kind, "key_id": other, "public_key": public_key});
+        admin.expect(409, "POST", PATH, Some(twin)).await;
+    }
+    for (name, value, why) in [
+        ("key_id", "a2V5", "16 to 1023 bytes"),
+        ("key_id", "not base64!", "base64"),
+        ("public_key", "a2V5", "COSE"),
+        ("relying_party_identifier", "https://lockstep.test", "domain"),
+    ] {
+        let mut broken =
+            json!({"type": "webauthn-roaming", "key_id": "QUFBQUFBQUFBQUFBQUFBQQ", "public_key": public_key});
+        broken[name] = json!(value);
+        let told = admin.expect(400, "POST", PATH, Some(broken)).await;
+        assert!(told["message"].as_str().unwrap().contains(why), "{name}: {told}");
+    }
+    let all = admin.expect(200, "GET", "/users/auth0%7Cana/authenticators", None).await;
+    assert_eq!(
+        (&all[0]["authenticator_type"], &all[0]["active"]),
+        (&json!("webauthn-roaming"), &json!(true))
+    );
+    let enrolled = admin.expect(200, "GET", "/users/auth0%7Cana/enrollments", None).await;
+    assert_eq!(
+        (&enrolled[0]["type"], &enrolled[0]["auth_method"], &enrolled[0]["name"]),
+        (&json!("webauthn-roaming"), &json!("webauthn-roaming"), &json!("Blue"))
+    );
+    for n in 1..10 {
+        let key_id = URL_SAFE_NO_PAD.encode([n; 16]);
+        let key = json!({"type": "webauthn-roaming", "key_id": key_id, "public_key": public_key});
+        admin.expect(201, "POST", PATH, Some(key)).await;
+    }
+    let eleventh = json!({"type": "webauthn-roaming", "key_id": URL_SAFE_NO_PAD.encode([99; 16]), "public_key": public_key});
+    admin.expect(403, "POST", PATH, Some(eleventh)).await;
+    let one = format!("{PATH}/{}", made["id"].as_str().unwrap().replace('|', "%7C"));
+    let named = admin.expect(200, "PATCH", &one, Some(json!({"name": "Red"}))).await;
+    assert_eq!((&named["name"], &named["key_id"]), (&json!("Red"), &key["key_id"]));
+    admin.expect(204, "DELETE", &one, None).await;
+    admin.expect(404, "GET", &one, None).await;
+}
+
+#[tokio::test]
+async fn an_enrolled_key_shows_what_the_type_has_and_nothing_else() {
+    let app = TestApp::new().await;
+    let admin = admin(&app).await;
+    let ana = app.user_with_totp("ana@example.com").await;
+    app.with_key(&ana, Model::SECURITY_KEY).await;
+    app.with_key(&ana, Model::SYNCED).await;
+    let list = admin.expect(200, "GET", PATH, None).await;
+    let mut sorted = kinds(&list);
+    sorted.sort_unstable();
+    assert_eq!(sorted, ["totp", "webauthn-platform", "webauthn-roaming"]);
+    for key in list.as_array().unwrap().iter().filter(|m| m["type"] != "totp") {
+        let mut names: Vec<_> = key.as_object().unwrap().keys().map(String::as_str).collect();
+        names.retain(|name| {
+            !["id", "type", "confirmed", "created_at", "enrolled_at", "last_auth_at"].contains(name)
+        });
+        names.sort_unstable();
+        assert_eq!(names, ["key_id", "public_key", "relying_party_identifier"]);
+    }
+    // The device's own key does not stand alone: without the app and the security key nobody is enrolled.
+    let enrolled =
+        || async { admin.expect(200, "GET", "/users/auth0%7Cana", None).await["multifactor"].clone() };
+    assert_eq!(enrolled().await, json!(["guardian"]));
+    for kind in ["totp", "webauthn-roaming"] {
+        let id = list.as_array().unwrap().iter().find(|m| m["type"] == kind).unwrap()["id"].as_str().unwrap();
+        admin.expect(204, "DELETE", &format!("{PATH}/{}", id.replace('|', "%7C")), None).await;
+    }
+    assert_eq!(enrolled().await, Value::Null);
+}
+
 #[tokio::test]
 async fn a_method_of_a_factor_that_does_not_run_logs_nobody_in() {
     let app = TestApp::new().await.with_apps().await;
     app.mfa(&["otp", "webauthn-roaming"], &["all-applications"]).await;
     let admin = admin(&app).await;
     let ana = app.user("ana@example.com").await;
-    admin
-        .expect(
-            201,
-            "POST",
-            PATH,
-            Some(json!({"type": "webauthn-roaming", "key_id": "a2V5", "public_key": "a2V5"})),
-        )
-        .await;
+    let (key_id, public_key) = a_key(&app).await;
+    let key = json!({"type": "webauthn-roaming", "key_id": key_id, "public_key": public_key});
+    admin.expect(201, "POST", PATH, Some(key)).await;
     let mut browser = app.browser();
     browser.authorize(&[]).await.password(&ana).await;
     assert_eq!(browser.screen(), "mfa-otp-enrollment-qr");

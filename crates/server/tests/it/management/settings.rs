@@ -115,6 +115,20 @@ async fn provider_settings_come_back_as_they_were_sent() {
     let sent = json!({"userVerification": "preferred"});
     assert_eq!(admin.expect(200, "PUT", roaming, Some(sent.clone())).await, sent);
     assert_eq!(admin.expect(200, "GET", roaming, None).await["overrideRelyingParty"], false);
+    // A domain that no browser lets our pages ask for would strand every key.
+    let platform = "/guardian/factors/webauthn-platform/settings";
+    for path in [roaming, platform] {
+        for named in ["evil.example", "test.lockstep.test", "", "Lockstep.test"] {
+            let sent = json!({"overrideRelyingParty": true, "relyingPartyIdentifier": named});
+            let told = admin.expect(400, "PUT", path, Some(sent)).await;
+            assert!(told["message"].as_str().unwrap().contains("relyingPartyIdentifier"), "{named}: {told}");
+        }
+        let sent = json!({"overrideRelyingParty": true});
+        admin.expect(400, "PUT", path, Some(sent)).await;
+        let sent = json!({"overrideRelyingParty": true, "relyingPartyIdentifier": "lockstep.test"});
+        assert_eq!(admin.expect(200, "PUT", path, Some(sent.clone())).await, sent);
+        assert_eq!(admin.expect(200, "GET", path, None).await["relyingPartyIdentifier"], "lockstep.test");
+    }
     let apns = "/guardian/factors/push-notification/providers/apns";
     let sent = json!({"sandbox": true, "bundle_id": "com.acme", "p12": "c2VjcmV0"});
     let told = admin.expect(200, "PUT", apns, Some(sent)).await;

@@ -1,6 +1,7 @@
 //! Listing and removing, with an access token for the MFA API.
 
 use lockstep_core::factors::totp::device::AuthenticatorApp;
+use lockstep_core::factors::webauthn::device::Model;
 use lockstep_core::model::message::MessageKind;
 use lockstep_core::time::Span;
 use serde_json::json;
@@ -147,6 +148,28 @@ async fn another_mailbox_is_enrolled_by_the_code_that_reached_it() {
         let path = format!("/mfa/authenticators/{}", mailbox["id"].as_str().unwrap().replace('|', "%7C"));
         assert_eq!(app.json("DELETE", &path, Some(&token), None).await.status, status, "{mailbox}");
     }
+}
+
+#[tokio::test]
+async fn a_key_is_listed_and_asked_for_in_a_browser_only() {
+    let app = tenant(&["otp", "webauthn-roaming"]).await;
+    let ana = app.user_with_totp("ana@example.com").await;
+    let (on, _) = app.with_key(&ana, Model::SECURITY_KEY).await;
+    let token = mfa_token(&app, &ana).await;
+    let all = list(&app, &token).await;
+    let key = all.iter().find(|a| a["type"] == "webauthn-roaming").unwrap();
+    assert_eq!((&key["authenticator_type"], &key["active"]), (&json!("webauthn-roaming"), &json!(true)));
+    assert_eq!(key["id"], on.method_id());
+    let asked = super::challenge(&app, &token, &[("authenticator_id", &on.method_id())]).await;
+    assert_eq!((told(&asked).0, told(&asked).1.as_str()), (400, "unsupported_challenge_type"));
+    let cy = app.user("cy@example.com").await;
+    let begun =
+        associate(&app, &mfa_token(&app, &cy).await, json!({"authenticator_types": ["webauthn-roaming"]}))
+            .await;
+    assert_eq!((told(&begun).0, told(&begun).1.as_str()), (400, "invalid_request"), "{}", begun.body);
+    let code = app.code(&ana);
+    let right = super::grant(&app, super::OTP, &[("mfa_token", &token), ("otp", &code)]).await;
+    assert_eq!(right.status, 200, "{}", right.body);
 }
 
 #[tokio::test]

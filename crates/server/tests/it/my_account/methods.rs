@@ -1,5 +1,6 @@
 //! Listing, naming and removing.
 
+use lockstep_core::factors::webauthn::{self, device::Model};
 use lockstep_core::model::message::MessageKind;
 use serde_json::json;
 
@@ -39,6 +40,28 @@ async fn methods_are_listed_filtered_read_named_and_removed() {
     refused(&own.call("DELETE", &one, None).await, 404, "The authentication method was not found");
     refused(&own.call("GET", &one, None).await, 404, "The authentication method was not found");
     assert!(app.message(MessageKind::NoticeEmail).await.text.contains("removed"));
+}
+
+#[tokio::test]
+async fn a_key_is_read_named_and_removed_here_and_made_in_a_browser_only() {
+    let app = tenant(&["otp", "webauthn-roaming"]).await;
+    let ana = app.user_with_totp("ana@example.com").await;
+    let (on, _) = app.with_key(&ana, Model::SECURITY_KEY).await;
+    let own = account(&app, &ana, ALL, &[("acr_values", MFA)]).await;
+    let mut types = own.types().await;
+    types.sort_unstable();
+    assert_eq!(types, ["password", "totp", "webauthn-roaming"]);
+    let (key_id, public_key) = webauthn::public_parts(&on).unwrap();
+    let one = format!("{METHODS}/{}", on.method_id().replace('|', "%7C"));
+    let read = own.call("GET", &one, None).await.json();
+    assert_eq!((&read["key_id"], &read["public_key"]), (&json!(key_id), &json!(public_key)));
+    assert_eq!((&read["usage"], &read["confirmed"]), (&json!(["secondary"]), &json!(true)));
+    let named = own.call("PATCH", &one, Some(json!({"name": "Blue"}))).await;
+    assert_eq!((named.status.as_u16(), &named.json()["name"]), (200, &json!("Blue")), "{}", named.body);
+    let begun = own.begin(json!({"type": "webauthn-roaming"})).await;
+    refused(&begun, 400, "Invalid request body");
+    assert_eq!(own.call("DELETE", &one, None).await.status, 204);
+    assert!(app.message(MessageKind::NoticeEmail).await.text.contains("security key"));
 }
 
 #[tokio::test]

@@ -4,14 +4,17 @@ use lockstep_core::assurance::PAPE;
 use lockstep_core::crypto::hasher::{self, HashParams};
 use lockstep_core::factors::totp::device::AuthenticatorApp;
 use lockstep_core::factors::totp::{self, Parameters, Seed};
+use lockstep_core::factors::webauthn::device::{Model, VirtualKey};
+use lockstep_core::factors::{self, EnrolAsk, FactorKind, Input, KeyAsks, Keys, Shown, UserHandle};
 use lockstep_core::ids::{AuthenticatorId, ClientGrantId, ClientId, ResourceServerId, UserId};
+use lockstep_core::model::authenticator::Authenticator;
 use lockstep_core::model::client::{Client, with_defaults};
 use lockstep_core::model::resource_server::{self, ClientGrant, ResourceServer};
 use lockstep_core::model::settings::Guardian;
 use lockstep_core::model::user::{Profile, User};
 use lockstep_core::random::{Rng, SystemRng};
 use lockstep_engine::store::{
-    authenticators, client_grants, clients, connections, resource_servers, settings, users,
+    authenticators, client_grants, clients, connections, resource_servers, settings, user_handles, users,
 };
 use serde_json::{Value, json};
 
@@ -173,6 +176,33 @@ impl TestApp {
         authenticators::create(&mut tx, &held).await.unwrap();
         tx.commit().await.unwrap();
         Person { phone: Some(phone), ..person }
+    }
+
+    /// Enrols a key for a person, as the pages do; returns what is in the list and the key.
+    pub(crate) async fn with_key(&self, person: &Person, model: Model) -> (Authenticator, VirtualKey) {
+        let kind = if model.roaming { FactorKind::WebauthnRoaming } else { FactorKind::WebauthnPlatform };
+        let (mut env, issuer) = (self.app.env(), self.app.issuer().clone());
+        let mut tx = self.app.db().write().await.unwrap();
+        let guardian = settings::guardian(&mut tx).await.unwrap();
+        let fresh = UserHandle::new(env.rng());
+        let handle = user_handles::ensure(&mut tx, &person.id, &fresh).await.unwrap();
+        let held = authenticators::list_of_user(&mut tx, &person.id).await.unwrap();
+        let ask = EnrolAsk {
+            user: person.id.clone(),
+            issuer: "Lockstep".into(),
+            account: person.email.clone(),
+            profile: self.app.config().profile,
+            reach: None,
+            key: KeyAsks::new(&Keys::of(&issuer, &guardian), Some(&handle), &held).of(kind).cloned(),
+        };
+        let (draft, _) = factors::begin_enrolment(kind, &ask, &mut env).unwrap();
+        let Ok(Shown::PublicKey(options)) = factors::shown(&draft) else { panic!("options are shown") };
+        let mut key = VirtualKey::new(model);
+        let credential = key.create(&options, issuer.origin(), env.rng()).unwrap();
+        let enrolled = factors::confirm(&draft, &Input::Key(credential.to_string()), &mut env).unwrap();
+        authenticators::create(&mut tx, &enrolled.authenticator).await.unwrap();
+        tx.commit().await.unwrap();
+        (enrolled.authenticator, key)
     }
 
     /// Blocks or unblocks a user, as an administrator would.
