@@ -562,6 +562,17 @@ fn each_single_change_to_a_right_assertion_is_refused() {
 }
 
 #[test]
+fn client_data_is_text_in_each_member() {
+    let mut story = Story::of(Model::SECURITY_KEY);
+    let asked = story.ask();
+    let mut answer = story.answer(&asked, &mut |_| {});
+    let right = part(&answer, "clientDataJSON");
+    let wrong = [&right[..right.len() - 1], b",\"ours\":\"\xff\"}"].concat();
+    put(&mut answer, "clientDataJSON", &wrong);
+    assert!(matches!(story.judge(&asked, &answer), Verdict::Malformed));
+}
+
+#[test]
 fn what_the_flags_do_not_announce_must_not_be_there() {
     let mut story = Story::of(Model::SYNCED);
     let up = CHALLENGED | VERIFIED | ELIGIBLE | BACKED_UP;
