@@ -24,8 +24,12 @@ const options = {
   ],
 };
 
-/** Opens windows; each person has a profile of her own, which is removed at the end. */
-export async function launch() {
+/**
+ * Opens windows; each person has a profile of her own, which is removed at the end. `ignoreCertificates` for pages that ask for keys:
+ * a page whose certificate was only waved through may not.
+ */
+export async function launch({ ignoreCertificates = false } = {}) {
+  const args = [...options.args, ...(ignoreCertificates ? ["--ignore-certificate-errors"] : [])];
   const open = [];
   return {
     /**
@@ -37,7 +41,7 @@ export async function launch() {
       await mkdir(join(folder, "Default"));
       const allow = { profile: { cookie_controls_mode: 0, block_third_party_cookies: false } };
       await writeFile(join(folder, "Default", "Preferences"), JSON.stringify(allow));
-      const context = await chromium.launchPersistentContext(folder, { ...options, ...more });
+      const context = await chromium.launchPersistentContext(folder, { ...options, args, ...more });
       open.push({ context, folder });
       return context;
     },

@@ -1,6 +1,7 @@
 //! What a step asks the flow to write, all in the commit that saves the next state.
 
 use super::demand::Decision;
+use super::input::KeyFailure;
 use super::state::Login;
 use crate::assurance::Methods;
 use crate::factors::{FactorKind, Spend};
@@ -151,6 +152,12 @@ pub enum Problem {
     KeyRefused(FactorKind),
     /// There may be a copy of the key.
     KeyCopied,
+    /// The browser has no answer of a key.
+    KeyFailed(KeyFailure),
+    /// No name was given to a key.
+    NoNickname,
+    /// The name is too long.
+    NicknameTooLong,
     /// "I have saved it" was not ticked.
     NoConfirmation,
     /// The user enrolled elsewhere in the meantime.
@@ -188,6 +195,12 @@ impl Problem {
             Self::KeyRefused(FactorKind::WebauthnPlatform) => "webauthn-platform-challenge-error",
             Self::KeyRefused(_) => "webauthn-challenge-error",
             Self::KeyCopied => "webauthn-copied-key",
+            Self::KeyFailed(KeyFailure::NotAllowed) => "webauthn-not-allowed",
+            Self::KeyFailed(KeyFailure::InvalidState) => "webauthn-already-enrolled",
+            Self::KeyFailed(KeyFailure::NotSupported | KeyFailure::Constraint) => "webauthn-not-supported",
+            Self::KeyFailed(KeyFailure::Security | KeyFailure::Unknown) => "webauthn-failed",
+            Self::NoNickname => "no-nickname",
+            Self::NicknameTooLong => "nickname-too-long",
             Self::NoConfirmation => "no-confirmation",
             Self::UserAlreadyEnrolled => "user-already-enrolled",
             Self::TransactionNotFound => "transaction-not-found",

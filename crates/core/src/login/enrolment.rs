@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::effect::Problem;
-use super::input::Answer;
+use super::input::{Answer, KeyFailure};
 use super::state::{Accepts, Screen};
 use crate::env::Env;
 use crate::factors::phone::{PhoneError, Region};
@@ -21,6 +21,8 @@ use crate::time::Timestamp;
 
 /// How much of a number is kept while its country is chosen: more than any number has.
 const LONGEST_TYPED: usize = 40;
+/// How many characters the name of a key may have (contract/universal-login.md 6.7).
+const LONGEST_NICKNAME: usize = 20;
 
 /// An enrolment under way.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -71,6 +73,15 @@ pub enum Stage {
     Key {
         /// What it is asked.
         draft: Draft,
+    },
+    /// The key has answered; waits for its name. Nothing is enrolled until then.
+    Name {
+        /// What it was asked.
+        draft: Draft,
+        /// What it said.
+        credential: String,
+        /// When.
+        answered_at: Timestamp,
     },
     /// Shows the recovery code and waits for the tick.
     WriteDown {
@@ -123,6 +134,8 @@ pub struct Turn {
     pub missed: Option<FactorKind>,
     /// A factor was begun.
     pub begun: Option<FactorKind>,
+    /// The browser had no answer of a key of this kind.
+    pub failed: Option<(FactorKind, KeyFailure)>,
 }
 
 /// Where an enrolment stands.
@@ -138,11 +151,11 @@ pub enum After {
 
 impl Turn {
     fn to(next: Enrolment) -> Self {
-        Self { next: After::Going(next), send: None, problem: None, missed: None, begun: None }
+        Self { next: After::Going(next), send: None, problem: None, missed: None, begun: None, failed: None }
     }
 
     fn broken() -> Self {
-        Self { next: After::Broken, send: None, problem: None, missed: None, begun: None }
+        Self { next: After::Broken, send: None, problem: None, missed: None, begun: None, failed: None }
     }
 
     fn but(mut self, problem: Problem) -> Self {
@@ -204,6 +217,11 @@ impl Enrolment {
             (Stage::Key { draft }, Answer::Key { credential, .. }) => {
                 at(Stage::Choose).key(&draft, credential, who, env)
             }
+            (Stage::Key { draft }, Answer::KeyFailed(why)) => {
+                let failed = Some((draft.kind, why));
+                Turn { failed, ..Turn::to(at(Stage::Key { draft })) }.but(Problem::KeyFailed(why))
+            }
+            (stage @ Stage::Name { .. }, Answer::Name(name)) => at(stage).name(&name, who, env),
             (Stage::Number { channels, of }, Answer::Number { number, region, channel }) => {
                 let region = region.or(of.region);
                 let of = NumberOf { region: region.clone(), typed: String::new() };
@@ -263,7 +281,10 @@ impl Enrolment {
     /// Returns whether another factor may be chosen from here.
     pub fn can_try_another(&self) -> bool {
         self.options.len() > 1
-            && !matches!(self.stage, Stage::Choose | Stage::Country { .. } | Stage::WriteDown { .. })
+            && !matches!(
+                self.stage,
+                Stage::Choose | Stage::Country { .. } | Stage::Name { .. } | Stage::WriteDown { .. }
+            )
     }
 
     /// Returns what the person is shown: the same however often the page is looked at. `None` where a form is all there is.
@@ -289,6 +310,7 @@ impl Enrolment {
         if let Stage::Totp { draft, .. }
         | Stage::Code { draft, .. }
         | Stage::Key { draft }
+        | Stage::Name { draft, .. }
         | Stage::WriteDown { draft } = &mut self.stage
         {
             draft.touch(now);
@@ -313,6 +335,7 @@ impl Enrolment {
                 ("mfa-webauthn", "mfa-webauthn-platform-enrollment")
             }
             Stage::Key { .. } => ("mfa-webauthn", "mfa-webauthn-roaming-enrollment"),
+            Stage::Name { .. } => ("mfa-webauthn", "mfa-webauthn-change-key-nickname"),
             Stage::WriteDown { .. } => ("mfa-recovery-code", "mfa-recovery-code-enrollment"),
         };
         Screen { prompt, name }
@@ -333,6 +356,7 @@ impl Enrolment {
                 all
             }
             Stage::Key { .. } => vec![A::Key],
+            Stage::Name { .. } => vec![A::Name],
             Stage::WriteDown { .. } => vec![A::Saved],
         };
         all.extend(self.can_try_another().then_some(A::TryAnother));
@@ -344,6 +368,7 @@ impl Enrolment {
             Stage::Totp { draft, .. }
             | Stage::Code { draft, .. }
             | Stage::Key { draft }
+            | Stage::Name { draft, .. }
             | Stage::WriteDown { draft } => Some(draft),
             Stage::Choose | Stage::Number { .. } | Stage::Country { .. } | Stage::Address => None,
         }
@@ -448,14 +473,44 @@ impl Enrolment {
         let kind = draft.kind;
         let anew =
             |env: &mut Env, problem| Turn { begun: None, ..self.clone().start(kind, who, env) }.but(problem);
-        match factors::confirm(draft, &Input::Key(credential), env) {
-            Ok(enrolled) => Turn { next: After::Done(enrolled), ..Turn::to(self) },
+        match factors::confirm(draft, &Input::Key(credential.clone()), env) {
+            Ok(_) => {
+                let (draft, answered_at) = (draft.clone(), env.now);
+                Turn::to(Self { stage: Stage::Name { draft, credential, answered_at }, ..self })
+            }
             Err(FactorError::Wrong) => {
                 Turn { missed: Some(kind), ..anew(env, Problem::KeyNotEnrolled(kind)) }
             }
             Err(FactorError::Malformed) => anew(env, Problem::KeyNotEnrolled(kind)),
             Err(FactorError::Expired) => anew(env, Problem::TransactionNotFound),
             Err(FactorError::Unreachable | FactorError::Unusable | FactorError::Broken) => Turn::broken(),
+        }
+    }
+
+    /// Names the key that has answered, and enrols it: as of the moment when it answered.
+    fn name(mut self, name: &str, who: &Enrolling, env: &mut Env) -> Turn {
+        let Stage::Name { draft, credential, answered_at } = &mut self.stage else { return Turn::to(self) };
+        let kind = draft.kind;
+        if draft.expired(env.now) {
+            return self.start(kind, who, env).but(Problem::TransactionNotFound);
+        }
+        draft.touch(env.now);
+        let name: String = name.trim().chars().filter(|c| !c.is_control()).collect();
+        if name.is_empty() {
+            return Turn::to(self).but(Problem::NoNickname);
+        }
+        if name.chars().count() > LONGEST_NICKNAME {
+            return Turn::to(self).but(Problem::NicknameTooLong);
+        }
+        let now = std::mem::replace(&mut env.now, *answered_at);
+        let confirmed = factors::confirm(draft, &Input::Key(credential.clone()), env);
+        env.now = now;
+        match confirmed {
+            Ok(mut enrolled) => {
+                enrolled.authenticator.name = Some(name);
+                Turn { next: After::Done(enrolled), ..Turn::to(self) }
+            }
+            Err(_) => Turn::broken(),
         }
     }
 

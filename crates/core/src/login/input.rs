@@ -10,6 +10,8 @@ use crate::model::authenticator::Authenticator;
 use crate::model::message::Channel;
 use crate::time::Timestamp;
 
+use serde::{Deserialize, Serialize};
+
 /// A valid session that the browser brought along.
 #[derive(Clone, Debug)]
 pub struct BrowserSession {
@@ -139,6 +141,10 @@ pub enum Answer {
         /// Whether "Remember this device" was ticked.
         remember: bool,
     },
+    /// The browser says why there is no answer of a key.
+    KeyFailed(KeyFailure),
+    /// A name for a new key.
+    Name(String),
     /// Continue below a recovery code.
     Saved {
         /// Whether "I have saved it" was ticked.
@@ -187,6 +193,54 @@ pub enum Answer {
         /// Accept.
         accepted: bool,
     },
+}
+
+/// Why a browser has no answer of a key, by the name of its exception (WebAuthn sections 5.1.3 and 5.1.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum KeyFailure {
+    /// Cancelled, or nobody answered in time: browsers do not tell which.
+    NotAllowed,
+    /// The key is enrolled already.
+    InvalidState,
+    /// The page's domain may not ask for keys of this relying party.
+    Security,
+    /// No key can do what was asked.
+    NotSupported,
+    /// The key cannot verify its user as was asked.
+    Constraint,
+    /// Anything else.
+    Unknown,
+}
+
+impl KeyFailure {
+    const ALL: [Self; 6] = [
+        Self::NotAllowed,
+        Self::InvalidState,
+        Self::Security,
+        Self::NotSupported,
+        Self::Constraint,
+        Self::Unknown,
+    ];
+
+    /// Returns the name of the exception.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NotAllowed => "NotAllowedError",
+            Self::InvalidState => "InvalidStateError",
+            Self::Security => "SecurityError",
+            Self::NotSupported => "NotSupportedError",
+            Self::Constraint => "ConstraintError",
+            Self::Unknown => "UnknownError",
+        }
+    }
+
+    /// Reads the name of an exception. A page that was left aborts as one that was cancelled.
+    pub fn parse(name: &str) -> Self {
+        if name == "AbortError" {
+            return Self::NotAllowed;
+        }
+        Self::ALL.into_iter().find(|failure| failure.as_str() == name).unwrap_or(Self::Unknown)
+    }
 }
 
 impl Answer {

@@ -10,7 +10,7 @@ use super::effect::{Effect, Step};
 use super::enrolment::Stage;
 use super::session::Prompt;
 use super::state::{LoggedIn, Login, MfaOutcome, Request};
-use super::steps::{Answer, BrowserSession, Facts, FirstAnswer, PasswordCheck, begin};
+use super::steps::{Answer, BrowserSession, Facts, FirstAnswer, KeyFailure, PasswordCheck, begin};
 use crate::assurance::{FactorType, Method, MethodName, Methods, Rules};
 use crate::env::{Env, Issuer};
 use crate::factors::totp::device::AuthenticatorApp;
@@ -62,6 +62,10 @@ enum Op {
     Touch(Who, bool),
     /// Sends once more what the key said last.
     OldTouch(bool),
+    /// Names the new key, or not.
+    Name(bool),
+    /// The browser has no answer of a key.
+    KeyFailed,
     Consent(bool),
     SwitchPolicy,
     SwitchFactor(FactorKind),
@@ -97,6 +101,7 @@ impl Op {
                 Stage::Country { .. } => Self::PickCountry(n % 3 != 0),
                 Stage::Code { .. } => Self::SentCode(false),
                 Stage::Key { .. } => Self::Touch(me, false),
+                Stage::Name { .. } => Self::Name(n % 4 != 0),
                 Stage::WriteDown { .. } => Self::Saved(true),
             },
             Login::AskConsent(_) => Self::Consent(true),
@@ -135,6 +140,8 @@ fn op() -> impl Strategy<Value = Op> {
         8 => any::<bool>().prop_map(Op::SentCode),
         6 => (0..2usize, any::<bool>()).prop_map(|(w, r)| Op::Touch(w, r)),
         2 => any::<bool>().prop_map(Op::OldTouch),
+        2 => any::<bool>().prop_map(Op::Name),
+        1 => Just(Op::KeyFailed),
         3 => prop_oneof![4 => Just(true), 1 => Just(false)].prop_map(Op::Consent),
         4 => Just(Op::SwitchPolicy),
         1 => kind.prop_map(Op::SwitchFactor),
@@ -246,6 +253,8 @@ struct World {
     sticks: [VirtualKey; 2],
     laptops: [VirtualKey; 2],
     last_touch: Option<String>,
+    /// Whose new key has answered and has no name yet.
+    touched: Option<UserId>,
     codes: [Option<String>; 2],
     last_code: Option<String>,
     /// The last message that was sent, for whom, and how often a wrong answer followed.
@@ -377,6 +386,7 @@ impl World {
             sticks,
             laptops,
             last_touch: None,
+            touched: None,
             codes,
             last_code: None,
             message: None,
@@ -516,12 +526,29 @@ impl World {
             Op::Touch(who, remember) => {
                 let (credential, proven) = self.touch(&login, *who);
                 self.last_touch = Some(credential.clone());
+                // A new key counts once it has a name.
+                let new =
+                    matches!(&login, Login::Enrol(s) if matches!(s.enrolment().stage(), Stage::Key { .. }));
+                let proven = if new {
+                    self.touched = proven;
+                    None
+                } else {
+                    proven
+                };
                 (self.answer(login, Answer::Key { credential, remember: *remember }), proven)
             }
             Op::OldTouch(remember) => {
                 let credential = self.last_touch.clone().unwrap_or_default();
                 (self.answer(login, Answer::Key { credential, remember: *remember }), None)
             }
+            Op::Name(named) => {
+                let name = if *named { "Key" } else { " " };
+                let asked =
+                    matches!(&login, Login::Enrol(s) if matches!(s.enrolment().stage(), Stage::Name { .. }));
+                let proven = if asked && *named { self.touched.take() } else { None };
+                (self.answer(login, Answer::Name(name.into())), proven)
+            }
+            Op::KeyFailed => (self.answer(login, Answer::KeyFailed(KeyFailure::NotAllowed)), None),
             Op::Number(plausible) => {
                 let number = if *plausible { "+12025550199" } else { "+1" };
                 let answer = match &login {
@@ -782,7 +809,7 @@ fn the_random_people_do_get_in() {
     let strategy = (start(), prop::collection::vec(op(), 1..30));
     let (mut passed, mut not_needed) = (0, 0);
     let mut with = std::collections::BTreeMap::new();
-    for _ in 0..1000 {
+    for _ in 0..1500 {
         let (start, ops) = strategy.new_tree(&mut runner).unwrap().current();
         for end in run(start, &ops) {
             match end.mfa() {

@@ -477,6 +477,8 @@ pub enum Accepts {
     Code,
     /// A key.
     Key,
+    /// A name for it.
+    Name,
     /// The box "Remember this device" beside it.
     Remember,
     /// The tick "I have saved it".

@@ -19,7 +19,7 @@ use crate::factors::{FactorKind, Input, Passed};
 use crate::ids::UserId;
 use crate::time::Timestamp;
 
-pub use super::input::{Answer, BrowserSession, Facts, FirstAnswer, PasswordCheck};
+pub use super::input::{Answer, BrowserSession, Facts, FirstAnswer, KeyFailure, PasswordCheck};
 
 /// Begins a login: the first page, a session that will do, or what `prompt=none` answers.
 pub fn begin(mut request: Request, session: Option<BrowserSession>, now: Timestamp) -> Login {
@@ -111,6 +111,10 @@ impl Login {
             }
             (Self::ChallengeFactor(s), Answer::Key { credential, remember }) => {
                 s.answer(Input::Key(credential), remember, facts, env)
+            }
+            (Self::ChallengeFactor(s), Answer::KeyFailed(why)) if s.kind.is_key() => {
+                let failed = key_failed("gd_webauthn_challenge_failed", s.kind, why);
+                Step::to(Self::ChallengeFactor(s)).with(failed).but(Problem::KeyFailed(why))
             }
             (Self::ChallengeFactor(s), Answer::TryAnother) if s.can_try_another() => {
                 Step::to(Self::ChooseMethod(ChooseMethod {
@@ -352,6 +356,10 @@ pub(super) fn log(code: &'static str, kind: Option<FactorKind>) -> Effect {
     Effect::Log { code, kind, authenticator: None, note: None }
 }
 
+fn key_failed(code: &'static str, kind: FactorKind, why: KeyFailure) -> Effect {
+    Effect::Log { code, kind: Some(kind), authenticator: None, note: Some(why.as_str()) }
+}
+
 /// Begins an enrolment.
 fn enrol(progress: Progress, options: Vec<FactorKind>, facts: &Facts, env: &mut Env) -> Step {
     let turn = Enrolment::begin(options, &facts.enrolling(), env);
@@ -360,7 +368,7 @@ fn enrol(progress: Progress, options: Vec<FactorKind>, facts: &Facts, env: &mut 
 
 /// Goes on with what became of an enrolment.
 fn enrolled(mut progress: Progress, turn: Turn, facts: &Facts, env: &mut Env) -> Step {
-    let Turn { next, send, problem, missed, begun } = turn;
+    let Turn { next, send, problem, missed, begun, failed } = turn;
     let mut step = match next {
         After::Going(enrolment) => Step::to(Login::Enrol(Enrol { progress, enrolment })),
         After::Broken => Step::to(refuse(Refusal::Internal)),
@@ -385,6 +393,7 @@ fn enrolled(mut progress: Progress, turn: Turn, facts: &Facts, env: &mut Env) ->
         }
     };
     step.effects.extend(begun.map(|kind| log("gd_start_enroll", Some(kind))));
+    step.effects.extend(failed.map(|(kind, why)| key_failed("gd_webauthn_enrollment_failed", kind, why)));
     if let Some(kind) = missed {
         step.effects.push(Effect::CountFailure(kind));
         step.effects.push(log("gd_auth_failed", Some(kind)));

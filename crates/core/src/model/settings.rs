@@ -180,10 +180,9 @@ impl Guardian {
         self.factors.iter().any(|f| f == factor)
     }
 
-    /// Returns the enabled factors that this version runs: all that it knows but keys, whose pages are missing.
+    /// Returns the enabled factors that this version runs.
     pub fn enabled(&self) -> Vec<FactorKind> {
-        let known = self.factors.iter().filter_map(|name| FactorKind::from_guardian_name(name));
-        known.filter(|kind| !kind.is_key()).collect()
+        self.factors.iter().filter_map(|name| FactorKind::from_guardian_name(name)).collect()
     }
 
     /// Returns the channels of the phone factor: texts unless the tenant says otherwise.

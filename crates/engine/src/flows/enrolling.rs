@@ -7,9 +7,11 @@ use lockstep_core::login::enrolment::{After, Enrolling, Enrolment};
 use lockstep_core::login::steps::Answer;
 use lockstep_core::model::authenticator::Authenticator;
 use lockstep_core::model::languages::choose_locale;
-use lockstep_core::model::log_event::Origin;
+use lockstep_core::model::log_event::{LogEvent, Origin};
 use lockstep_core::model::settings::{Guardian, TenantSettings};
 use lockstep_core::model::user::User;
+
+use serde_json::json;
 
 use super::attempts;
 use super::login::is_phone;
@@ -107,6 +109,12 @@ pub(super) async fn answer(
     let turn = before.clone().answer(given, &who.enrolling, env);
     if let (Some(kind), None) = (guessed, turn.missed) {
         buckets::give_back(tx, &attempts::bucket(&user.id, kind), attempts::budget(kind)).await?;
+    }
+    if let Some((kind, why)) = turn.failed {
+        let mut event = LogEvent::new("gd_webauthn_enrollment_failed", why.as_str()).from(origin);
+        event = event.user(&user.id, user.display_name());
+        event.details = Some(json!({"authenticator": {"type": kind.method_type()}, "note": why.as_str()}));
+        app.logs().insert(tx, env, &event).await?;
     }
     if let Some(code) = &turn.send {
         let locales = who.tenant.enabled_locales();

@@ -153,7 +153,8 @@ pub async fn begin(
     let mut tx = app.db().write().await?;
     let (found, user) = open(&mut tx, &sha256_b64url(ticket), env.now).await?;
     let who = Who::load(&mut tx, app, env, origin, &user).await?;
-    let options = offered(&found.data, &who.guardian.enabled());
+    let held = authenticators::list_of_user(&mut tx, &user.id).await?;
+    let options = offered(&found.data, &who.guardian.enabled(), &held);
     let turn = Enrolment::begin(options, &who.enrolling, env);
     let After::Going(enrolment) = turn.next else { return Err(TicketError::NoFactor) };
     let id = TransactionId::new(env.rng());
@@ -249,14 +250,20 @@ async fn again(
     Ok(Outcome::Page(Box::new(page)))
 }
 
-/// The factors that a ticket offers: the one that it names, or all that can stand alone.
-fn offered(allows: &Allows, enabled: &[FactorKind]) -> Vec<FactorKind> {
+/// The factors that a ticket offers: the one that it names, or all that can stand alone. One that cannot is offered by name, to whom has
+/// another beside it.
+fn offered(allows: &Allows, enabled: &[FactorKind], held: &[Authenticator]) -> Vec<FactorKind> {
     let named = match allows.factor.as_deref() {
         Some("phone") => Some(FactorKind::Phone),
         Some(name) => Some(FactorKind::from_guardian_name(name).unwrap_or(FactorKind::RecoveryCode)),
         None => None,
     };
-    let fits = |kind: &FactorKind| kind.independent() && named.is_none_or(|named| named == *kind);
+    let has_factor = held.iter().any(|a| a.confirmed && a.kind.independent() && enabled.contains(&a.kind));
+    let fits = |kind: &FactorKind| match named {
+        Some(FactorKind::RecoveryCode) => false,
+        Some(named) => named == *kind && (kind.independent() || has_factor),
+        None => kind.independent(),
+    };
     enabled.iter().copied().filter(fits).collect()
 }
 

@@ -121,7 +121,7 @@ async fn answer(
     let writes_down = !fields.contains_key("code") && !fields.contains_key("phone");
     let action = fields.get("action").map_or("default", String::as_str);
     let given = enrolment::answer(action, &fields, writes_down);
-    let typed = fields.get("phone").or_else(|| fields.get("email")).map_or("", String::as_str);
+    let typed = enrolment::typed(&fields).unwrap_or_default();
     let answered = flow::answer(web.app(), &mut env, &origin, session(&headers), &id, given).await;
     let (outcome, cookie) = match answered {
         Ok(answered) => answered,
@@ -129,7 +129,7 @@ async fn answer(
     };
     let response = match outcome {
         Outcome::Page(page) if page.trouble.is_some() => {
-            draw_enrolment(&web, &headers, &mut env, StatusCode::BAD_REQUEST, &page, typed).await
+            draw_enrolment(&web, &headers, &mut env, StatusCode::BAD_REQUEST, &page, &typed).await
         }
         Outcome::Page(page) => see_other(&format!("/account/enroll?state={}", page.id)),
         Outcome::Done => see_other("/account"),

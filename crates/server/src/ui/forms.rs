@@ -60,6 +60,7 @@ fn usual_field(code: &str) -> Option<&'static str> {
         "no-re-enter-password" | "password-mismatch" => "re-enter-password",
         "no-code" | "invalid-code" | "invalid-code-format" | "invalid-otp-code-format" => "code",
         "no-confirmation" => "confirmation",
+        "no-nickname" | "nickname-too-long" => "nickname",
         _ => return None,
     })
 }

@@ -177,6 +177,32 @@ fn all(pages: &Pages, ctx: &Ctx, words: &Words) -> Vec<(String, Page)> {
     add("mfa-otp-challenge.wrong", pages.mfa_otp_challenge(ctx, &MfaOtpChallenge { errors: &code, ..ask }));
     let plain = MfaOtpChallenge { digits: 8, errors: &budget, ..MfaOtpChallenge::default() };
     add("mfa-otp-challenge.budget", pages.mfa_otp_challenge(ctx, &plain));
+    let options = serde_json::json!({"challenge": "AAAA", "rp": {"name": words.tenant}}).to_string();
+    let key = Key {
+        ceremony: "create",
+        options: &options,
+        platform: false,
+        remember: None,
+        pick_authenticator: true,
+        errors: &[],
+    };
+    let roaming = MfaWebauthnRoamingEnrollment(key.clone());
+    add("mfa-webauthn-roaming-enrollment", pages.mfa_webauthn_roaming_enrollment(ctx, &roaming));
+    let cancelled = [FormError::new("webauthn-not-allowed")];
+    let platform = Key { platform: true, errors: &cancelled, ..key.clone() };
+    let platform = MfaWebauthnPlatformEnrollment(platform);
+    add("mfa-webauthn-platform-enrollment.cancelled", pages.mfa_webauthn_platform_enrollment(ctx, &platform));
+    let key = Key { ceremony: "get", remember, ..key };
+    let roaming = MfaWebauthnRoamingChallenge(key.clone());
+    add("mfa-webauthn-roaming-challenge", pages.mfa_webauthn_roaming_challenge(ctx, &roaming));
+    let refused = [FormError::new("webauthn-platform-challenge-error")];
+    let platform = MfaWebauthnPlatformChallenge(Key { platform: true, errors: &refused, ..key });
+    add("mfa-webauthn-platform-challenge.refused", pages.mfa_webauthn_platform_challenge(ctx, &platform));
+    let named = MfaWebauthnChangeKeyNickname { nickname: "", platform: false, errors: &[] };
+    add("mfa-webauthn-change-key-nickname", pages.mfa_webauthn_change_key_nickname(ctx, &named));
+    let unnamed = [FormError::new("nickname-too-long")];
+    let unnamed = MfaWebauthnChangeKeyNickname { nickname: email, platform: true, errors: &unnamed };
+    add("mfa-webauthn-change-key-nickname.long", pages.mfa_webauthn_change_key_nickname(ctx, &unnamed));
     let (bad, odd) = ([FormError::new("invalid-phone")], [FormError::new("invalid-phone-format")]);
     let regions: Vec<_> = Region::all().collect();
     let rows = countries::rows(&regions, Some("DE"), &ctx.locale);
@@ -498,7 +524,7 @@ fn samples_are_written_where_asked() {
     };
     let folder = std::path::Path::new(&folder);
     std::fs::create_dir_all(folder.join("assets")).unwrap();
-    for name in ["page.css", "page.js", "favicon.svg"] {
+    for name in ["page.css", "page.js", "webauthn.js", "favicon.svg"] {
         std::fs::write(folder.join("assets").join(name), super::assets::get(name).unwrap().1).unwrap();
     }
     let pages = Pages::new();

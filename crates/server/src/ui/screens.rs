@@ -470,6 +470,56 @@ family!("mfa-code-sent.html", CodeSent:
     MfaEmailChallenge, "mfa-email", "mfa-email-challenge", vars = ["to" = to];
 );
 
+/// What the pages show that ask the browser for a key.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Key<'a> {
+    /// `create` or `get`.
+    pub ceremony: &'static str,
+    /// What the browser is given, as JSON.
+    pub options: &'a str,
+    /// Whether it is the device's own key.
+    pub platform: bool,
+    /// The remember box, if it may be shown.
+    pub remember: Option<Remember>,
+    /// Whether another method may be tried.
+    pub pick_authenticator: bool,
+    /// What to mend.
+    #[serde(skip)]
+    pub errors: &'a [FormError],
+}
+family!("mfa-webauthn-key.html", Key:
+    /// `mfa-webauthn-roaming-enrollment`: a new security key.
+    MfaWebauthnRoamingEnrollment, "mfa-webauthn", "mfa-webauthn-roaming-enrollment";
+    /// `mfa-webauthn-platform-enrollment`: a new key of the device.
+    MfaWebauthnPlatformEnrollment, "mfa-webauthn", "mfa-webauthn-platform-enrollment";
+    /// `mfa-webauthn-roaming-challenge`: a security key.
+    MfaWebauthnRoamingChallenge, "mfa-webauthn", "mfa-webauthn-roaming-challenge";
+    /// `mfa-webauthn-platform-challenge`: the device's key.
+    MfaWebauthnPlatformChallenge, "mfa-webauthn", "mfa-webauthn-platform-challenge";
+);
+
+/// `mfa-webauthn-change-key-nickname`: a name for a new key.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct MfaWebauthnChangeKeyNickname<'a> {
+    /// What was typed.
+    pub nickname: &'a str,
+    /// Whether it is the device's own key.
+    pub platform: bool,
+    /// What to mend.
+    #[serde(skip)]
+    pub errors: &'a [FormError],
+}
+screen!(
+    MfaWebauthnChangeKeyNickname,
+    "mfa-webauthn",
+    "mfa-webauthn-change-key-nickname",
+    errors = errors,
+    words = |page: &MfaWebauthnChangeKeyNickname<'_>| {
+        let of = if page.platform { "Platform" } else { "" };
+        (format!("title{of}"), format!("description{of}"))
+    }
+);
+
 /// `mfa-phone-challenge`: text or call; nothing is sent yet.
 #[derive(Debug, Default, Serialize)]
 pub struct MfaPhoneChallenge<'a> {

@@ -52,6 +52,8 @@ templates![
     "mfa-recovery-code-enrollment.html",
     "mfa-recovery-code-challenge.html",
     "mfa-recovery-code-challenge-new-code.html",
+    "mfa-webauthn-key.html",
+    "mfa-webauthn-change-key-nickname.html",
     "mfa-enroll-welcome.html",
     "mfa-enroll-result.html",
     "account.html",
@@ -78,6 +80,7 @@ pub struct Pages {
     texts: Arc<Texts>,
     style_url: String,
     script_url: String,
+    webauthn_url: String,
     favicon_url: String,
 }
 
@@ -153,6 +156,16 @@ pages! {
     mfa_recovery_code_challenge: MfaRecoveryCodeChallenge,
     /// Save the replacement of a used recovery code.
     mfa_recovery_code_challenge_new_code: MfaRecoveryCodeNewCode,
+    /// A security key to add.
+    mfa_webauthn_roaming_enrollment: MfaWebauthnRoamingEnrollment,
+    /// The device's own key to add.
+    mfa_webauthn_platform_enrollment: MfaWebauthnPlatformEnrollment,
+    /// A name for a new key.
+    mfa_webauthn_change_key_nickname: MfaWebauthnChangeKeyNickname,
+    /// Use a security key.
+    mfa_webauthn_roaming_challenge: MfaWebauthnRoamingChallenge,
+    /// Use the device's own key.
+    mfa_webauthn_platform_challenge: MfaWebauthnPlatformChallenge,
     /// An enrolment ticket was opened.
     mfa_enroll_welcome: MfaEnrollWelcome,
     /// How an enrolment ticket ended.
@@ -195,6 +208,7 @@ impl Pages {
             texts: Arc::new(Texts::new()),
             style_url: assets::url("page.css"),
             script_url: assets::url("page.js"),
+            webauthn_url: assets::url("webauthn.js"),
             favicon_url: assets::url("favicon.svg"),
         }
     }
@@ -267,6 +281,7 @@ impl Pages {
             tokens => Value::from_safe_string(ctx.brand.css()),
             style_url => self.style_url.as_str(),
             script_url => self.script_url.as_str(),
+            webauthn_url => self.webauthn_url.as_str(),
             languages => languages,
             error_code => screen.errors().first().map_or("", |e| e.code.as_ref()),
             form_errors => above,

@@ -1,5 +1,5 @@
 //! Every factor on both faces that answer a challenge: right once, wrong, replayed, expired, another's, removed, limit. (What is unconfirmed is
-//! tested where it is enrolled: pages, tickets, MFA API, My Account API, account page.)
+//! tested where it is enrolled: pages, tickets, MFA API, My Account API, account page. Keys answer on pages alone: login/keys.rs.)
 
 use lockstep_core::factors::totp::device::AuthenticatorApp;
 use lockstep_core::time::Span;

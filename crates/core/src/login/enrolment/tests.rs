@@ -169,3 +169,79 @@ fn the_number_can_be_edited_and_another_factor_tried() {
     let page = going(page.answer(Answer::Pick(FactorKind::Email), &who, &mut env));
     assert_eq!(page.screen().name, "mfa-begin-enroll-options");
 }
+
+mod keys {
+    use super::*;
+    use crate::factors::webauthn::device::{Model, VirtualKey};
+    use crate::factors::webauthn::{Keys, UserHandle};
+    use crate::model::settings::Guardian;
+
+    const ORIGIN: &str = "https://lockstep.test";
+
+    fn begun(env: &mut Env) -> (Enrolment, Enrolling) {
+        let keys = Keys::of(&env.issuer, &Guardian::default());
+        let handle = UserHandle::new(env.rng());
+        let who = Enrolling { keys: KeyAsks::new(&keys, Some(&handle), &[]), ..who(BOTH) };
+        let page = going(Enrolment::begin(vec![FactorKind::WebauthnRoaming], &who, env));
+        (page, who)
+    }
+
+    fn answered(page: Enrolment, who: &Enrolling, env: &mut Env) -> Enrolment {
+        let Some(Ok(Shown::PublicKey(options))) = page.shown() else { panic!("options") };
+        let mut key = VirtualKey::new(Model::SECURITY_KEY);
+        let credential = key.create(&options, ORIGIN, &mut SeededRng::new(2)).unwrap().to_string();
+        going(page.answer(Answer::Key { credential, remember: false }, who, env))
+    }
+
+    #[test]
+    fn a_key_is_enrolled_with_its_name_and_as_of_the_moment_when_it_answered() {
+        let mut env = env();
+        let (page, who) = begun(&mut env);
+        let mut page = answered(page, &who, &mut env);
+        assert_eq!(page.screen().name, "mfa-webauthn-change-key-nickname");
+        assert!(!page.can_try_another());
+        let then = env.now;
+        for (name, problem) in [("  ", Problem::NoNickname), (&"é".repeat(21), Problem::NicknameTooLong)] {
+            env.now = env.now + Span::minutes(4);
+            page.looked_at(env.now);
+            let turn = page.answer(Answer::Name(name.into()), &who, &mut env);
+            assert_eq!(turn.problem, Some(problem));
+            page = going(turn);
+        }
+        let turn = page.answer(Answer::Name(format!(" {} ", "é".repeat(20))), &who, &mut env);
+        let After::Done(done) = turn.next else { panic!("named") };
+        assert_eq!(done.authenticator.name, Some("é".repeat(20)));
+        assert_eq!(done.authenticator.enrolled_at, Some(then));
+        assert_eq!(done.passed.unwrap().method().at, then);
+        assert_eq!(env.now, then + Span::minutes(8), "the clock was put back");
+    }
+
+    #[test]
+    fn a_key_that_is_left_without_a_name_has_to_answer_anew() {
+        let mut env = env();
+        let (page, who) = begun(&mut env);
+        let page = answered(page, &who, &mut env);
+        env.now = env.now + Span::minutes(6);
+        let turn = page.answer(Answer::Name("Blue".into()), &who, &mut env);
+        assert_eq!(turn.problem, Some(Problem::TransactionNotFound));
+        assert_eq!(going(turn).screen().name, "mfa-webauthn-roaming-enrollment");
+    }
+
+    #[test]
+    fn a_name_is_asked_of_nobody_whose_key_has_not_answered() {
+        let mut env = env();
+        let (page, who) = begun(&mut env);
+        let turn = page.answer(Answer::Name("Blue".into()), &who, &mut env);
+        assert_eq!(going(turn).screen().name, "mfa-webauthn-roaming-enrollment");
+    }
+
+    #[test]
+    fn what_a_browser_says_is_kept_apart_from_wrong_answers() {
+        let mut env = env();
+        let (page, who) = begun(&mut env);
+        let turn = page.answer(Answer::KeyFailed(KeyFailure::NotAllowed), &who, &mut env);
+        assert_eq!(turn.problem, Some(Problem::KeyFailed(KeyFailure::NotAllowed)));
+        assert_eq!(turn.failed, Some((FactorKind::WebauthnRoaming, KeyFailure::NotAllowed)));
+        assert!(turn.missed.is_none() && turn.begun.is_none());
+    }
+}

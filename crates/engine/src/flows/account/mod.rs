@@ -176,14 +176,13 @@ impl Visitor {
         self.guardian.enabled().contains(&FactorKind::RecoveryCode) && self.has_factor
     }
 
-    /// Returns the factors that can be added: mail only beside one that can stand alone.
+    /// Returns the factors that can be added: mail and the device's own key only beside one that can stand alone.
     pub fn addable(&self) -> Vec<FactorKind> {
         let fits = |kind: &FactorKind| match kind {
             FactorKind::Totp => true,
             FactorKind::Phone => !self.guardian.channels().is_empty(),
-            FactorKind::Email => self.has_factor,
-            // The page that enrols a key is missing.
-            FactorKind::WebauthnPlatform | FactorKind::WebauthnRoaming => false,
+            FactorKind::WebauthnRoaming => true,
+            FactorKind::Email | FactorKind::WebauthnPlatform => self.has_factor,
             FactorKind::RecoveryCode => false,
         };
         self.guardian.enabled().into_iter().filter(fits).collect()

@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, header};
 use lockstep_core::factors::phone::{PhoneCountries, Region};
 use lockstep_core::factors::{FactorKind, Sent, Shown};
 use lockstep_core::login::enrolment::{Enrolment, Stage};
-use lockstep_core::login::steps::Answer;
+use lockstep_core::login::steps::{Answer, KeyFailure};
 use lockstep_core::model::languages::wished_region;
 use lockstep_core::model::message::Channel;
 use lockstep_core::model::settings::TenantSettings;
@@ -15,7 +15,7 @@ use lockstep_core::time::Timestamp;
 use crate::http::Web;
 use crate::ui::countries;
 use crate::ui::forms::{FormError, picked};
-use crate::ui::screens::{self, CodeSent, MethodRow, Number, Reachable};
+use crate::ui::screens::{self, CodeSent, Key, MethodRow, Number, Reachable};
 use crate::ui::{Ctx, Page, Pages};
 
 /// What the page needs besides the enrolment.
@@ -131,8 +131,29 @@ pub(in crate::http) fn page(pages: &Pages, ctx: &Ctx, at: &Enrolment, about: &Ab
             };
             code_sent(pages, ctx, channel, page)
         }
-        // Its page is missing: `Guardian::enabled` offers no keys until it is there.
-        Stage::Key { .. } => return None,
+        Stage::Key { draft } => {
+            let Ok(Shown::PublicKey(options)) = at.shown()? else { return None };
+            let options = options.to_string();
+            let platform = draft.kind == FactorKind::WebauthnPlatform;
+            let key = Key {
+                ceremony: "create",
+                options: &options,
+                platform,
+                remember: None,
+                pick_authenticator,
+                errors,
+            };
+            if platform {
+                pages.mfa_webauthn_platform_enrollment(ctx, &screens::MfaWebauthnPlatformEnrollment(key))
+            } else {
+                pages.mfa_webauthn_roaming_enrollment(ctx, &screens::MfaWebauthnRoamingEnrollment(key))
+            }
+        }
+        Stage::Name { draft, .. } => {
+            let platform = draft.kind == FactorKind::WebauthnPlatform;
+            let page = screens::MfaWebauthnChangeKeyNickname { nickname: typed, platform, errors };
+            pages.mfa_webauthn_change_key_nickname(ctx, &page)
+        }
         Stage::WriteDown { .. } => {
             let Ok(Shown::RecoveryCode(code)) = at.shown()? else { return None };
             let page = screens::MfaRecoveryCodeEnrollment { code: &code, errors };
@@ -160,6 +181,12 @@ pub(in crate::http) fn list(pages: &Pages, ctx: &Ctx, mail: bool, to: &[&str], e
     } else {
         pages.mfa_sms_list(ctx, &screens::MfaSmsList(page))
     }
+}
+
+/// Returns what a form held that comes back: a number, an address or a name.
+pub(in crate::http) fn typed(fields: &HashMap<String, String>) -> Option<String> {
+    let typed = ["phone", "email", "nickname"].iter().find_map(|name| fields.get(*name));
+    typed.map(|text| text.chars().take(320).collect())
 }
 
 /// Returns the rows of a list of factors.
@@ -203,6 +230,16 @@ pub(in crate::http) fn answer(action: &str, fields: &HashMap<String, String>, wr
     if let Some(kind) = kind {
         return Answer::Pick(kind);
     }
+    let remember = fields.get("rememberBrowser").is_some_and(|v| v == "true");
+    if let Some(failure) = fields.get("failure") {
+        return Answer::KeyFailed(KeyFailure::parse(failure));
+    }
+    if let Some(credential) = fields.get("response") {
+        return Answer::Key { credential: credential.clone(), remember };
+    }
+    if fields.contains_key("nickname") {
+        return Answer::Name(field("nickname"));
+    }
     if writes_down {
         return Answer::Saved { ticked: fields.contains_key("confirmation") };
     }
@@ -218,6 +255,5 @@ pub(in crate::http) fn answer(action: &str, fields: &HashMap<String, String>, wr
     if let (Some(channel), false) = (channel, fields.contains_key("code")) {
         return Answer::By(channel);
     }
-    let remember = fields.get("rememberBrowser").is_some_and(|v| v == "true");
     Answer::Code { code: field("code"), remember }
 }

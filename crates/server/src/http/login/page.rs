@@ -147,8 +147,7 @@ async fn take(
     };
     let mut result = login::answer(web.app(), env, origin, browser, id, answer).await;
     if let Ok((Next::Again(showing), _)) = &mut result {
-        let typed = fields.get("phone").or_else(|| fields.get("email"));
-        showing.typed.identifier = typed.map(|text| text.chars().take(320).collect());
+        showing.typed.identifier = enrolment::typed(fields);
     }
     result
 }

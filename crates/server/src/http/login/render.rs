@@ -1,5 +1,6 @@
 //! From the state of a login to its page.
 
+use lockstep_core::factors::FactorKind;
 use lockstep_core::login::effect::Problem;
 use lockstep_core::login::state::{Login, Refusal, Refused};
 use lockstep_core::model::connection::{Connection, PasswordRule};
@@ -8,7 +9,7 @@ use lockstep_engine::flows::login::{Showing, Trouble};
 
 use super::enrolment;
 use crate::ui::forms::{FormError, PasswordRules};
-use crate::ui::screens::{self, CodeSent, Identifier, Remember, ScopeRow};
+use crate::ui::screens::{self, CodeSent, Identifier, Key, Remember, ScopeRow};
 use crate::ui::{Ctx, Page, Pages};
 
 /// Returns the address of the page that a login shows.
@@ -84,10 +85,28 @@ pub(super) fn page(
             };
             enrolment::page(pages, ctx, state.enrolment(), &about).unwrap_or_else(|| broken(pages, ctx))
         }
-        // Its page is missing: `Guardian::enabled` offers no keys until it is there.
-        Login::ChallengeFactor(state) if state.kind().is_key() => broken(pages, ctx),
         Login::ChallengeFactor(state) => {
             let remember = state.remember_offered().then_some(Remember { checked: false, days: 30 });
+            if let Some(options) = state.key_options() {
+                let Ok(options) = options.map(|options| options.to_string()) else {
+                    return broken(pages, ctx);
+                };
+                let platform = state.kind() == FactorKind::WebauthnPlatform;
+                let pick_authenticator = state.can_try_another();
+                let key = Key {
+                    ceremony: "get",
+                    options: &options,
+                    platform,
+                    remember,
+                    pick_authenticator,
+                    errors,
+                };
+                return if platform {
+                    pages.mfa_webauthn_platform_challenge(ctx, &screens::MfaWebauthnPlatformChallenge(key))
+                } else {
+                    pages.mfa_webauthn_roaming_challenge(ctx, &screens::MfaWebauthnRoamingChallenge(key))
+                };
+            }
             match (state.sent(), state.to()) {
                 (Some(sent), Some(to)) => {
                     let page = CodeSent {

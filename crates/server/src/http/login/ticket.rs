@@ -95,10 +95,10 @@ pub(super) async fn answer(
     let writes_down = !fields.contains_key("code") && !fields.contains_key("phone");
     let action = fields.get("action").map_or("default", String::as_str);
     let given = enrolment::answer(action, &fields, writes_down);
-    let typed = fields.get("phone").map_or("", String::as_str);
+    let typed = enrolment::typed(&fields).unwrap_or_default();
     match flow::answer(web.app(), &mut env, &origin, &browser(&headers), &id, given).await {
         Ok(Outcome::Page(page)) if page.trouble.is_some() => {
-            draw_page(&web, &headers, &mut env, StatusCode::BAD_REQUEST, &page, typed).await
+            draw_page(&web, &headers, &mut env, StatusCode::BAD_REQUEST, &page, &typed).await
         }
         Ok(Outcome::Page(page)) => see_other(&format!("/u/enroll?state={}", page.id)),
         Ok(Outcome::Done) => {

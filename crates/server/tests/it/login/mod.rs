@@ -4,6 +4,7 @@ mod codes;
 mod countries;
 mod enrolment;
 mod first_factor;
+mod keys;
 mod nodes;
 mod recovery;
 mod remember;

@@ -209,11 +209,18 @@ async fn a_method_of_a_factor_that_does_not_run_logs_nobody_in() {
     let admin = admin(&app).await;
     let ana = app.user("ana@example.com").await;
     let (key_id, public_key) = a_key(&app).await;
-    let key = json!({"type": "webauthn-roaming", "key_id": key_id, "public_key": public_key});
+    let mut key = json!({"type": "passkey", "key_id": key_id, "public_key": public_key});
+    let passkey = admin.expect(201, "POST", PATH, Some(key.clone())).await;
+    let mut browser = app.browser();
+    browser.authorize(&[]).await.password(&ana).await;
+    assert_eq!(browser.screen(), "mfa-begin-enroll-options", "a passkey is no second factor");
+    let id = passkey["id"].as_str().unwrap().replace('|', "%7C");
+    admin.expect(204, "DELETE", &format!("{PATH}/{id}"), None).await;
+    key["type"] = json!("webauthn-roaming");
     admin.expect(201, "POST", PATH, Some(key)).await;
     let mut browser = app.browser();
     browser.authorize(&[]).await.password(&ana).await;
-    assert_eq!(browser.screen(), "mfa-otp-enrollment-qr");
+    assert_eq!(browser.screen(), "mfa-webauthn-roaming-challenge", "a key that a tool brought along is one");
 }
 
 #[tokio::test]

@@ -46,8 +46,8 @@ async fn methods_are_listed_filtered_read_named_and_removed() {
 async fn a_key_is_read_named_and_removed_here_and_made_in_a_browser_only() {
     let app = tenant(&["otp", "webauthn-roaming"]).await;
     let ana = app.user_with_totp("ana@example.com").await;
-    let (on, _) = app.with_key(&ana, Model::SECURITY_KEY).await;
     let own = account(&app, &ana, ALL, &[("acr_values", MFA)]).await;
+    let (on, _) = app.with_key(&ana, Model::SECURITY_KEY).await;
     let mut types = own.types().await;
     types.sort_unstable();
     assert_eq!(types, ["password", "totp", "webauthn-roaming"]);

@@ -213,6 +213,9 @@ fn a_first_login_enrols_a_key_and_a_wrong_one_is_asked_anew() {
     assert_ne!(options(&step.next)["challenge"], first["challenge"]);
     let credential = key.create(&options(&step.next), HERE, env.rng()).unwrap();
     let step = step.next.answer(says(&credential), &facts, &mut env);
+    assert_eq!(screen(&step.next), "mfa-webauthn-change-key-nickname");
+    assert!(!logged(&step, "gd_enrollment_complete"), "it has no name yet");
+    let step = step.next.answer(Answer::Name("Blue".into()), &facts, &mut env);
     assert_eq!(screen(&step.next), "mfa-recovery-code-enrollment");
     assert!(logged(&step, "gd_enrollment_complete"));
     let step = step.next.answer(Answer::Saved { ticked: true }, &facts, &mut env);

@@ -1,0 +1,298 @@
+//! Security keys and the device's own keys on the pages (contract/universal-login.md 6.7): real ceremonies of virtual keys.
+
+use lockstep_core::factors::webauthn::device::{Model, Signing, VirtualKey};
+use lockstep_core::random::SystemRng;
+use lockstep_core::time::Span;
+use lockstep_engine::flows::enrollment_ticket::{self, Allows};
+use serde_json::{Value, json};
+
+use crate::management::admin;
+use crate::support::{ACR, Browser, Person, TestApp};
+
+const ORIGIN: &str = "https://lockstep.test";
+
+async fn app(factors: &[&str]) -> TestApp {
+    let app = TestApp::new().await.with_apps().await;
+    app.mfa(factors, &["all-applications"]).await;
+    app
+}
+
+/// What the page gives to the browser.
+fn options(browser: &Browser<'_>) -> Value {
+    let text = browser.attribute("[data-key]", "data-options").unwrap_or_else(|| browser.page.body.clone());
+    serde_json::from_str(&text).unwrap()
+}
+
+/// Has a key made, and posts what the browser would.
+async fn create(browser: &mut Browser<'_>, key: &mut VirtualKey) {
+    let made = key.create(&options(browser), ORIGIN, &mut SystemRng).unwrap();
+    browser.submit(&[("response", &made.to_string())]).await;
+}
+
+async fn methods(app: &TestApp, person: &Person) -> Value {
+    let id = person.id.as_str().replace('|', "%7C");
+    admin(app).await.expect(200, "GET", &format!("/users/{id}/authentication-methods"), None).await
+}
+
+async fn touch(browser: &mut Browser<'_>, key: &mut VirtualKey) {
+    let signed = key.get(&options(browser), ORIGIN).unwrap();
+    browser.submit(&[("response", &signed.to_string())]).await;
+}
+
+/// Enrols a security key at the first login.
+async fn with_key(app: &TestApp, email: &str, model: Model) -> (Person, VirtualKey) {
+    let person = app.user(email).await;
+    let mut key = VirtualKey::new(model);
+    let mut browser = app.browser();
+    browser.authorize(&[]).await.password(&person).await;
+    assert_eq!(browser.screen(), "mfa-webauthn-roaming-enrollment", "{}", browser.page.body);
+    create(&mut browser, &mut key).await;
+    browser.submit(&[("nickname", "Blue key")]).await;
+    browser.back_with_code();
+    (person, key)
+}
+
+#[tokio::test]
+async fn a_key_is_enrolled_named_and_asked_for_at_the_next_login() {
+    let app = app(&["webauthn-roaming"]).await;
+    let ana = app.user("ana@example.com").await;
+    let mut key = VirtualKey::new(Model::SECURITY_KEY);
+    let mut browser = app.browser();
+    browser.authorize(&[]).await.password(&ana).await;
+    assert_eq!(browser.screen(), "mfa-webauthn-roaming-enrollment");
+    let asked = options(&browser);
+    assert_eq!(asked["rp"], json!({"id": "lockstep.test", "name": "Lockstep"}));
+    assert_eq!(asked["authenticatorSelection"]["authenticatorAttachment"], "cross-platform");
+    create(&mut browser, &mut key).await;
+    assert_eq!(browser.screen(), "mfa-webauthn-change-key-nickname", "{}", browser.page.body);
+    assert_eq!(browser.attribute("#nickname", "value").as_deref(), Some("Security key"));
+    let listed = methods(&app, &ana).await;
+    assert_eq!(listed.as_array().unwrap().len(), 0, "nothing is enrolled before it has a name");
+    browser.submit(&[("nickname", " \u{7}")]).await;
+    assert_eq!(browser.error_shown().as_deref(), Some("no-nickname"));
+    browser.submit(&[("nickname", &"x".repeat(21))]).await;
+    assert_eq!(browser.error_shown().as_deref(), Some("nickname-too-long"));
+    assert_eq!(
+        browser.attribute("#nickname", "value"),
+        Some("x".repeat(21)),
+        "what was typed is still there"
+    );
+    browser.submit(&[("nickname", "Blue key")]).await;
+    let tokens = app.redeem(&browser.back_with_code()).await;
+    assert_eq!(tokens.id["amr"], json!(["pwd", "mfa", "pop", "hwk"]));
+    let listed = methods(&app, &ana).await;
+    assert_eq!(listed[0]["type"], "webauthn-roaming");
+    assert_eq!(listed[0]["name"], "Blue key");
+
+    let mut browser = app.browser();
+    browser.authorize(&[]).await.password(&ana).await;
+    assert_eq!(browser.screen(), "mfa-webauthn-roaming-challenge");
+    assert_eq!(options(&browser)["allowCredentials"].as_array().unwrap().len(), 1);
+    touch(&mut browser, &mut key).await;
+    let tokens = app.redeem(&browser.back_with_code()).await;
+    assert_eq!(tokens.id["amr"], json!(["pwd", "mfa", "pop", "hwk"]));
+}
+
+#[tokio::test]
+async fn a_key_steps_up_and_a_browser_can_be_remembered_with_it() {
+    let app = app(&["webauthn-roaming"]).await;
+    let (ana, mut key) = with_key(&app, "ana@example.com", Model::SECURITY_KEY).await;
+    let mut browser = app.browser();
+    browser.authorize(&[]).await.password(&ana).await;
+    let signed = key.get(&options(&browser), ORIGIN).unwrap();
+    browser.submit(&[("response", &signed.to_string()), ("rememberBrowser", "true")]).await;
+    browser.back_with_code();
+    assert!(browser.cookie("__Host-auth0-mf").is_some());
+    browser.drop_cookie("__Host-auth0");
+    browser.authorize(&[]).await.password(&ana).await;
+    browser.back_with_code();
+    browser.authorize(&[ACR]).await;
+    assert_eq!(browser.screen(), "mfa-webauthn-roaming-challenge");
+    touch(&mut browser, &mut key).await;
+    browser.back_with_code();
+}
+
+#[tokio::test]
+async fn an_answer_counts_once_and_only_on_our_page() {
+    let app = app(&["webauthn-roaming"]).await;
+    let (ana, mut key) = with_key(&app, "ana@example.com", Model::SECURITY_KEY).await;
+    let (eve, mut hers) = with_key(&app, "eve@example.com", Model::SECURITY_KEY).await;
+    let mut browser = app.browser();
+    browser.authorize(&[]).await.password(&ana).await;
+    let first = options(&browser);
+    let signed = key.get(&first, ORIGIN).unwrap().to_string();
+    let foreign = key
+        .get_but(&first, ORIGIN, &mut |s: &mut Signing| s.client_data["origin"] = json!("https://evil.test"))
+        .unwrap();
+    browser.submit(&[("response", &foreign.to_string())]).await;
+    assert_eq!(browser.error_shown().as_deref(), Some("webauthn-challenge-error"));
+    assert_ne!(
+        options(&browser)["challenge"],
+        first["challenge"],
+        "what was answered is over, right or wrong"
+    );
+    browser.submit(&[("response", &signed)]).await;
+    assert_eq!(browser.error_shown().as_deref(), Some("webauthn-challenge-error"), "of the challenge before");
+    for garbage in ["", "{}", "null", "[1]", "{\"id\":\"AAAA\"}", &"x".repeat(100_000)] {
+        browser.submit(&[("response", garbage)]).await;
+        assert_eq!(browser.screen(), "mfa-webauthn-roaming-challenge");
+    }
+    // Another person's key signs what was asked of this one.
+    let mut theirs = app.browser();
+    theirs.authorize(&[]).await.password(&eve).await;
+    let mut mixed = options(&theirs);
+    mixed["challenge"] = options(&browser)["challenge"].clone();
+    let signed = hers.get(&mixed, ORIGIN).unwrap();
+    browser.submit(&[("response", &signed.to_string())]).await;
+    assert_eq!(browser.error_shown().as_deref(), Some("webauthn-challenge-error"));
+    touch(&mut browser, &mut key).await;
+    browser.back_with_code();
+}
+
+#[tokio::test]
+async fn what_the_browser_says_is_told_in_plain_words_and_logged() {
+    let app = app(&["webauthn-roaming", "otp"]).await;
+    let ana = app.user("ana@example.com").await;
+    let mut browser = app.browser();
+    browser.authorize(&[]).await.password(&ana).await;
+    assert_eq!(browser.screen(), "mfa-begin-enroll-options");
+    browser.submit(&[("action", "webauthn-roaming::0")]).await;
+    for (name, error) in [
+        ("NotAllowedError", "webauthn-not-allowed"),
+        ("AbortError", "webauthn-not-allowed"),
+        ("InvalidStateError", "webauthn-already-enrolled"),
+        ("ConstraintError", "webauthn-not-supported"),
+        ("SecurityError", "webauthn-failed"),
+        ("<script>", "webauthn-failed"),
+    ] {
+        browser.submit(&[("failure", name)]).await;
+        assert_eq!(browser.error_shown().as_deref(), Some(error), "{name}");
+        assert_eq!(browser.screen(), "mfa-webauthn-roaming-enrollment");
+    }
+    let logs = admin(&app)
+        .await
+        .expect(200, "GET", "/logs?q=type:gd_webauthn_enrollment_failed&per_page=50", None)
+        .await;
+    let logs = logs.as_array().unwrap();
+    assert_eq!(logs.len(), 6);
+    assert!(logs.iter().any(|log| log["details"]["note"] == "InvalidStateError"), "{logs:?}");
+    assert!(logs.iter().all(|log| !log.to_string().contains("<script>")));
+    browser.submit(&[("action", "pick-authenticator")]).await;
+    assert_eq!(browser.screen(), "mfa-begin-enroll-options");
+    browser.submit(&[("action", "otp::0")]).await;
+    assert_eq!(browser.screen(), "mfa-otp-enrollment-qr");
+}
+
+#[tokio::test]
+async fn a_copied_key_is_refused_logged_and_another_way_is_open() {
+    let app = app(&["webauthn-roaming", "recovery-code"]).await;
+    let ana = app.user("ana@example.com").await;
+    let mut key = VirtualKey::new(Model::SECURITY_KEY);
+    let mut browser = app.browser();
+    browser.authorize(&[]).await.password(&ana).await;
+    create(&mut browser, &mut key).await;
+    browser.submit(&[("nickname", "Blue key")]).await;
+    let code = browser.save_recovery_code().await;
+    let mut copy = key.clone();
+    let mut browser = app.browser();
+    browser.authorize(&[]).await.password(&ana).await;
+    touch(&mut browser, &mut key).await;
+    browser.back_with_code();
+    let mut browser = app.browser();
+    browser.authorize(&[]).await.password(&ana).await;
+    touch(&mut browser, &mut copy).await;
+    assert_eq!(browser.error_shown().as_deref(), Some("webauthn-copied-key"));
+    browser.submit(&[("action", "pick-authenticator")]).await;
+    browser.submit(&[("action", "recovery-code::0")]).await;
+    browser.submit(&[("code", &code)]).await;
+    assert_eq!(browser.screen(), "mfa-recovery-code-challenge-new-code", "{}", browser.page.body);
+}
+
+#[tokio::test]
+async fn too_many_answers_stop_even_a_right_one_for_a_while() {
+    let app = app(&["webauthn-roaming"]).await;
+    let (ana, mut key) = with_key(&app, "ana@example.com", Model::SECURITY_KEY).await;
+    let mut browser = app.browser();
+    browser.authorize(&[]).await.password(&ana).await;
+    for _ in 0..15 {
+        let elsewhere = &mut |s: &mut Signing| s.client_data["origin"] = json!("https://evil.test");
+        let signed = key.get_but(&options(&browser), ORIGIN, elsewhere).unwrap();
+        browser.submit(&[("response", &signed.to_string())]).await;
+        assert_eq!(browser.error_shown().as_deref(), Some("webauthn-challenge-error"));
+    }
+    touch(&mut browser, &mut key).await;
+    assert_eq!(browser.error_shown().as_deref(), Some("too-many-webauthn-challenge-attempts-error"));
+    app.clock.advance(Span::minutes(1));
+    touch(&mut browser, &mut key).await;
+    browser.back_with_code();
+}
+
+#[tokio::test]
+async fn a_ticket_enrols_a_key_of_the_device_beside_another_factor() {
+    let app = app(&["webauthn-platform", "otp"]).await;
+    let ana = app.user_with_totp("ana@example.com").await;
+    let allows = Allows { factor: Some("webauthn-platform".to_owned()), allow_multiple: true };
+    let mut env = app.app.env();
+    let mut tx = app.app.db().write().await.unwrap();
+    let id = enrollment_ticket::create(&mut tx, &mut env, &ana.id, allows).await.unwrap();
+    tx.commit().await.unwrap();
+    let mut key = VirtualKey::new(Model::SYNCED);
+    let mut browser = app.browser();
+    browser.goto(&enrollment_ticket::url(&env, &id)).await.submit(&[]).await;
+    assert_eq!(browser.screen(), "mfa-webauthn-platform-enrollment", "{}", browser.page.body);
+    assert_eq!(options(&browser)["authenticatorSelection"]["userVerification"], "required");
+    create(&mut browser, &mut key).await;
+    assert_eq!(browser.attribute("#nickname", "value").as_deref(), Some("This device"));
+    browser.submit(&[("nickname", "Laptop")]).await;
+    assert_eq!(browser.screen(), "mfa-enroll-result", "{}", browser.page.body);
+
+    let mut browser = app.browser();
+    browser.authorize(&[]).await.password(&ana).await;
+    // Which device this is, nobody knows: the key may be in another one.
+    assert_eq!(browser.screen(), "mfa-otp-challenge");
+    browser.submit(&[("action", "pick-authenticator")]).await;
+    browser.submit(&[("action", "webauthn-platform::0")]).await;
+    assert_eq!(browser.screen(), "mfa-webauthn-platform-challenge");
+    touch(&mut browser, &mut key).await;
+    let tokens = app.redeem(&browser.back_with_code()).await;
+    assert_eq!(tokens.id["amr"], json!(["pwd", "mfa", "pop", "swk"]), "a synced key is no hardware");
+}
+
+#[tokio::test]
+async fn a_key_that_is_not_named_in_time_is_not_enrolled() {
+    let app = app(&["webauthn-roaming"]).await;
+    let ana = app.user("ana@example.com").await;
+    let mut key = VirtualKey::new(Model::SECURITY_KEY);
+    let mut browser = app.browser();
+    browser.authorize(&[]).await.password(&ana).await;
+    create(&mut browser, &mut key).await;
+    app.clock.advance(Span::minutes(6));
+    browser.submit(&[("nickname", "Blue key")]).await;
+    assert_eq!(browser.screen(), "mfa-webauthn-roaming-enrollment");
+    assert_eq!(browser.error_shown().as_deref(), Some("transaction-not-found"));
+}
+
+#[tokio::test]
+async fn an_answer_that_is_too_late_or_of_a_removed_key_is_none() {
+    let app = app(&["webauthn-roaming", "otp"]).await;
+    let ana = app.user("ana@example.com").await;
+    let mut key = VirtualKey::new(Model::SECURITY_KEY);
+    let mut browser = app.browser();
+    browser.authorize(&[]).await.password(&ana).await;
+    browser.submit(&[("action", "webauthn-roaming::0")]).await;
+    create(&mut browser, &mut key).await;
+    browser.submit(&[("nickname", "Blue key")]).await;
+    browser.back_with_code();
+
+    let mut browser = app.browser();
+    browser.authorize(&[]).await.password(&ana).await;
+    let signed = key.get(&options(&browser), ORIGIN).unwrap();
+    app.clock.advance(Span::seconds(301));
+    browser.submit(&[("response", &signed.to_string())]).await;
+    assert_eq!(browser.error_shown().as_deref(), Some("webauthn-challenge-error"));
+    let signed = key.get(&options(&browser), ORIGIN).unwrap();
+    let id = ana.id.as_str().replace('|', "%7C");
+    admin(&app).await.expect(204, "DELETE", &format!("/users/{id}/authenticators"), None).await;
+    browser.submit(&[("response", &signed.to_string())]).await;
+    assert_eq!(browser.screen(), "mfa-begin-enroll-options", "nothing is left to ask for");
+}
