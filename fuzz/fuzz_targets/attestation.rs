@@ -1,0 +1,26 @@
+//! The answer of a new key: `{…}` is one as it comes, everything else is client data, attestation object and identifier.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use lockstep_core::crypto::cose::CoseKey;
+use lockstep_core::factors::webauthn::ceremony;
+use lockstep_fuzz::{ORIGIN, credential, expected, parts, relying_party, text};
+use serde_json::json;
+
+fuzz_target!(|input: &[u8]| {
+    let answer = if input.starts_with(b"{") {
+        let Ok(answer) = std::str::from_utf8(input) else { return };
+        answer.to_owned()
+    } else {
+        let Some([client_data, object, id]) = parts(input) else { return };
+        credential(id, json!({"clientDataJSON": text(client_data), "attestationObject": text(object)}))
+    };
+    let asking = relying_party();
+    let Ok(new) = ceremony::register(&answer, expected(&asking), &[]) else { return };
+    assert_eq!(new.origin, ORIGIN);
+    assert!(new.state.backup_eligible || !new.state.backed_up);
+    assert!(CoseKey::parse(&new.public_key).is_some(), "a key that verifies nothing was enrolled");
+    let again = ceremony::register(&answer, expected(&asking), &[new.credential_id]);
+    assert_eq!(again, Err(ceremony::Refused::AlreadyEnrolled));
+});
