@@ -6,6 +6,7 @@ mod values;
 
 use std::fmt;
 
+use lockstep_core::assurance::Rules;
 use lockstep_core::crypto::hasher::HashParams;
 use lockstep_core::env::Issuer;
 use lockstep_core::model::settings::Profile;
@@ -18,6 +19,8 @@ pub struct Config {
     pub issuer: Issuer,
     /// Which behaviour counts where Auth0 and the standards disagree.
     pub profile: Profile,
+    /// Whether a passkey that verified its user is multi-factor by itself; none: as the profile has it.
+    pub passkey_satisfies_mfa: Option<bool>,
     /// How costly password hashes are.
     pub hashing: HashParams,
     /// How many passwords are hashed at a time.
@@ -94,6 +97,7 @@ impl Config {
         Self {
             issuer,
             profile: Profile::Faithful,
+            passkey_satisfies_mfa: None,
             hashing: HashParams::default(),
             hashing_threads: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
             hashing_queue: 256,
@@ -103,5 +107,12 @@ impl Config {
             providers: ProvidersConfig::default(),
             dev: false,
         }
+    }
+
+    /// Returns what counts as multi-factor here. Auth0 asks for MFA after a passkey too; NIST SP 800-63B-4 (2.2.1) counts a key that verified
+    /// its user as two factors.
+    pub fn rules(&self) -> Rules {
+        let passkey_satisfies_mfa = self.passkey_satisfies_mfa.unwrap_or(self.profile == Profile::Assured);
+        Rules { profile: self.profile, passkey_satisfies_mfa }
     }
 }

@@ -82,6 +82,22 @@ impl Connection {
             && self.data.text("options.authentication_methods.password.signup_behavior") != Some("block")
     }
 
+    /// Returns whether its users may log in by passkeys.
+    pub fn has_passkeys(&self) -> bool {
+        self.is_database()
+            && self.data.flag("options.authentication_methods.passkey.enabled").unwrap_or(false)
+    }
+
+    /// Returns whether people may sign themselves up with a passkey. `signup_behavior` is about passwords alone.
+    pub fn allows_passkey_signup(&self) -> bool {
+        self.has_passkeys() && !self.data.flag("options.disable_signup").unwrap_or(false)
+    }
+
+    /// Returns whether a telephone number names a user.
+    pub fn has_phone_identifier(&self) -> bool {
+        self.data.flag("options.attributes.phone_number.identifier.active").unwrap_or(false)
+    }
+
     /// Returns whether every user has a user name beside the e-mail address.
     pub fn requires_username(&self) -> bool {
         self.data.flag("options.requires_username").unwrap_or(false)

@@ -9,7 +9,7 @@ use std::fmt;
 
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::codes::OAuthError;
 
@@ -32,6 +32,9 @@ pub struct Params {
     /// Lists of texts, for the few endpoints that take some.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     lists: BTreeMap<String, Vec<String>>,
+    /// Objects of JSON, for the few endpoints that take some. They are never kept.
+    #[serde(skip)]
+    objects: BTreeMap<String, Map<String, Value>>,
 }
 
 impl Params {
@@ -68,7 +71,10 @@ impl Params {
                     }
                     params.odd.insert(name);
                 }
-                Value::Object(_) => {
+                Value::Object(object) => {
+                    if params.objects.insert(name.clone(), object).is_some() {
+                        params.repeated.insert(name.clone());
+                    }
                     params.odd.insert(name);
                 }
             }
@@ -112,6 +118,11 @@ impl Params {
             Some(list) => Some(list.iter().map(String::as_str).collect()),
             None => self.get(name).map(|text| vec![text]),
         }
+    }
+
+    /// Returns an object of a JSON body; none if it is absent or anything else.
+    pub fn object(&self, name: &str) -> Option<&Map<String, Value>> {
+        self.objects.get(name)
     }
 
     /// Returns whether a parameter came at all, even empty: `federated` counts by its presence.
@@ -217,6 +228,18 @@ mod tests {
         assert!(form("email=a&email=b").is_err());
         assert!(form("email[]=a&email[]=b").is_err());
         assert!(form("email=a&other=b").is_ok());
+    }
+
+    #[test]
+    fn an_object_is_read_whole_and_is_never_kept() {
+        let p = Params::from_json(br#"{"authn_response":{"id":"x","n":{"m":1}},"scope":"openid"}"#).unwrap();
+        let object = p.object("authn_response").unwrap();
+        assert_eq!((object["id"].as_str(), object["n"]["m"].as_i64()), (Some("x"), Some(1)));
+        assert_eq!((p.object("scope"), p.get("authn_response")), (None, None));
+        assert!(!serde_json::to_string(&p).unwrap().contains("\"x\""));
+        let twice =
+            Params::from_json(br#"{"authn_response":{"id":"x"},"authn_response":{"id":"y"}}"#).unwrap();
+        assert!(twice.refuse_ambiguous(&[]).is_err());
     }
 
     #[test]

@@ -214,6 +214,11 @@ impl Found {
         }
         let mut app = Config::new(issuer?);
         app.profile = if self.text("profile")? == "assured" { Profile::Assured } else { Profile::Faithful };
+        app.passkey_satisfies_mfa = match self.text("passkey_satisfies_mfa")?.as_str() {
+            "yes" => Some(true),
+            "no" => Some(false),
+            _ => None,
+        };
         app.hashing = hashing?;
         if let Some(threads) = self.number("hashing.threads") {
             app.hashing_threads = threads;
@@ -371,6 +376,19 @@ mod tests {
         assert_eq!(config.master_key_file, Path::new("/etc/lockstep/master.key"));
         assert_eq!(config.app.hashing, HashParams::default());
         assert!(!config.app.dev);
+    }
+
+    #[test]
+    fn whether_a_passkey_is_mfa_follows_the_profile_unless_it_is_said() {
+        for (more, satisfies) in [
+            ("", false),
+            ("profile = \"assured\"", true),
+            ("passkey_satisfies_mfa = \"yes\"", true),
+            ("profile = \"assured\"\npasskey_satisfies_mfa = \"no\"", false),
+        ] {
+            let config = load(&format!("{LEAST}\n{more}"), &[]).unwrap();
+            assert_eq!(config.app.rules().passkey_satisfies_mfa, satisfies, "{more}");
+        }
     }
 
     #[test]

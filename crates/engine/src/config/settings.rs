@@ -74,6 +74,14 @@ pub const SETTINGS: &[Setting] = &[
               \"assured\" follows NIST SP 800-63B-4 and OWASP ASVS 5.",
     },
     Setting {
+        key: "passkey_satisfies_mfa",
+        kind: Kind::OneOf(&["by-profile", "yes", "no"]),
+        default: Some("\"by-profile\""),
+        doc: "Whether a login by a passkey that verified its user (PIN, fingerprint, face) is multi-factor by itself. By profile it \
+              is in \"assured\" and is not in \"faithful\": Auth0 asks for a second factor after a passkey too. A passkey \
+              that did not verify its user never is.",
+    },
+    Setting {
         key: "listen",
         kind: Kind::Socket,
         default: Some("\"127.0.0.1:8080\""),

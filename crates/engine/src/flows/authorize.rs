@@ -1,6 +1,6 @@
 //! `/authorize`: checking a request, and answering it once somebody has logged in. What lies between is [`super::login`].
 
-use lockstep_core::assurance::{Methods, Rules, claims as assurance};
+use lockstep_core::assurance::{Methods, claims as assurance};
 use lockstep_core::codes::{OAuthCode, OAuthError};
 use lockstep_core::crypto::digest::sha256_b64url;
 use lockstep_core::env::Env;
@@ -200,11 +200,7 @@ pub async fn complete(
         session: proof.session.as_ref(),
         audience: request.audience.as_deref(),
         scope: &request.scope,
-        assurance: assurance(
-            &proof.methods,
-            proof.auth_time,
-            Rules { profile: app.config().profile, ..Rules::default() },
-        ),
+        assurance: assurance(&proof.methods, proof.auth_time, app.config().rules()),
         nonce: request.nonce.as_deref(),
         gty: None,
     };

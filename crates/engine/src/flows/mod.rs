@@ -24,6 +24,7 @@ pub mod messages;
 pub mod mfa_api;
 pub mod my_account;
 pub mod par;
+pub mod passkey;
 pub mod password_reset;
 pub mod passwordless;
 pub mod reseal;

@@ -107,7 +107,10 @@ async fn try_sign_up(
     Ok(user)
 }
 
-fn valid_username(connection: &Connection, given: Option<&str>) -> Result<Option<String>, SignupError> {
+pub(super) fn valid_username(
+    connection: &Connection,
+    given: Option<&str>,
+) -> Result<Option<String>, SignupError> {
     if !connection.requires_username() {
         return Ok(None);
     }

@@ -1,4 +1,5 @@
-//! Codes that log in without a password: one for each place that codes go to, the newest.
+//! What logs in without a password: a code for each place that codes go to, the newest; and what a passkey is asked behind an `auth_session`,
+//! when nobody knows yet whose it is.
 
 use lockstep_core::time::Timestamp;
 use serde::Serialize;

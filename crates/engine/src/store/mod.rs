@@ -23,6 +23,7 @@ pub mod meta;
 pub mod methods;
 pub mod opaque_tokens;
 pub mod outbox;
+pub mod passkeys;
 pub mod pushed_requests;
 pub mod remembered_browsers;
 pub mod resource_servers;

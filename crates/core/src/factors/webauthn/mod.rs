@@ -12,6 +12,7 @@
 mod authenticator_data;
 pub mod ceremony;
 pub mod device;
+pub mod passkey;
 pub mod relying_party;
 
 #[cfg(test)]
@@ -242,8 +243,8 @@ impl Webauthn {
     }
 
     fn method(&self, stored: &Stored, state: KeyState, now: Timestamp) -> Method {
-        let kept = if stored.was_multi_device { Kept::Software } else { Kept::Hardware };
-        Method::second(self.factor_type(), now).with(Detail::Key { kept, user_verified: state.user_verified })
+        let detail = Detail::Key { kept: stored.kept(), user_verified: state.user_verified };
+        Method::second(self.factor_type(), now).with(detail)
     }
 }
 
@@ -406,6 +407,11 @@ impl Stored {
             user_handle: self.user_handle.clone(),
             sign_count,
         })
+    }
+
+    /// Returns where it is kept, as far as we know.
+    const fn kept(&self) -> Kept {
+        if self.was_multi_device { Kept::Software } else { Kept::Hardware }
     }
 
     /// Keeps what a key says of itself at a use; returns what is worth a remark.

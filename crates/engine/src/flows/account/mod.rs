@@ -6,7 +6,7 @@
 pub mod application;
 pub mod enrolment;
 
-use lockstep_core::assurance::{PAPE, Rules, multi_factor_at};
+use lockstep_core::assurance::{PAPE, multi_factor_at};
 use lockstep_core::crypto::digest::sha256_b64url;
 use lockstep_core::env::{Env, Issuer};
 use lockstep_core::factors::{FactorKind, Keys};
@@ -116,7 +116,7 @@ impl Visitor {
         let held = held::load(conn, &user, &guardian).await?;
         let connection = connections::find_by_name(conn, &user.connection).await?;
         let demanded = guardian.always() && connection.is_none_or(|c| c.mfa_active());
-        let rules = Rules { profile: app.config().profile, ..Rules::default() };
+        let rules = app.config().rules();
         let keys = Keys::of(app.issuer(), &guardian);
         let all = held.iter().map(|on| Held::of(on, &keys));
         let means = Means::new(all, &guardian.enabled(), &session.methods, rules);

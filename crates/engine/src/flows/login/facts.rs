@@ -1,6 +1,5 @@
 //! Loading what is true at a decision.
 
-use lockstep_core::assurance::Rules;
 use lockstep_core::crypto::digest::sha256_b64url;
 use lockstep_core::env::Env;
 use lockstep_core::factors::Keys;
@@ -36,7 +35,7 @@ pub(super) async fn load(
     let mfa_active = connection.is_none_or(|c| c.mfa_active());
     Ok(Facts {
         user: user.id.clone(),
-        rules: Rules { profile: here.app.config().profile, ..Rules::default() },
+        rules: here.app.config().rules(),
         policy_always: guardian.always() && mfa_active,
         enabled: guardian.enabled(),
         held: held::load(conn, user, guardian).await?,

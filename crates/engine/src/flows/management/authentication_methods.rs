@@ -17,9 +17,9 @@ use crate::flows::messages::Notice;
 use crate::flows::{admin_reset, changes};
 use crate::store::db::{Conn, DbError};
 use crate::store::methods::{self, Method};
-use crate::store::{authenticators, settings, users};
+use crate::store::{authenticators, passkeys, settings, users};
 
-/// How many methods one user may have.
+/// How many methods one user may have; also how many passkeys (contract/oidc.md 12).
 const LIMIT: usize = 20;
 /// How many of them may be keys.
 const KEY_LIMIT: usize = 10;
@@ -295,6 +295,18 @@ async fn add(call: &mut Call, tx: &mut Conn, user: &UserId, new: New) -> Outcome
             if present.iter().any(twin) {
                 return Err(ManagementCode::MethodConflict.into());
             }
+            if kind == passkeys::KIND {
+                let new = passkeys::Passkey {
+                    id,
+                    user: user.clone(),
+                    name,
+                    data,
+                    sign_count: None,
+                    created_at: call.env.now,
+                    enrolled_at: None,
+                };
+                return add_passkey(tx, new).await;
+            }
             let method = Method {
                 id,
                 user: user.clone(),
@@ -311,6 +323,17 @@ async fn add(call: &mut Call, tx: &mut Conn, user: &UserId, new: New) -> Outcome
             Ok(method)
         }
     }
+}
+
+/// Adds a passkey. It logs in by itself, so it is one person's alone.
+async fn add_passkey(tx: &mut Conn, new: passkeys::Passkey) -> Outcome<Method> {
+    let hash = new.data.get("key_id").and_then(Value::as_str).and_then(webauthn::passkey::credential_hash);
+    let hash = hash.ok_or_else(|| internal(&"an imported passkey has no identifier"))?;
+    match passkeys::create(tx, &new, &hash).await {
+        Err(DbError::Conflict) => return Err(ManagementCode::MethodConflict.into()),
+        other => other?,
+    }
+    methods::find(tx, &new.id).await?.ok_or_else(|| internal(&"a passkey that was just made is not there"))
 }
 
 /// Tells the person what an operator added (ASVS 6.3.7). Only in the profile `assured`: Auth0 sends nothing, and who imports users by these

@@ -232,6 +232,8 @@ pub enum Notice<'a> {
     Removed(FactorKind, Option<String>),
     /// A key was used that there may be a copy of.
     KeyCopied(&'a Authenticator),
+    /// The same of a passkey, with its label.
+    PasskeyCopied(Option<&'a str>),
     /// There is a new recovery code.
     NewRecoveryCode,
     /// The recovery code was used.
@@ -250,13 +252,17 @@ pub fn notice(about: &About<'_>, notice: &Notice<'_>) -> Written {
         Notice::KeyCopied(on) => {
             ("notice.copied", on.name.clone().unwrap_or_else(|| about.name(on.kind, None)))
         }
+        Notice::PasskeyCopied(label) => {
+            let name = || words::say(about.language, "factor.passkey", &[]);
+            ("notice.copied", label.map_or_else(name, str::to_owned))
+        }
         Notice::NewRecoveryCode => ("notice.recovery", String::new()),
         Notice::RecoveryCodeUsed => ("notice.recovery_used", String::new()),
         Notice::Reset => ("notice.reset", String::new()),
         Notice::NewPassword => ("notice.password", String::new()),
     };
     let (subject, rest) = match notice {
-        Notice::KeyCopied(_) => ("notice.copied.subject", "notice.copied.rest"),
+        Notice::KeyCopied(_) | Notice::PasskeyCopied(_) => ("notice.copied.subject", "notice.copied.rest"),
         _ => ("notice.subject", "notice.rest"),
     };
     let (subject, rest) = (about.say(subject, &[]), about.say(rest, &[]));

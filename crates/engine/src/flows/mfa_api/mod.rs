@@ -115,7 +115,7 @@ pub(super) async fn required(
     wanted: Wanted,
 ) -> Result<OAuthFailure, OAuthFailure> {
     let enabled = app.catalog().guardian_in(&mut tx).await?.enabled();
-    let rules = Rules { profile: app.config().profile, ..Rules::default() };
+    let rules = app.config().rules();
     // Not what the tenant has, but what proves something beside the first factor.
     let counts = Means::new(std::iter::empty(), &enabled, &wanted.methods, rules).enabled;
     if let Demand::Impossible(_) = decision.demand {
@@ -290,7 +290,7 @@ struct Facts {
 async fn facts(conn: &mut Conn, app: &App, user: &User, proven: &Methods) -> Result<Facts, OAuthFailure> {
     let guardian = app.catalog().guardian_in(conn).await?;
     let held = held::load(conn, user, &guardian).await?;
-    let rules = Rules { profile: app.config().profile, ..Rules::default() };
+    let rules = app.config().rules();
     let keys = Keys::of(app.issuer(), &guardian);
     let all = held.iter().map(|on| Held::of(on, &keys));
     let means = Means::new(all, &guardian.enabled(), proven, rules);

@@ -1,5 +1,6 @@
 //! The MFA grants: an answer to a challenge, or the first code of an enrolment, becomes tokens (contract/mfa-api.md 8).
 
+use lockstep_core::assurance::MethodName;
 use lockstep_core::codes::{OAuthCode, OAuthError};
 use lockstep_core::crypto::digest::{same_secret, sha256_b64url};
 use lockstep_core::env::Env;
@@ -158,10 +159,14 @@ pub(in crate::flows) async fn exchange(
         }
     };
     response.recovery_code = fresh;
-    let code = match grant {
-        MfaGrant::Otp => "seotpft",
-        MfaGrant::Oob => "seoobft",
-        MfaGrant::RecoveryCode => "sercft",
+    let by_passkey = stored.data.wanted.methods.iter().any(|method| method.name == MethodName::Passkey);
+    let code = match (grant, by_passkey) {
+        (MfaGrant::Otp, false) => "seotpft",
+        (MfaGrant::Oob, false) => "seoobft",
+        (MfaGrant::RecoveryCode, false) => "sercft",
+        (MfaGrant::Otp, true) => "sepkotpft",
+        (MfaGrant::Oob, true) => "sepkoobft",
+        (MfaGrant::RecoveryCode, true) => "sepkrcft",
     };
     log(&mut tx, app, env, origin, client, &caller.user, code, Some(&response.scope)).await?;
     tx.commit().await?;

@@ -6,7 +6,6 @@
 pub mod enrolment;
 pub mod methods;
 
-use lockstep_core::assurance::Rules;
 use lockstep_core::crypto::jose::claims;
 use lockstep_core::env::Env;
 use lockstep_core::factors::Keys;
@@ -118,7 +117,7 @@ impl Call {
 
     /// Refuses a change by a token without a fresh second factor, if the person has one: a stolen token must not add its thief's phone.
     fn require_step_up(&self, facts: &Facts) -> Outcome<()> {
-        let rules = Rules { profile: self.app.config().profile, ..Rules::default() };
+        let rules = self.app.config().rules();
         let keys = Keys::of(self.app.issuer(), &facts.guardian);
         let held = facts.held.iter().map(|on| Held::of(on, &keys));
         let means = Means::new(held, &facts.guardian.enabled(), &Default::default(), rules);

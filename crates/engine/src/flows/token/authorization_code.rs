@@ -1,7 +1,7 @@
 //! `authorization_code` (RFC 6749 section 4.1.3, RFC 7636). The MFA decision was made at `/authorize`; here the evidence is only
 //! copied.
 
-use lockstep_core::assurance::{Rules, claims as assurance};
+use lockstep_core::assurance::claims as assurance;
 use lockstep_core::codes::OAuthError;
 use lockstep_core::crypto::digest::{same_secret, sha256_b64url};
 use lockstep_core::env::Env;
@@ -45,7 +45,7 @@ pub async fn exchange(
         return Err(OAuthError::user_blocked().into());
     };
     let scope = Scopes::trusted(&data.scope);
-    let rules = Rules { profile: app.config().profile, ..Rules::default() };
+    let rules = app.config().rules();
     let asked = UserGrant {
         user: &user,
         session: data.session.as_ref(),

@@ -7,6 +7,7 @@ mod password;
 mod passwordless;
 pub mod refresh_token;
 pub(super) mod user_tokens;
+mod webauthn;
 
 use lockstep_core::codes::{OAuthCode, OAuthError};
 use lockstep_core::env::Env;
@@ -43,6 +44,7 @@ const TEXTS: &[&str] = &[
     "oob_code",
     "binding_code",
     "recovery_code",
+    "auth_session",
 ];
 
 const PASSWORD_REALM: &str = "http://auth0.com/oauth/grant-type/password-realm";
@@ -63,7 +65,6 @@ pub(super) fn mfa_grant_missing() -> OAuthError {
 /// Grants of the contract that are not built yet. They are refused as unknown ones are, never half answered.
 const NOT_BUILT: &[&str] = &[
     "urn:ietf:params:oauth:grant-type:device_code",
-    "urn:okta:params:oauth:grant-type:webauthn",
     "urn:ietf:params:oauth:grant-type:token-exchange",
     "urn:openid:params:grant-type:ciba",
 ];
@@ -128,6 +129,11 @@ pub async fn exchange(
             allowed(grant_type)?;
             let mut env = fresh(env);
             let result = passwordless::exchange(app, &mut env, origin, &authenticated, params).await;
+            result.inspect_err(|failure| failed("f", failure))
+        }
+        super::passkey::GRANT => {
+            allowed(grant_type)?;
+            let result = webauthn::exchange(app, &mut fresh(env), origin, &authenticated, params).await;
             result.inspect_err(|failure| failed("f", failure))
         }
         MFA_OTP | MFA_OOB | MFA_RECOVERY_CODE => {

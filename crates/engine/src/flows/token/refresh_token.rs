@@ -1,6 +1,6 @@
 //! `refresh_token` (RFC 6749 section 6; rotation and reuse as in RFC 9700 section 4.14, contract/oidc.md 6.3).
 
-use lockstep_core::assurance::{Rules, claims as assurance};
+use lockstep_core::assurance::claims as assurance;
 use lockstep_core::codes::OAuthError;
 use lockstep_core::crypto::digest::sha256_b64url;
 use lockstep_core::env::Env;
@@ -111,7 +111,7 @@ async fn redeem(
     found: Found,
     scope: &Scopes,
 ) -> Result<(Unsigned, Conn), OAuthFailure> {
-    let rules = Rules { profile: app.config().profile, ..Rules::default() };
+    let rules = app.config().rules();
     let asked = UserGrant {
         user,
         session: found.grant.session.as_ref(),
@@ -216,7 +216,7 @@ async fn decide(
     let connection = app.catalog().connection_in(tx, &user.connection).await?;
     let held = held::load(tx, user, &guardian).await?;
     let keys = Keys::of(app.issuer(), &guardian);
-    let rules = Rules { profile: app.config().profile, ..Rules::default() };
+    let rules = app.config().rules();
     let asks_mfa = params
         .get("acr_values")
         .is_some_and(|v| v.split_ascii_whitespace().any(|v| v == lockstep_core::assurance::PAPE));

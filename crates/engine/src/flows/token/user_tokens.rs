@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use lockstep_core::assurance::{Rules, claims as assurance};
+use lockstep_core::assurance::claims as assurance;
 use lockstep_core::codes::OAuthError;
 use lockstep_core::env::Env;
 use lockstep_core::factors::Keys;
@@ -86,7 +86,7 @@ pub(in crate::flows) async fn tokens_or_mfa(
             (guardian, held, is_exempt(app, &mut tx, user).await?)
         }
     };
-    let rules = Rules { profile: app.config().profile, ..Rules::default() };
+    let rules = app.config().rules();
     let keys = Keys::of(app.issuer(), &guardian);
     let decision = decide(&Situation {
         now: env.now,

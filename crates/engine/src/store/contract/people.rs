@@ -17,7 +17,8 @@ use crate::store::methods::{self, Method};
 use crate::store::search::{Filter, Order, Slice};
 use crate::store::tickets::{self, Ticket};
 use crate::store::{
-    authenticators, remembered_browsers, resource_servers, roles, sessions, testing, user_handles, users,
+    authenticators, passkeys, remembered_browsers, resource_servers, roles, sessions, testing, user_handles,
+    users,
 };
 
 #[tokio::test]
@@ -248,6 +249,46 @@ async fn of_many_at_once_one_spends_a_count() {
             }
             assert_eq!(won, 1, "count {count}");
         }
+    }
+}
+
+#[tokio::test]
+async fn a_passkey_is_found_by_its_key_and_is_one_persons() {
+    for db in testing::databases().await {
+        let mut c = db.write().await.unwrap();
+        let (ana, ben) = fill(&mut c).await;
+        let of = |user: &User, sign_count| passkeys::Passkey {
+            id: AuthenticatorId::new(rng().as_mut()),
+            user: user.id.clone(),
+            name: Some("Phone".to_owned()),
+            data: json!({"key_id": "a2V5"}),
+            sign_count,
+            created_at: T0,
+            enrolled_at: Some(T0),
+        };
+        let (hers, his) = (of(&ana, Some(3)), of(&ben, None));
+        passkeys::create(&mut c, &hers, "h1").await.unwrap();
+        passkeys::create(&mut c, &his, "h2").await.unwrap();
+        assert_eq!(passkeys::find(&mut c, "h1").await.unwrap(), Some(hers.clone()));
+        assert_eq!(passkeys::find(&mut c, "h2").await.unwrap(), Some(his.clone()));
+        assert_eq!(passkeys::find(&mut c, "h3").await.unwrap(), None);
+        assert!(!authenticators::claim_counter(&mut c, &hers.id, 3, &json!({}), T0).await.unwrap());
+        assert!(authenticators::claim_counter(&mut c, &hers.id, 4, &json!({"n": 1}), T0).await.unwrap());
+        let used = passkeys::find(&mut c, "h1").await.unwrap().unwrap();
+        assert_eq!((used.sign_count, used.data), (Some(4), json!({"n": 1})));
+        assert_eq!(passkeys::find(&mut c, "h2").await.unwrap(), Some(his), "changing A leaves B alone");
+        let listed = methods::list_of_user(&mut c, &ana.id).await.unwrap();
+        assert_eq!((listed.len(), listed[0].kind.as_str()), (1, "passkey"));
+        assert!(
+            authenticators::list_of_user(&mut c, &ana.id).await.unwrap().is_empty(),
+            "it is no second factor"
+        );
+        users::delete(&mut c, &ben.id).await.unwrap();
+        assert_eq!(passkeys::find(&mut c, "h2").await.unwrap(), None, "it goes with its user");
+        c.commit().await.unwrap();
+        let mut c = db.write().await.unwrap();
+        let taken = passkeys::create(&mut c, &of(&ana, None), "h1").await;
+        assert!(matches!(taken, Err(DbError::Conflict)));
     }
 }
 

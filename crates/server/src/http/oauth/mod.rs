@@ -6,6 +6,7 @@ pub mod respond;
 
 mod logout;
 mod par;
+mod passkey;
 mod passwordless;
 mod revoke;
 mod token;
@@ -29,6 +30,8 @@ pub fn routes(web: Web) -> Router<Web> {
     let from_pages = Router::new()
         .route("/oauth/token", post(token::exchange))
         .route("/oauth/revoke", post(revoke::revoke))
+        .route("/passkey/challenge", post(passkey::challenge))
+        .route("/passkey/register", post(passkey::register))
         .route("/passwordless/start", post(passwordless::start))
         .route("/userinfo", get(userinfo::get).post(userinfo::post))
         .layer(axum::middleware::from_fn_with_state(web, cors::layer));

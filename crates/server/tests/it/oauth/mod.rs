@@ -4,6 +4,7 @@ mod authorize;
 mod discovery;
 mod logout;
 mod par;
+mod passkey;
 mod passwordless;
 mod refresh;
 mod token;

@@ -106,6 +106,7 @@ create table authenticators (
   confirmed bigint not null,
   name text,
   data bytea not null,
+  credential_hash text unique,
   spent_step bigint,
   spent_at bigint,
   link_id text,
@@ -357,7 +358,7 @@ create table ceremonies (
 create index ceremonies_user on ceremonies (user_id);
 create index ceremonies_expiry on ceremonies (expires_at);
 
--- Codes that log in without a password.
+-- What logs in without a password: codes that were sent, ceremonies of passkeys.
 create table login_codes (
   key_hash text primary key,
   version bigint not null,

@@ -1,0 +1,251 @@
+//! `urn:okta:params:oauth:grant-type:webauthn`: the answer of a passkey becomes tokens, or `mfa_required` (contract/oidc.md 12).
+
+use lockstep_core::assurance::{Method, Methods, PAPE};
+use lockstep_core::codes::{OAuthCode, OAuthError};
+use lockstep_core::env::Env;
+use lockstep_core::factors::Remark;
+use lockstep_core::factors::webauthn::passkey::{self, Held, Login, No, Registration};
+use lockstep_core::ids::AuthenticatorId;
+use lockstep_core::model::connection::Connection;
+use lockstep_core::model::log_event::{LogEvent, Origin};
+use lockstep_core::model::user::User;
+use lockstep_core::oauth::checks;
+use lockstep_core::oauth::params::Params;
+use lockstep_core::oauth::scope::Scopes;
+use lockstep_core::time::Span;
+use serde_json::{Value, json};
+
+use super::issue::TokenResponse;
+use super::user_tokens::{Here, tokens_or_mfa};
+use crate::app::App;
+use crate::flows::client_auth::Authenticated;
+use crate::flows::messages::Notice;
+use crate::flows::mfa_api::Wanted;
+use crate::flows::passkey::{Asked, NewUser, Session, budget, connection, session_key, too_many};
+use crate::flows::{OAuthFailure, attempts, changes};
+use crate::store::buckets::{self, Budget};
+use crate::store::db::{Conn, DbError};
+use crate::store::passkeys::{self, Passkey};
+use crate::store::{authenticators, login_codes, settings, user_handles, users};
+
+/// Refused answers from one address of the network: fifteen, then one each four seconds. Nobody guesses a signature; the limit is for those who
+/// try all the same.
+const REFUSED: Budget = Budget::new(15, Span::seconds(4));
+/// Refused answers that an application's own server brings, for all of its people.
+const REFUSED_OF_SERVER: Budget = Budget::new(300, Span::millis(200));
+
+/// Whom an answer has proven.
+struct Found {
+    user: User,
+    method: Method,
+    remark: Option<Remark>,
+}
+
+/// Exchanges an answer.
+pub(super) async fn exchange(
+    app: &App,
+    env: &mut Env,
+    origin: &Origin,
+    authenticated: &Authenticated,
+    params: &Params,
+) -> Result<TokenResponse, OAuthFailure> {
+    let client = &authenticated.client;
+    let auth_session = params.require("auth_session")?;
+    let answer = params.object("authn_response").ok_or_else(|| OAuthError::missing("authn_response"))?;
+    let answer = Value::Object(answer.clone()).to_string();
+    let scope = params.get("scope").map(Scopes::parse).transpose()?.unwrap_or_default();
+    let (bucket, budget) = budget("refused", client, origin, REFUSED, REFUSED_OF_SERVER);
+    let mut tx = app.db().write().await?;
+    // Counted before it is judged: of answers sent at once, no more are looked at than the budget has.
+    if !buckets::take(&mut tx, &bucket, budget, env.now).await? {
+        return Err(too_many());
+    }
+    let key = session_key(auth_session);
+    let stored = login_codes::find::<Session>(&mut tx, &key).await?;
+    let fits = |session: &Session| {
+        session.client == client.id && params.get("realm").is_none_or(|realm| realm == session.connection)
+    };
+    // Somebody else's session stays as it is: it is not theirs to end.
+    let Some(stored) = stored.filter(|stored| fits(&stored.data)) else {
+        tx.commit().await?;
+        return Err(no_session().into());
+    };
+    // One answer, right or wrong.
+    if !login_codes::claim(&mut tx, &key, stored.version, env.now).await? {
+        tx.commit().await?;
+        return Err(no_session().into());
+    }
+    let found = match connection(&mut tx, client, Some(&stored.data.connection)).await {
+        Ok(connection) => match &stored.data.asked {
+            Asked::Login(login) => known(&mut tx, app, env, origin, &connection, login, &answer).await,
+            Asked::Registration(registration, new) => {
+                made(&mut tx, app, env, origin, authenticated, &connection, (registration, new), &answer)
+                    .await
+            }
+        },
+        Err(failure) => Err(failure),
+    };
+    let found = match found {
+        Ok(found) => found,
+        Err(OAuthFailure::Refused(error)) if error.code != OAuthCode::TemporarilyUnavailable => {
+            tx.commit().await?;
+            return Err(OAuthFailure::Refused(error));
+        }
+        Err(failure) => return Err(failure),
+    };
+    buckets::give_back(&mut tx, &bucket, budget).await?;
+    let user = &found.user;
+    if user.blocked {
+        tx.commit().await?;
+        return Err(OAuthError::user_blocked().into());
+    }
+    users::note_login(&mut tx, &user.id, origin.ip.as_deref(), env.now).await?;
+    let tenant = settings::tenant(&mut tx).await?;
+    let wanted = Wanted {
+        scope: scope.to_string(),
+        audience: checks::audience(params, &tenant, &env.issuer.userinfo_audience()),
+        methods: Methods::begin(found.method),
+        auth_time: env.now,
+        gty: None,
+        refresh: None,
+    };
+    let asks_mfa = params.get("acr_values").is_some_and(|v| v.split_ascii_whitespace().any(|v| v == PAPE));
+    let here = Here { asks_mfa, ..Here::default() };
+    let (response, mut tx) = tokens_or_mfa(app, env, origin, tx, client, user, wanted, here).await?;
+    let mut event = LogEvent::new("s", "Successful login")
+        .client(&client.id, client.name())
+        .user(&user.id, user.display_name())
+        .from(origin);
+    event.connection = Some(stored.data.connection.clone());
+    event.scope = Some(response.scope.clone());
+    event.details = found.remark.map(|remark| json!({"passkey": {"note": remark.as_str()}}));
+    app.logs().insert(&mut tx, env, &event).await?;
+    tx.commit().await?;
+    response.sign(app).await
+}
+
+/// Finds whose passkey has answered.
+async fn known(
+    tx: &mut Conn,
+    app: &App,
+    env: &mut Env,
+    origin: &Origin,
+    connection: &Connection,
+    login: &Login,
+    answer: &str,
+) -> Result<Found, OAuthFailure> {
+    let hash = passkey::credential_hash_of(answer).ok_or_else(malformed)?;
+    let Some(on) = passkeys::find(tx, &hash).await? else { return Err(unknown().into()) };
+    let user = users::find(tx, &on.user).await?.filter(|user| user.connection == connection.name);
+    let user = user.ok_or_else(unknown)?;
+    match login.answer(answer, Held { data: &on.data, sign_count: on.sign_count }, env.now) {
+        Ok(right) => {
+            let claimed =
+                authenticators::claim_counter(tx, &on.id, right.sign_count, &right.data, env.now).await?;
+            // Another answer spent this count at the same moment.
+            if !claimed {
+                return Err(wrong().into());
+            }
+            Ok(Found { user, method: right.method, remark: right.remark })
+        }
+        Err(No::Malformed) => Err(malformed().into()),
+        Err(No::Expired) => Err(no_session().into()),
+        Err(No::Wrong) => Err(wrong().into()),
+        Err(No::Copied) => {
+            // Once an hour: who tries again and again must not fill the mailbox.
+            if buckets::take(tx, &attempts::copy_told(&user.id), attempts::COPY_TOLD, env.now).await? {
+                let notice = Notice::PasskeyCopied(on.name.as_deref());
+                changes::tell(tx, app, env, origin, &user, &notice).await?;
+            }
+            let text = "The passkey may have been copied: its signature counter did not grow.";
+            Err(OAuthError::invalid_grant(text).into())
+        }
+    }
+}
+
+/// Makes the user whose new passkey has answered.
+#[expect(clippy::too_many_arguments, reason = "the parts of one sign-up, each from another place")]
+async fn made(
+    tx: &mut Conn,
+    app: &App,
+    env: &mut Env,
+    origin: &Origin,
+    authenticated: &Authenticated,
+    connection: &Connection,
+    (registration, new): (&Registration, &NewUser),
+    answer: &str,
+) -> Result<Found, OAuthFailure> {
+    let right = registration.answer(answer, env.now).map_err(|no| match no {
+        No::Malformed => malformed(),
+        No::Expired => no_session(),
+        No::Wrong | No::Copied => wrong(),
+    })?;
+    let hash = right.data["key_id"].as_str().and_then(passkey::credential_hash).ok_or_else(malformed)?;
+    // Asked when it was begun, and again: the name may be taken since, and nobody may sign up any more.
+    if !connection.allows_passkey_signup() {
+        return Err(OAuthError::invalid_request("Public signup is disabled").into());
+    }
+    if new.is_taken(tx, connection).await? {
+        return Err(NewUser::exists().into());
+    }
+    // A key that somebody has already cannot be another's too.
+    if passkeys::find(tx, &hash).await?.is_some() {
+        return Err(OAuthError::invalid_request("The passkey is registered already.").into());
+    }
+    let user = new.user(connection, env);
+    match users::create(tx, &user, None).await {
+        // Somebody took the name since it was looked for.
+        Err(DbError::Conflict) => return Err(busy()),
+        other => other?,
+    }
+    if let Some(handle) = registration.user_handle() {
+        user_handles::ensure(tx, &user.id, handle).await?;
+    }
+    let mut data = right.data;
+    data["identity_user_id"] = json!(user.id.parts().1);
+    if let Some(browser) = &origin.user_agent {
+        data["user_agent"] = json!(browser.chars().take(1024).collect::<String>());
+    }
+    let passkey = Passkey {
+        id: AuthenticatorId::new(env.rng()),
+        user: user.id.clone(),
+        name: None,
+        data,
+        sign_count: Some(right.sign_count),
+        created_at: env.now,
+        enrolled_at: Some(env.now),
+    };
+    match passkeys::create(tx, &passkey, &hash).await {
+        Err(DbError::Conflict) => return Err(busy()),
+        other => other?,
+    }
+    authenticators::note_use(tx, &passkey.id, env.now).await?;
+    let client = &authenticated.client;
+    let mut event = LogEvent::new("ss", "").client(&client.id, client.name()).from(origin);
+    event = event.user(&user.id, user.display_name());
+    event.connection = Some(connection.name.clone());
+    event.connection_id = Some(connection.id.to_string());
+    app.logs().insert(tx, env, &event).await?;
+    Ok(Found { user, method: right.method, remark: None })
+}
+
+fn no_session() -> OAuthError {
+    OAuthError::invalid_grant("The auth_session is unknown, was used or has expired.")
+}
+
+fn wrong() -> OAuthError {
+    OAuthError::invalid_grant("The passkey's answer is not valid.")
+}
+
+fn malformed() -> OAuthError {
+    OAuthError::invalid_request("authn_response is not the JSON of a public key credential")
+}
+
+fn unknown() -> OAuthError {
+    OAuthError::invalid_grant("The passkey is not known.").with_status(404)
+}
+
+/// The one refusal after which nothing is kept: the same request is told the reason the next time.
+fn busy() -> OAuthFailure {
+    OAuthError::from(OAuthCode::TemporarilyUnavailable).into()
+}
