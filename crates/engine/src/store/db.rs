@@ -3,6 +3,7 @@
 //! One SQL text with `$n` serves both. Only integers, text and blobs go through: booleans are 0 and 1, times are
 //! milliseconds, JSON is text that SQL never looks into. Everything above this file is unaware of which one it is.
 
+mod readers;
 mod writer;
 
 use std::path::Path;
@@ -10,6 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use readers::{Readers, Reading};
 use writer::{Held, WriteTx, Writer};
 
 use lockstep_core::crypto::seal::{MasterKeys, SealError};
@@ -18,10 +20,7 @@ use lockstep_core::time::Timestamp;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgArguments, PgPool, PgPoolOptions, PgRow};
 use sqlx::query::Query;
-use sqlx::sqlite::{
-    SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow,
-    SqliteSynchronous,
-};
+use sqlx::sqlite::{SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqliteRow, SqliteSynchronous};
 use sqlx::{AssertSqlSafe, Executor, Postgres, Row as _, Sqlite, Transaction};
 
 /// Which database it is.
@@ -94,7 +93,7 @@ const CONFIGURATION: [&str; 5] = ["clients", "resource_servers", "client_grants"
 enum Pools {
     Sqlite {
         /// None in memory: there the writer's connection is the only one.
-        read: Option<SqlitePool>,
+        read: Option<Readers>,
         write: Writer,
     },
     Postgres(PgPool),
@@ -111,10 +110,7 @@ impl Db {
             // An acknowledged write survives a power cut: the writer syncs the log at each commit, and SQLite before a checkpoint.
             .synchronous(SqliteSynchronous::Normal);
         let write = Writer::connect(&options, Some(path)).await?;
-        let read = SqlitePoolOptions::new()
-            .max_connections(4)
-            .test_before_acquire(false)
-            .connect_lazy_with(options.read_only(true));
+        let read = Readers::new(options.read_only(true));
         let pools = Pools::Sqlite { read: Some(read), write };
         Ok(Self { pools, keys: Arc::new(keys), configuration: Arc::default() })
     }
@@ -162,7 +158,7 @@ impl Db {
     /// Takes a connection for reading. Hold one at a time: a second one in the same task can wait for the first for ever.
     pub async fn read(&self) -> Result<Conn, DbError> {
         let inner = match &self.pools {
-            Pools::Sqlite { read: Some(read), .. } => Inner::Sqlite(read.acquire().await?),
+            Pools::Sqlite { read: Some(read), .. } => Inner::Sqlite(read.hold().await?),
             Pools::Sqlite { read: None, write } => Inner::SqliteHeld(write.hold().await?),
             Pools::Postgres(pool) => Inner::Postgres(pool.acquire().await?),
         };
@@ -269,7 +265,7 @@ fn changed_table(sql: &str) -> Option<&str> {
 
 #[derive(Debug)]
 enum Inner {
-    Sqlite(PoolConnection<Sqlite>),
+    Sqlite(Reading),
     SqliteHeld(Held),
     SqliteTx(WriteTx),
     Postgres(PoolConnection<Postgres>),
@@ -281,7 +277,7 @@ macro_rules! on_connection {
     ($self:ident, $sql:expr, $values:expr, |$query:ident, $conn:ident| $body:expr, |$tx:ident| $on_tx:expr) => {
         match &mut $self.inner {
             Inner::Sqlite(c) => {
-                let ($query, $conn) = (bind_sqlite(sqlx::query($sql), $values), &mut **c);
+                let ($query, $conn) = (bind_sqlite(sqlx::query($sql), $values), c.connection()?);
                 $body
             }
             Inner::SqliteHeld(c) => {

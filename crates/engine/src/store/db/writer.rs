@@ -18,8 +18,8 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::{DbError, Value, bind_sqlite};
 
-/// How long a writer waits for its turn.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long somebody waits for a connection.
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The connection that writes. Writers queue for it here, in order, and not inside SQLite.
 #[derive(Clone, Debug)]
