@@ -5,8 +5,10 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value, json};
 
 use crate::factors::{FactorKind, email, phone, webauthn};
+use crate::ids::AuthenticatorId;
 use crate::model::authenticator::Authenticator;
 use crate::model::user::User;
+use crate::time::Timestamp;
 
 /// The scopes of the API, each with what the consent page says of it.
 pub const SCOPES: [(&str, &str); 5] = [
@@ -74,6 +76,67 @@ pub fn method(on: &Authenticator) -> Value {
     object
 }
 
+/// What is known of a passkey.
+#[derive(Clone, Copy, Debug)]
+pub struct Passkey<'a> {
+    /// Its id.
+    pub id: &'a AuthenticatorId,
+    /// Its label.
+    pub name: Option<&'a str>,
+    /// What is stored of the key. Nothing in it is secret, and only what is named here is shown.
+    pub data: &'a Value,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it last logged its owner in.
+    pub last_auth_at: Option<Timestamp>,
+}
+
+impl Passkey<'_> {
+    /// Returns the id on the wire.
+    pub fn method_id(&self) -> String {
+        format!("passkey|{}", self.id)
+    }
+
+    /// Returns the object of the wire.
+    pub fn method(&self) -> Value {
+        let mut object = json!({
+            "id": self.method_id(),
+            "type": "passkey",
+            "created_at": self.created_at.to_iso(),
+            "confirmed": true,
+            "usage": ["primary"],
+        });
+        for name in SHOWN_OF_A_PASSKEY {
+            if let Some(value) = self.data.get(name).filter(|value| !value.is_null()) {
+                object[name] = value.clone();
+            }
+        }
+        // Here it has a name of its own; the Management API says `relying_party_identifier`.
+        if let Some(domain) = self.data.get("relying_party_identifier") {
+            object["relying_party_id"] = domain.clone();
+        }
+        if let Some(name) = self.name {
+            object["name"] = json!(name);
+        }
+        if let Some(at) = self.last_auth_at {
+            object["last_auth_at"] = json!(at.to_iso());
+        }
+        object
+    }
+}
+
+const SHOWN_OF_A_PASSKEY: [&str; 9] = [
+    "key_id",
+    "public_key",
+    "credential_device_type",
+    "credential_backed_up",
+    "identity_user_id",
+    "user_handle",
+    "transports",
+    "user_agent",
+    "aaguid",
+];
+
 /// Returns the id of a user's password.
 pub fn password_id(user: &User) -> String {
     format!("password|{}", URL_SAFE_NO_PAD.encode(user.id.as_str()))
@@ -137,6 +200,8 @@ my_account_codes! {
     WeakPassword = 400, 6, "The password does not meet the password policy";
     /// Messages are not sent to this number.
     NotSent = 400, 7, "Messages are not sent to this number";
+    /// The answer of the passkey does not hold.
+    WrongAnswer = 400, 8, "The passkey's answer is not valid";
     /// No token, or not one for this API.
     InvalidToken = 401, 1, "The access token is missing, expired or invalid";
     /// The token lacks the scope.

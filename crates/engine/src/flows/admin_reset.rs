@@ -12,7 +12,7 @@ use super::messages::Notice;
 use crate::app::App;
 use crate::store::db::{Conn, DbError};
 use crate::store::methods::{self, Method};
-use crate::store::{authenticators, remembered_browsers, users};
+use crate::store::{authenticators, passkeys, remembered_browsers, users};
 
 /// Who takes away, and why.
 #[derive(Clone, Debug, Default)]
@@ -77,12 +77,14 @@ pub(super) async fn tell(
     owner: &User,
     taken: &[Method],
 ) -> Result<(), DbError> {
-    let one = match taken {
+    let notice = match taken {
         [] => return Ok(()),
-        [one] => FactorKind::from_method_type(&one.kind),
-        _ => None,
+        [one] if one.kind == passkeys::KIND => Notice::PasskeyRemoved(one.name.as_deref()),
+        [one] => {
+            FactorKind::from_method_type(&one.kind).map_or(Notice::Reset, |kind| Notice::Removed(kind, None))
+        }
+        _ => Notice::Reset,
     };
-    let notice = one.map_or(Notice::Reset, |kind| Notice::Removed(kind, None));
     changes::tell(tx, app, env, origin, owner, &notice).await
 }
 

@@ -18,6 +18,8 @@ use super::credentials;
 use super::messages::{self, About, Notice};
 use crate::app::App;
 use crate::store::db::{Conn, DbError};
+use crate::store::methods::Method;
+use crate::store::passkeys::{self, Passkey};
 use crate::store::{
     authenticators, ceremonies, grants, remembered_browsers, sessions, settings, transactions, users,
 };
@@ -85,6 +87,37 @@ pub(super) async fn removed(
     app.logs().insert(tx, env, &event).await?;
     let to = lockstep_core::factors::masked(old);
     tell(tx, app, env, origin, user, &Notice::Removed(old.kind, to)).await?;
+    Ok(true)
+}
+
+/// Saves a passkey that its owner has made, and tells her. A key that somebody has already, whoever it is, is a conflict.
+pub(super) async fn passkey_added(
+    tx: &mut Conn,
+    app: &App,
+    env: &mut Env,
+    origin: &Origin,
+    user: &User,
+    new: &Passkey,
+    credential_hash: &str,
+) -> Result<(), DbError> {
+    passkeys::create(tx, new, credential_hash).await?;
+    tell(tx, app, env, origin, user, &Notice::PasskeyAdded).await
+}
+
+/// Removes a passkey and the remembered browsers, and tells the person. Returns false if it was gone already.
+pub(super) async fn passkey_removed(
+    tx: &mut Conn,
+    app: &App,
+    env: &mut Env,
+    origin: &Origin,
+    user: &User,
+    old: &Method,
+) -> Result<bool, DbError> {
+    if authenticators::delete_of_user(tx, &user.id, &old.id).await? == 0 {
+        return Ok(false);
+    }
+    remembered_browsers::delete_of_user(tx, &user.id).await?;
+    tell(tx, app, env, origin, user, &Notice::PasskeyRemoved(old.name.as_deref())).await?;
     Ok(true)
 }
 

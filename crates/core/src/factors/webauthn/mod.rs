@@ -81,7 +81,7 @@ enum DeviceType {
 }
 
 /// What a draft or challenge keeps.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 struct Asked {
     challenge: String,
     relying_party: RelyingParty,

@@ -15,7 +15,7 @@ use crate::crypto::cose::CoseAlg;
 use crate::crypto::digest::sha256_b64url;
 use crate::env::{Env, Issuer};
 use crate::model::settings::Profile;
-use crate::time::Timestamp;
+use crate::time::{Span, Timestamp};
 
 /// The algorithms that are asked for, in the order of the contract: the best first.
 const OFFERED: [CoseAlg; 3] = [CoseAlg::EdDsa, CoseAlg::Es256, CoseAlg::Rs256];
@@ -42,7 +42,7 @@ pub fn credential_hash_of(answer: &str) -> Option<String> {
 }
 
 /// A passkey that is about to be made. Keep it sealed.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Registration {
     asked: Asked,
     expires_at: Timestamp,
@@ -100,6 +100,12 @@ impl Registration {
     pub fn draw(relying_party: RelyingParty, user_handle: UserHandle, env: &mut Env) -> Self {
         let asked = Asked { user_handle: Some(user_handle), ..ask(relying_party, env) };
         Self { asked, expires_at: env.now + LIFE }
+    }
+
+    /// Returns it with another life: an API has no page that would be closed.
+    #[must_use]
+    pub fn lasting(self, life: Span, now: Timestamp) -> Self {
+        Self { expires_at: now + life, ..self }
     }
 
     /// Returns when it is over.
@@ -249,7 +255,6 @@ mod tests {
     use super::*;
     use crate::assurance::Kept;
     use crate::random::SeededRng;
-    use crate::time::Span;
 
     const HERE: &str = "https://login.example.org";
     const ELIGIBLE: u8 = 1 << 3;

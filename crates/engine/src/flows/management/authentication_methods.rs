@@ -347,6 +347,9 @@ async fn tell(call: &mut Call, tx: &mut Conn, owner: &User, made: &[Method]) -> 
     for new in held.iter().filter(|held| made.iter().any(|method| method.id == held.id)) {
         changes::tell(tx, &call.app, &mut call.env, &origin, owner, &Notice::Added(new)).await?;
     }
+    for _ in made.iter().filter(|method| method.kind == passkeys::KIND) {
+        changes::tell(tx, &call.app, &mut call.env, &origin, owner, &Notice::PasskeyAdded).await?;
+    }
     Ok(())
 }
 

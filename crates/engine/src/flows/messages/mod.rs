@@ -234,6 +234,10 @@ pub enum Notice<'a> {
     KeyCopied(&'a Authenticator),
     /// The same of a passkey, with its label.
     PasskeyCopied(Option<&'a str>),
+    /// A passkey was added.
+    PasskeyAdded,
+    /// A passkey was removed, with its label.
+    PasskeyRemoved(Option<&'a str>),
     /// There is a new recovery code.
     NewRecoveryCode,
     /// The recovery code was used.
@@ -256,6 +260,9 @@ pub fn notice(about: &About<'_>, notice: &Notice<'_>) -> Written {
             let name = || words::say(about.language, "factor.passkey", &[]);
             ("notice.copied", label.map_or_else(name, str::to_owned))
         }
+        Notice::PasskeyAdded => ("notice.passkey_added", String::new()),
+        Notice::PasskeyRemoved(None) => ("notice.passkey_removed", String::new()),
+        Notice::PasskeyRemoved(Some(label)) => ("notice.passkey_removed_named", (*label).to_owned()),
         Notice::NewRecoveryCode => ("notice.recovery", String::new()),
         Notice::RecoveryCodeUsed => ("notice.recovery_used", String::new()),
         Notice::Reset => ("notice.reset", String::new()),

@@ -1,6 +1,7 @@
 //! Enrolling by API: `POST /me/v1/authentication-methods` and its `verify` (contract/mfa-api.md 12.3).
 
 use lockstep_core::crypto::digest::{same_secret, sha256_b64url};
+use lockstep_core::factors::webauthn::passkey::Registration;
 use lockstep_core::factors::{
     self, Draft, EnrolAsk, FactorError, FactorKind, Input, PhoneNumber, Reach, Shown, email, phone,
 };
@@ -16,7 +17,7 @@ use lockstep_core::time::Span;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::{Call, Facts, Outcome, internal};
+use super::{Call, Facts, Outcome, internal, passkeys};
 use crate::flows::management::validate::{Kind, Schema, optional, required};
 use crate::flows::messages::About;
 use crate::flows::sending::{self, SendError};
@@ -28,11 +29,11 @@ use crate::store::{buckets, connections, settings};
 /// What its rows are stored as.
 const KIND: &str = "my_account";
 /// How long an `auth_session` lives.
-const LIFETIME: Span = Span::minutes(10);
+pub(super) const LIFETIME: Span = Span::minutes(10);
 /// How many wrong codes end it.
 const TRIES: u8 = 5;
 /// How many methods one user may have.
-const MOST: usize = 20;
+pub(super) const MOST: usize = 20;
 /// The id of a password that is being set.
 const NEW_PASSWORD: &str = "password|new";
 
@@ -56,7 +57,8 @@ const PHONE: Schema = Schema::closed(&[
 ]);
 const EMAIL: Schema = Schema::closed(&[required("type", TYPE), required("email", Kind::Text(1, 320))]);
 const CONNECTION: Kind = Kind::Format("connection", is_connection);
-const PASSWORD: Schema = Schema::closed(&[
+/// Whose password or passkey it will be.
+pub(super) const IDENTITY: Schema = Schema::closed(&[
     required("type", TYPE),
     optional("connection", CONNECTION),
     optional("identity_user_id", Kind::Text(1, 128)),
@@ -65,20 +67,22 @@ const VERIFY: Schema = Schema::closed(&[
     optional("auth_session", Kind::Text(1, 1024)),
     optional("otp_code", Kind::Text(1, 16)),
     optional("new_password", Kind::Text(1, 256)),
+    optional("authn_response", Kind::Shape(&passkeys::ANSWER)),
 ]);
 
 /// What an `auth_session` stands for.
 #[derive(Clone, Serialize, Deserialize)]
-struct Session {
+pub(super) struct Session {
     hash: String,
-    misses: u8,
+    pub(super) misses: u8,
     what: What,
 }
 
 #[derive(Clone, Serialize, Deserialize)]
-enum What {
+pub(super) enum What {
     Factor(Draft),
     Password,
+    Passkey(Registration),
 }
 
 /// An enrolment that was begun: its id for the `Location`, and the answer.
@@ -108,6 +112,7 @@ async fn try_begin(call: &mut Call, body: Option<Value>) -> Outcome<Begun> {
     call.require_step_up(&facts)?;
     let begun = match (kind.as_str(), FactorKind::from_method_type(&kind)) {
         ("password", _) => begin_password(call, &mut tx, body).await?,
+        ("passkey", _) => passkeys::begin(call, &mut tx, &facts, body).await?,
         (_, Some(kind)) if kind.is_key() => {
             return Err(MyAccountError::property("can be read and removed here, and not enrolled", "type"));
         }
@@ -128,7 +133,7 @@ async fn begin_factor(
     if !facts.may_enrol(kind) {
         return Err(MyAccountCode::NotAvailable.into());
     }
-    if facts.held.len() >= MOST {
+    if facts.count() >= MOST {
         return Err(MyAccountCode::TooManyMethods.into());
     }
     let reach = reach(facts, kind, body)?;
@@ -233,14 +238,7 @@ async fn send(call: &mut Call, tx: &mut Conn, code: &CodeToSend) -> Outcome<()> 
 }
 
 async fn begin_password(call: &mut Call, tx: &mut Conn, body: Map<String, Value>) -> Outcome<Begun> {
-    let body = PASSWORD.parse(Some(Value::Object(body)))?;
-    let text = |name: &str| body.get(name).and_then(Value::as_str);
-    if text("connection").is_some_and(|name| name != call.user.connection) {
-        return Err(MyAccountError::property("the account is not of this connection", "connection"));
-    }
-    if text("identity_user_id").is_some_and(|id| id != call.user.id.parts().1) {
-        return Err(MyAccountError::property("the account has no such identity", "identity_user_id"));
-    }
+    call.check_identity(&IDENTITY.parse(Some(Value::Object(body)))?)?;
     let connection = connection(call, tx).await?;
     let policy = policy(&connection);
     let auth_session = keep(call, tx, "password", What::Password).await?;
@@ -248,7 +246,7 @@ async fn begin_password(call: &mut Call, tx: &mut Conn, body: Map<String, Value>
     Ok(Begun { id: NEW_PASSWORD.to_owned(), body: answer })
 }
 
-async fn connection(call: &Call, conn: &mut Conn) -> Outcome<Connection> {
+pub(super) async fn connection(call: &Call, conn: &mut Conn) -> Outcome<Connection> {
     let found = connections::find_by_name(conn, &call.user.connection).await?;
     found.filter(Connection::is_database).ok_or_else(|| MyAccountCode::NotAvailable.into())
 }
@@ -275,7 +273,7 @@ fn policy(connection: &Connection) -> Value {
 }
 
 /// Stores what an enrolment waits for, and returns its `auth_session`. One that was begun for the same method before is over.
-async fn keep(call: &mut Call, tx: &mut Conn, method: &str, what: What) -> Outcome<String> {
+pub(super) async fn keep(call: &mut Call, tx: &mut Conn, method: &str, what: What) -> Outcome<String> {
     let auth_session = call.env.rng().url_safe(43);
     let handle_hash = handle(call, method);
     ceremonies::delete(tx, &handle_hash).await?;
@@ -304,10 +302,13 @@ fn handle_of(call: &Call, id: &str) -> Option<String> {
     if id == NEW_PASSWORD {
         return Some(handle(call, "password"));
     }
+    if id == passkeys::NEW {
+        return Some(handle(call, passkeys::METHOD));
+    }
     Named::parse(id).map(|named| handle(call, named.id.as_str()))
 }
 
-/// Ends an enrolment: with its code, with nothing but its `auth_session`, or with the new password. Returns the method and its id.
+/// Ends an enrolment: with its code, with nothing but its `auth_session`, with the new password, or with the passkey's answer. Returns the method and its id.
 pub async fn verify(call: &mut Call, id: &str, body: Option<Value>) -> Outcome<Value> {
     let outcome = try_verify(call, id, body).await;
     call.record("verify", id, ("POST", "/me/v1/authentication-methods/{id}/verify"), &outcome);
@@ -335,6 +336,20 @@ async fn try_verify(call: &mut Call, id: &str, body: Option<Value>) -> Outcome<V
             my_account::password(&call.user)
         }
         (What::Password, None) => return Err(MyAccountCode::BadSession.into()),
+        (What::Passkey(registration), _) => {
+            let facts = call.facts(&mut tx).await?;
+            call.require_step_up(&facts)?;
+            text("auth_session").ok_or_else(|| missing("auth_session"))?;
+            let registration = registration.clone();
+            let answer = body.get("authn_response");
+            match passkeys::confirm(call, &mut tx, &facts, stored, &registration, answer).await? {
+                Ok(method) => method,
+                Err(refused) => {
+                    tx.commit().await?;
+                    return Err(refused);
+                }
+            }
+        }
         (What::Factor(draft), _) => {
             // Asked when it was begun, and again: she may have enrolled since, and then this token proves too little.
             let facts = call.facts(&mut tx).await?;
@@ -440,7 +455,7 @@ async fn load(call: &Call, conn: &mut Conn, handle: &str, named: Option<&str>) -
     Ok(stored)
 }
 
-async fn end(call: &Call, tx: &mut Conn, stored: &Stored<Session>) -> Outcome<()> {
+pub(super) async fn end(call: &Call, tx: &mut Conn, stored: &Stored<Session>) -> Outcome<()> {
     if ceremonies::claim(tx, &stored.handle_hash, stored.version, call.env.now).await? {
         Ok(())
     } else {
@@ -503,7 +518,7 @@ fn check_password(connection: &Connection, password: &str) -> Outcome<()> {
     Err(MyAccountError { problems: broken, ..MyAccountCode::WeakPassword.into() })
 }
 
-fn missing(property: &str) -> MyAccountError {
+pub(super) fn missing(property: &str) -> MyAccountError {
     MyAccountError::property(format!("Missing required property: {property}"), property)
 }
 

@@ -3,11 +3,12 @@
 use lockstep_core::factors::{FactorKind, phone};
 use lockstep_core::mfa_api::Named;
 use lockstep_core::model::authenticator::Authenticator;
+use lockstep_core::model::connection::Connection;
 use lockstep_core::model::message::Channel;
 use lockstep_core::my_account::{self, MyAccountCode, MyAccountError};
 use serde_json::{Value, json};
 
-use super::{Call, Facts, Outcome, enrolment, internal};
+use super::{Call, Facts, Outcome, enrolment, internal, passkeys};
 use crate::flows::changes;
 use crate::flows::management::validate::{Kind, Schema, optional};
 use crate::store::authenticators;
@@ -37,7 +38,13 @@ pub async fn factors(call: &Call) -> Outcome {
     let mut conn = call.app.db().read().await?;
     let facts = call.facts(&mut conn).await?;
     let mut all = Vec::new();
-    all.extend(facts.has_password.then(|| json!({"type": "password", "usage": ["primary"]})));
+    let connection = facts.connection.as_ref();
+    for (kind, may) in [
+        ("password", connection.is_some_and(Connection::is_database)),
+        ("passkey", connection.is_some_and(passkeys::may_enrol)),
+    ] {
+        all.extend(may.then(|| json!({"type": kind, "usage": ["primary"]})));
+    }
     let enrollable = facts.guardian.enabled().into_iter().filter(|kind| facts.may_enrol(*kind));
     all.extend(enrollable.map(|kind| json!({"type": kind.method_type(), "usage": ["secondary"]})));
     Ok(json!({"factors": all}))
@@ -86,6 +93,16 @@ async fn try_update(call: &Call, id: &str, body: Option<Value>) -> Outcome {
     let mut tx = call.app.db().write().await?;
     let facts = call.facts(&mut tx).await?;
     call.require_step_up(&facts)?;
+    if let Some(passkey) = passkeys::find(&facts, id) {
+        if body.contains_key("preferred_authentication_method") {
+            return Err(MyAccountError::property("only a phone has it", "preferred_authentication_method"));
+        }
+        let mut passkey = passkey.clone();
+        passkey.name = body.get("name").and_then(Value::as_str).map(str::to_owned);
+        stored_methods::save(&mut tx, &passkey).await?;
+        tx.commit().await?;
+        return Ok(passkeys::object(&passkey));
+    }
     let mut on = held(&facts, id)?.clone();
     if let Some(channel) =
         body.get("preferred_authentication_method").and_then(Value::as_str).and_then(Channel::parse)
@@ -133,6 +150,11 @@ async fn try_remove(call: &mut Call, id: &str) -> Outcome<()> {
         tx.commit().await?;
         return Ok(());
     }
+    if let Some(passkey) = passkeys::find(&facts, id) {
+        passkeys::remove(call, &mut tx, &facts, passkey).await?;
+        tx.commit().await?;
+        return Ok(());
+    }
     let on = held(&facts, id)?;
     let is_stored = authenticators::find_of_user(&mut tx, &call.user.id, &on.id).await?.is_some();
     if on.kind == FactorKind::Email && !is_stored {
@@ -151,6 +173,7 @@ async fn all(call: &Call) -> Outcome<Vec<Value>> {
     let facts = call.facts(&mut conn).await?;
     let mut all = Vec::new();
     all.extend(facts.has_password.then(|| my_account::password(&call.user)));
+    all.extend(facts.passkeys.iter().map(passkeys::object));
     all.extend(facts.held.iter().map(my_account::method));
     all.extend(enrolment::pending(call, &mut conn).await?);
     Ok(all)

@@ -5,6 +5,7 @@
 
 pub mod enrolment;
 pub mod methods;
+mod passkeys;
 
 use lockstep_core::crypto::jose::claims;
 use lockstep_core::env::Env;
@@ -12,13 +13,14 @@ use lockstep_core::factors::Keys;
 use lockstep_core::ids::{ClientId, UserId};
 use lockstep_core::login::demand::{Held, Means};
 use lockstep_core::model::authenticator::Authenticator;
+use lockstep_core::model::connection::Connection;
 use lockstep_core::model::log_event::{LogEvent, Origin};
 use lockstep_core::model::settings::Guardian;
 use lockstep_core::model::user::User;
 use lockstep_core::my_account::{MyAccountCode, MyAccountError};
 use lockstep_core::oauth::scope::Scopes;
 use lockstep_core::time::{Span, Timestamp};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tracing::error;
 
 use super::held;
@@ -27,6 +29,8 @@ use crate::app::App;
 use crate::passwords::PasswordError;
 use crate::store::buckets::{self, Budget};
 use crate::store::db::{Conn, DbError};
+use crate::store::methods::{self as stored_methods, Method};
+use crate::store::passkeys as stored_passkeys;
 use crate::store::{connections, resource_servers, settings, users};
 
 /// How old the second factor of a token may be for a change.
@@ -111,8 +115,22 @@ impl Call {
         let guardian = settings::guardian(conn).await?;
         let held = held::load(conn, &self.user, &guardian).await?;
         let connection = connections::find_by_name(conn, &self.user.connection).await?;
-        let has_password = connection.is_some_and(|c| c.is_database());
-        Ok(Facts { guardian, held, has_password })
+        let has_password = users::password_hash(conn, &self.user.id).await?.is_some();
+        let mut passkeys = stored_methods::list_of_user(conn, &self.user.id).await?;
+        passkeys.retain(|method| method.kind == stored_passkeys::KIND);
+        Ok(Facts { guardian, held, connection, has_password, passkeys })
+    }
+
+    /// Checks that a password or passkey is for the account of the token.
+    fn check_identity(&self, body: &Map<String, Value>) -> Outcome<()> {
+        let text = |name: &str| body.get(name).and_then(Value::as_str);
+        if text("connection").is_some_and(|name| name != self.user.connection) {
+            return Err(MyAccountError::property("the account is not of this connection", "connection"));
+        }
+        if text("identity_user_id").is_some_and(|id| id != self.user.id.parts().1) {
+            return Err(MyAccountError::property("the account has no such identity", "identity_user_id"));
+        }
+        Ok(())
     }
 
     /// Refuses a change by a token without a fresh second factor, if the person has one: a stolen token must not add its thief's phone.
@@ -153,7 +171,16 @@ impl Call {
 struct Facts {
     guardian: Guardian,
     held: Vec<Authenticator>,
+    connection: Option<Connection>,
     has_password: bool,
+    passkeys: Vec<Method>,
+}
+
+impl Facts {
+    /// Returns how many methods there are, of those whose number is limited.
+    fn count(&self) -> usize {
+        self.held.len() + self.passkeys.len()
+    }
 }
 
 impl From<DbError> for MyAccountError {

@@ -5,7 +5,6 @@ use lockstep_core::codes::{OAuthCode, OAuthError};
 use lockstep_core::env::Env;
 use lockstep_core::factors::Remark;
 use lockstep_core::factors::webauthn::passkey::{self, Held, Login, No, Registration};
-use lockstep_core::ids::AuthenticatorId;
 use lockstep_core::model::connection::Connection;
 use lockstep_core::model::log_event::{LogEvent, Origin};
 use lockstep_core::model::user::User;
@@ -21,12 +20,11 @@ use crate::app::App;
 use crate::flows::client_auth::Authenticated;
 use crate::flows::messages::Notice;
 use crate::flows::mfa_api::Wanted;
-use crate::flows::passkey::{Asked, NewUser, Session, budget, connection, session_key, too_many};
+use crate::flows::passkey::{Asked, NewUser, Session, budget, connection, new_row, session_key, too_many};
 use crate::flows::{OAuthFailure, attempts, changes};
 use crate::store::buckets::{self, Budget};
 use crate::store::db::{Conn, DbError};
-use crate::store::passkeys::{self, Passkey};
-use crate::store::{authenticators, login_codes, settings, user_handles, users};
+use crate::store::{authenticators, login_codes, passkeys, settings, user_handles, users};
 
 /// Refused answers from one address of the network: fifteen, then one each four seconds. Nobody guesses a signature; the limit is for those who
 /// try all the same.
@@ -180,7 +178,9 @@ async fn made(
         No::Expired => no_session(),
         No::Wrong | No::Copied => wrong(),
     })?;
-    let hash = right.data["key_id"].as_str().and_then(passkey::credential_hash).ok_or_else(malformed)?;
+    let user = new.user(connection, env);
+    let method = right.method.clone();
+    let (passkey, hash) = new_row(right, &user.id, origin, env).ok_or_else(malformed)?;
     // Asked when it was begun, and again: the name may be taken since, and nobody may sign up any more.
     if !connection.allows_passkey_signup() {
         return Err(OAuthError::invalid_request("Public signup is disabled").into());
@@ -192,7 +192,6 @@ async fn made(
     if passkeys::find(tx, &hash).await?.is_some() {
         return Err(OAuthError::invalid_request("The passkey is registered already.").into());
     }
-    let user = new.user(connection, env);
     match users::create(tx, &user, None).await {
         // Somebody took the name since it was looked for.
         Err(DbError::Conflict) => return Err(busy()),
@@ -201,20 +200,6 @@ async fn made(
     if let Some(handle) = registration.user_handle() {
         user_handles::ensure(tx, &user.id, handle).await?;
     }
-    let mut data = right.data;
-    data["identity_user_id"] = json!(user.id.parts().1);
-    if let Some(browser) = &origin.user_agent {
-        data["user_agent"] = json!(browser.chars().take(1024).collect::<String>());
-    }
-    let passkey = Passkey {
-        id: AuthenticatorId::new(env.rng()),
-        user: user.id.clone(),
-        name: None,
-        data,
-        sign_count: Some(right.sign_count),
-        created_at: env.now,
-        enrolled_at: Some(env.now),
-    };
     match passkeys::create(tx, &passkey, &hash).await {
         Err(DbError::Conflict) => return Err(busy()),
         other => other?,
@@ -226,7 +211,7 @@ async fn made(
     event.connection = Some(connection.name.clone());
     event.connection_id = Some(connection.id.to_string());
     app.logs().insert(tx, env, &event).await?;
-    Ok(Found { user, method: right.method, remark: None })
+    Ok(Found { user, method, remark: None })
 }
 
 fn no_session() -> OAuthError {

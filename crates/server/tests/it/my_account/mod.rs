@@ -3,6 +3,7 @@
 mod access;
 mod enrolment;
 mod methods;
+mod passkeys;
 
 use lockstep_core::time::Span;
 use serde_json::{Value, json};
