@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 import html
+import json
 import re
 import secrets
 import struct
@@ -67,12 +68,30 @@ class Authenticator:
         return f"{number % 10**6:06}"
 
 
+class VirtualKey:
+    """One of the twin's virtual keys: security-key, touch-only, device or synced."""
+
+    def __init__(self, issuer, kind):
+        self.keys = f"{issuer}_dev/api/keys"
+        self.id = self.post("", {"kind": kind})["id"]
+
+    def post(self, path, body):
+        response = httpx.post(self.keys + path, json=body)
+        assert response.is_success, response.text
+        return response.json()
+
+    def ask(self, ceremony, options):
+        """`navigator.credentials.create` or `get` with the JSON of its options."""
+        return self.post(f"/{self.id}/{ceremony}", {"options": options})
+
+
 class Person:
     """Somebody with a password, a browser and perhaps an authenticator app."""
 
     def __init__(self, issuer, email, password):
         self.issuer, self.email, self.password = issuer, email, password
         self.authenticator = None
+        self.key = None
         self.browser = httpx.Client(headers={"accept": "text/html", "user-agent": "Mozilla/5.0 client tests"})
 
     def login(self, client, **parameters):
@@ -133,13 +152,24 @@ class Person:
             return self.submit(response, page, code=self.authenticator.code())
         if screen == "mfa-otp-challenge":
             return self.submit(response, page, code=self.authenticator.code())
+        if screen.startswith("mfa-webauthn-") and screen.endswith("-challenge"):
+            return self.press_key(response)
         if screen == "mfa-recovery-code-enrollment":
             controls = [control for form in page.forms for control in form["controls"]]
             box = next(control for control in controls if control.get("type") == "checkbox")
             return self.submit(response, page, **{box["name"]: box.get("value") or "on"})
         raise AssertionError(f"nobody told the test what to do on {response.url}: {page.text[:500]}")
 
-    def submit(self, response, page, button="default", **values):
+    def press_key(self, response):
+        """Answers a page that asks for a key, as its script does."""
+        ceremony, options = re.search(r'data-key="(create|get)" data-options="([^"]*)"', response.text).groups()
+        answer = self.key.ask(ceremony, json.loads(html.unescape(options)))
+        page = Forms(response.text)
+        for form in page.forms:
+            form["controls"].append({"tag": "input", "type": "hidden", "name": "response"})
+        return self.submit(response, page, response=json.dumps(answer))
+
+    def submit(self, response, page, /, button="default", **values):
         for form in page.forms:
             names = {control.get("name") for control in form["controls"]}
             presses = any(control["tag"] == "button" and control.get("value") == button for control in form["controls"])

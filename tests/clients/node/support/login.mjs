@@ -56,6 +56,10 @@ async function answer(browser, page, person) {
     case "mfa-otp-challenge":
       if (!person.authenticator) throw new Error("a code is asked of someone who has no authenticator");
       return browser.submit(page, { code: await person.authenticator.code() });
+    case "mfa-webauthn-roaming-challenge":
+    case "mfa-webauthn-platform-challenge":
+      if (!person.key) throw new Error("a key is asked of someone who has none");
+      return person.key.answer(browser, page);
     case "consent":
       return browser.submit(page, {}, "accept");
     default:
