@@ -167,6 +167,11 @@ pub enum Problem {
 }
 
 impl Problem {
+    /// Returns what is told to who has answered wrongly too often.
+    pub const fn too_many(kind: FactorKind) -> Self {
+        if kind.is_key() { Self::TooManyKeyFailures } else { Self::TooManyFailures }
+    }
+
     /// Returns the key of the text, the last part of `prompt.screen.key`.
     pub const fn key(self) -> &'static str {
         match self {

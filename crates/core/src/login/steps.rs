@@ -180,8 +180,7 @@ impl Login {
             _ => "gd_otp_rate_limit_exceed",
         };
         let kind = self.asked_kind();
-        let key = kind.is_some_and(FactorKind::is_key);
-        let problem = if key { Problem::TooManyKeyFailures } else { Problem::TooManyFailures };
+        let problem = kind.map_or(Problem::TooManyFailures, Problem::too_many);
         Step::to(self).with(log(code, kind)).but(problem)
     }
 

@@ -16,6 +16,14 @@ const WRONG_RECOVERY_CODES: Budget = Budget::new(10, Span::minutes(6));
 /// Answers of a key that were refused: fifteen a minute. Nobody guesses a signature; the limit is for those who try all the same.
 const REFUSED_KEYS: Budget = Budget::new(15, Span::seconds(4));
 
+/// What browsers say went wrong with a key: fifteen records a minute. The page says it always.
+pub const KEY_REPORTS: Budget = Budget::new(15, Span::seconds(4));
+
+/// Returns the name of the bucket of such records.
+pub fn key_reports(user: &UserId) -> String {
+    format!("mfa:{user}:key-reports")
+}
+
 /// How often a person is told of a copied key.
 pub const COPY_TOLD: Budget = Budget::new(1, Span::hours(1));
 

@@ -104,13 +104,15 @@ pub(super) async fn answer(
     if let Some(kind) = guessed
         && !buckets::take(tx, &attempts::bucket(&user.id, kind), attempts::budget(kind), env.now).await?
     {
-        return Ok(Led::Going(before, Some(Problem::TooManyFailures)));
+        return Ok(Led::Going(before, Some(Problem::too_many(kind))));
     }
     let turn = before.clone().answer(given, &who.enrolling, env);
     if let (Some(kind), None) = (guessed, turn.missed) {
         buckets::give_back(tx, &attempts::bucket(&user.id, kind), attempts::budget(kind)).await?;
     }
-    if let Some((kind, why)) = turn.failed {
+    if let Some((kind, why)) = turn.failed
+        && buckets::take(tx, &attempts::key_reports(&user.id), attempts::KEY_REPORTS, env.now).await?
+    {
         let mut event = LogEvent::new("gd_webauthn_enrollment_failed", why.as_str()).from(origin);
         event = event.user(&user.id, user.display_name());
         event.details = Some(json!({"authenticator": {"type": kind.method_type()}, "note": why.as_str()}));

@@ -70,9 +70,12 @@ pub(super) struct NewUser {
     user_metadata: Option<Map<String, Value>>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Purpose {
+/// What a passkey is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// `/passkey/challenge`
     Login,
+    /// `/passkey/register`
     Register,
 }
 
@@ -148,29 +151,8 @@ pub(super) async fn connection(
     }
 }
 
-/// Begins a login.
-pub async fn challenge(
-    app: &App,
-    env: &mut Env,
-    origin: &Origin,
-    params: &Params,
-    credentials: &Credentials,
-) -> Result<Value, OAuthFailure> {
-    begin(app, env, origin, params, credentials, Purpose::Login).await
-}
-
-/// Begins a sign-up. The user is made with the answer, not before.
-pub async fn register(
-    app: &App,
-    env: &mut Env,
-    origin: &Origin,
-    params: &Params,
-    credentials: &Credentials,
-) -> Result<Value, OAuthFailure> {
-    begin(app, env, origin, params, credentials, Purpose::Register).await
-}
-
-async fn begin(
+/// Begins a login or a sign-up. A new user is made with the answer, not before.
+pub async fn begin(
     app: &App,
     env: &mut Env,
     origin: &Origin,

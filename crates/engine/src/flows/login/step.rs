@@ -85,6 +85,7 @@ pub async fn answer(
     let Some(user) = users::find(&mut tx, &user).await? else { return Err(lost(app, &loaded)) };
     let login = loaded.stored.data.login.clone();
     let guessed = login.asked_kind().filter(|_| answer.guesses());
+    let reported = matches!(answer, Answer::KeyFailed(_));
     // Counted before it is judged: of guesses sent at once, no more are looked at than the budget has.
     let allowed = match guessed {
         Some(kind) => {
@@ -92,7 +93,7 @@ pub async fn answer(
         }
         None => true,
     };
-    let step = if allowed {
+    let mut step = if allowed {
         let guardian = settings::guardian(&mut tx).await?;
         let facts = facts::load(&mut tx, here, env, &loaded, &guardian, &user).await?;
         login.answer(answer, &facts, env)
@@ -102,6 +103,12 @@ pub async fn answer(
     let counts = step.effects.iter().any(|e| matches!(e, Effect::CountFailure(_) | Effect::ClearFailures(_)));
     if let (Some(kind), true, false) = (guessed, allowed, counts) {
         buckets::give_back(&mut tx, &attempts::bucket(&user.id, kind), attempts::budget(kind)).await?;
+    }
+    // What a browser says costs it nothing: it does not fill the log.
+    if reported
+        && !buckets::take(&mut tx, &attempts::key_reports(&user.id), attempts::KEY_REPORTS, env.now).await?
+    {
+        step.effects.retain(|effect| !matches!(effect, Effect::Log { .. }));
     }
     finish(here, env, tx, loaded, Some(user), step).await
 }

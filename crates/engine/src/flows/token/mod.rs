@@ -12,7 +12,9 @@ mod webauthn;
 use lockstep_core::codes::{OAuthCode, OAuthError};
 use lockstep_core::env::Env;
 use lockstep_core::model::client::Client;
+use lockstep_core::model::connection::Connection;
 use lockstep_core::model::log_event::{LogEvent, Origin};
+use lockstep_core::model::user::User;
 use lockstep_core::oauth::params::{Params, printable};
 
 pub use issue::TokenResponse;
@@ -68,6 +70,28 @@ const NOT_BUILT: &[&str] = &[
     "urn:ietf:params:oauth:grant-type:token-exchange",
     "urn:openid:params:grant-type:ciba",
 ];
+
+/// Returns the record of a login at the token endpoint, where no page is.
+fn logged_in(client: &Client, user: &User, origin: &Origin, connection: &str, scope: &str) -> LogEvent {
+    let mut event = LogEvent::new("s", "Successful login")
+        .client(&client.id, client.name())
+        .user(&user.id, user.display_name())
+        .from(origin);
+    event.connection = Some(connection.to_owned());
+    event.scope = Some(scope.to_owned());
+    event
+}
+
+/// Returns the record of a sign-up there.
+fn signed_up(client: &Client, user: &User, origin: &Origin, connection: &Connection) -> LogEvent {
+    let mut event = LogEvent::new("ss", "")
+        .client(&client.id, client.name())
+        .user(&user.id, user.display_name())
+        .from(origin);
+    event.connection = Some(connection.name.clone());
+    event.connection_id = Some(connection.id.to_string());
+    event
+}
 
 /// Answers a token request.
 pub async fn exchange(

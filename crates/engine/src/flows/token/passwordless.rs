@@ -4,7 +4,7 @@ use lockstep_core::assurance::{Methods, PAPE};
 use lockstep_core::codes::{OAuthCode, OAuthError};
 use lockstep_core::env::Env;
 use lockstep_core::factors::Reach;
-use lockstep_core::model::log_event::{LogEvent, Origin};
+use lockstep_core::model::log_event::Origin;
 use lockstep_core::model::user::User;
 use lockstep_core::oauth::checks;
 use lockstep_core::oauth::params::Params;
@@ -14,6 +14,7 @@ use lockstep_core::time::Span;
 
 use super::issue::TokenResponse;
 use super::user_tokens::{Here, tokens_or_mfa};
+use super::{logged_in, signed_up};
 use crate::app::App;
 use crate::flows::OAuthFailure;
 use crate::flows::client_auth::Authenticated;
@@ -91,12 +92,7 @@ pub(super) async fn exchange(
     let asks_mfa = params.get("acr_values").is_some_and(|v| v.split_ascii_whitespace().any(|v| v == PAPE));
     let here = Here { asks_mfa, ..Here::default() };
     let (response, mut tx) = tokens_or_mfa(app, env, origin, tx, client, &user, wanted, here).await?;
-    let mut event = LogEvent::new("s", "Successful login")
-        .client(&client.id, client.name())
-        .user(&user.id, user.display_name())
-        .from(origin);
-    event.connection = Some(place.connection.name.clone());
-    event.scope = Some(response.scope.clone());
+    let event = logged_in(client, &user, origin, &place.connection.name, &response.scope);
     app.logs().insert(&mut tx, env, &event).await?;
     tx.commit().await?;
     response.sign(app).await
@@ -134,11 +130,7 @@ async fn account(
         other => other?,
     }
     let client = &authenticated.client;
-    let mut event = LogEvent::new("ss", "").client(&client.id, client.name()).from(origin);
-    event = event.user(&user.id, user.display_name());
-    event.connection = Some(place.connection.name.clone());
-    event.connection_id = Some(place.connection.id.to_string());
-    app.logs().insert(tx, env, &event).await?;
+    app.logs().insert(tx, env, &signed_up(client, &user, origin, &place.connection)).await?;
     Ok(user)
 }
 

@@ -6,7 +6,7 @@ use lockstep_core::env::Env;
 use lockstep_core::factors::Remark;
 use lockstep_core::factors::webauthn::passkey::{self, Held, Login, No, Registration};
 use lockstep_core::model::connection::Connection;
-use lockstep_core::model::log_event::{LogEvent, Origin};
+use lockstep_core::model::log_event::Origin;
 use lockstep_core::model::user::User;
 use lockstep_core::oauth::checks;
 use lockstep_core::oauth::params::Params;
@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 
 use super::issue::TokenResponse;
 use super::user_tokens::{Here, tokens_or_mfa};
+use super::{logged_in, signed_up};
 use crate::app::App;
 use crate::flows::client_auth::Authenticated;
 use crate::flows::messages::Notice;
@@ -110,12 +111,7 @@ pub(super) async fn exchange(
     let asks_mfa = params.get("acr_values").is_some_and(|v| v.split_ascii_whitespace().any(|v| v == PAPE));
     let here = Here { asks_mfa, ..Here::default() };
     let (response, mut tx) = tokens_or_mfa(app, env, origin, tx, client, user, wanted, here).await?;
-    let mut event = LogEvent::new("s", "Successful login")
-        .client(&client.id, client.name())
-        .user(&user.id, user.display_name())
-        .from(origin);
-    event.connection = Some(stored.data.connection.clone());
-    event.scope = Some(response.scope.clone());
+    let mut event = logged_in(client, user, origin, &stored.data.connection, &response.scope);
     event.details = found.remark.map(|remark| json!({"passkey": {"note": remark.as_str()}}));
     app.logs().insert(&mut tx, env, &event).await?;
     tx.commit().await?;
@@ -206,11 +202,7 @@ async fn made(
     }
     authenticators::note_use(tx, &passkey.id, env.now).await?;
     let client = &authenticated.client;
-    let mut event = LogEvent::new("ss", "").client(&client.id, client.name()).from(origin);
-    event = event.user(&user.id, user.display_name());
-    event.connection = Some(connection.name.clone());
-    event.connection_id = Some(connection.id.to_string());
-    app.logs().insert(tx, env, &event).await?;
+    app.logs().insert(tx, env, &signed_up(client, &user, origin, connection)).await?;
     Ok(Found { user, method, remark: None })
 }
 

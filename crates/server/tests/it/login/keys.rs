@@ -39,6 +39,16 @@ async fn touch(browser: &mut Browser<'_>, key: &mut VirtualKey) {
     browser.submit(&[("response", &signed.to_string())]).await;
 }
 
+/// The address of a ticket for one more key.
+async fn ticket(app: &TestApp, person: &Person, factor: &str) -> String {
+    let allows = Allows { factor: Some(factor.to_owned()), allow_multiple: true };
+    let mut env = app.app.env();
+    let mut tx = app.app.db().write().await.unwrap();
+    let id = enrollment_ticket::create(&mut tx, &mut env, &person.id, allows).await.unwrap();
+    tx.commit().await.unwrap();
+    enrollment_ticket::url(&env, &id)
+}
+
 /// Enrols a security key at the first login.
 async fn with_key(app: &TestApp, email: &str, model: Model) -> (Person, VirtualKey) {
     let person = app.user(email).await;
@@ -228,17 +238,67 @@ async fn too_many_answers_stop_even_a_right_one_for_a_while() {
 }
 
 #[tokio::test]
+async fn what_a_browser_says_again_and_again_does_not_fill_the_log() {
+    let app = app(&["webauthn-roaming"]).await;
+    let (ana, mut key) = with_key(&app, "ana@example.com", Model::SECURITY_KEY).await;
+    let mut browser = app.browser();
+    browser.authorize(&[]).await.password(&ana).await;
+    for _ in 0..20 {
+        browser.submit(&[("failure", "NotAllowedError")]).await;
+        assert_eq!(browser.error_shown().as_deref(), Some("webauthn-not-allowed"));
+    }
+    let ticket = ticket(&app, &ana, "webauthn-roaming").await;
+    browser.goto(&ticket).await.submit(&[]).await;
+    browser.submit(&[("failure", "NotAllowedError")]).await;
+    assert_eq!(browser.error_shown().as_deref(), Some("webauthn-not-allowed"));
+    let admin = admin(&app).await;
+    let count = async || {
+        let all = admin.expect(200, "GET", "/logs?q=type:gd_webauthn_*&per_page=100", None).await;
+        all.as_array().unwrap().len()
+    };
+    assert_eq!(count().await, 15);
+    app.clock.advance(Span::minutes(1));
+    browser.submit(&[("failure", "NotAllowedError")]).await;
+    assert_eq!(count().await, 16);
+    // It costs no tries: nothing was answered.
+    let mut browser = app.browser();
+    browser.authorize(&[]).await.password(&ana).await;
+    touch(&mut browser, &mut key).await;
+    browser.back_with_code();
+}
+
+#[tokio::test]
+async fn too_many_answers_to_a_ticket_are_told_as_those_of_keys() {
+    let app = app(&["webauthn-roaming"]).await;
+    let (ana, _) = with_key(&app, "ana@example.com", Model::SECURITY_KEY).await;
+    let mut browser = app.browser();
+    let ticket = ticket(&app, &ana, "webauthn-roaming").await;
+    browser.goto(&ticket).await.submit(&[]).await;
+    // Of another challenge, each of them.
+    let stale =
+        VirtualKey::new(Model::SECURITY_KEY).create(&options(&browser), ORIGIN, &mut SystemRng).unwrap();
+    let stale = stale.to_string();
+    browser.goto(&ticket).await.submit(&[]).await;
+    for tries in 0..16 {
+        browser.submit(&[("response", &stale)]).await;
+        let told = browser.error_shown();
+        let wanted = if tries < 15 {
+            "webauthn-associate-error"
+        } else {
+            "too-many-webauthn-challenge-attempts-error"
+        };
+        assert_eq!(told.as_deref(), Some(wanted), "{tries}");
+    }
+}
+
+#[tokio::test]
 async fn a_ticket_enrols_a_key_of_the_device_beside_another_factor() {
     let app = app(&["webauthn-platform", "otp"]).await;
     let ana = app.user_with_totp("ana@example.com").await;
-    let allows = Allows { factor: Some("webauthn-platform".to_owned()), allow_multiple: true };
-    let mut env = app.app.env();
-    let mut tx = app.app.db().write().await.unwrap();
-    let id = enrollment_ticket::create(&mut tx, &mut env, &ana.id, allows).await.unwrap();
-    tx.commit().await.unwrap();
     let mut key = VirtualKey::new(Model::SYNCED);
     let mut browser = app.browser();
-    browser.goto(&enrollment_ticket::url(&env, &id)).await.submit(&[]).await;
+    let ticket = ticket(&app, &ana, "webauthn-platform").await;
+    browser.goto(&ticket).await.submit(&[]).await;
     assert_eq!(browser.screen(), "mfa-webauthn-platform-enrollment", "{}", browser.page.body);
     assert_eq!(options(&browser)["authenticatorSelection"]["userVerification"], "required");
     create(&mut browser, &mut key).await;
