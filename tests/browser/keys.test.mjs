@@ -206,9 +206,12 @@ describe("a key of the device", () => {
       await next(page);
       assert.equal(await screen(page), "mfa-enroll-result");
       await begin(page, person);
+      // This kind of device is known again, so its key is asked for first.
+      assert.equal(await screen(page), "mfa-webauthn-platform-challenge");
+      await press(page, "button[value=pick-authenticator]");
+      await press(page, "button[value='webauthn-roaming::0']");
       await press(page, "button[value=pick-authenticator]");
       await press(page, "button[value='webauthn-platform::0']");
-      assert.equal(await screen(page), "mfa-webauthn-platform-challenge");
       assert.deepEqual(await violations(page), []);
       await next(page);
       assert.deepEqual(await tags(page), ["pwd", "mfa", "pop", kept]);

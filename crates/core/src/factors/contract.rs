@@ -67,7 +67,7 @@ fn begin(kind: FactorKind, user: &UserId, env: &mut Env) -> (Draft, Shown, Optio
         account: "ana@example.com".into(),
         profile: Profile::Faithful,
         reach,
-        key: KeyAsks::new(&keys(), Some(&handle), &[]).of(kind).cloned(),
+        key: KeyAsks::new(&keys(), Some(&handle), &[], None).of(kind).cloned(),
     };
     let (draft, message) = begin_enrolment(kind, &ask, env).unwrap();
     let shown = shown(&draft).unwrap();

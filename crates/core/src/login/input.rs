@@ -4,7 +4,7 @@ use super::demand::{Held, Means};
 use super::enrolment::Enrolling;
 use super::state::Progress;
 use crate::assurance::{Methods, Rules};
-use crate::factors::{FactorKind, KeyAsks, Keys, UserHandle};
+use crate::factors::{FactorKind, KeyAsks, Keys, Place, UserHandle};
 use crate::ids::{AuthenticatorId, UserId};
 use crate::model::authenticator::Authenticator;
 use crate::model::message::Channel;
@@ -56,6 +56,8 @@ pub struct Facts {
     pub account: String,
     /// Who asks for keys.
     pub keys: Keys,
+    /// Where the person sits, as far as the browser says.
+    pub place: Option<Place>,
     /// The name under which a new key will know the user; none where no key can be enrolled.
     pub user_handle: Option<UserHandle>,
 }
@@ -66,7 +68,8 @@ impl Facts {
     }
 
     pub(super) fn means(&self, progress: &Progress) -> Means {
-        let held = self.mine(progress).map(|a| Held::of(a, &self.keys));
+        let seen = |a| Held::of(a, &self.keys).seen_from(a, self.place.as_ref());
+        let held = self.mine(progress).map(seen);
         Means::new(held, &self.enabled, &progress.methods, self.rules)
     }
 
@@ -79,7 +82,7 @@ impl Facts {
             channels: self.channels.clone(),
             key_first: self.key_first,
             show_options: self.show_options,
-            keys: KeyAsks::new(&self.keys, self.user_handle.as_ref(), &self.held),
+            keys: KeyAsks::new(&self.keys, self.user_handle.as_ref(), &self.held, self.place.as_ref()),
         }
     }
 

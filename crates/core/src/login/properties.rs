@@ -315,7 +315,7 @@ fn enrolled_key(kind: FactorKind, key: &mut VirtualKey, who: Who, env: &mut Env)
         account: "ana@example.com".into(),
         profile: Profile::Faithful,
         reach: None,
-        key: KeyAsks::new(&keys(), Some(&handle()), &[]).of(kind).cloned(),
+        key: KeyAsks::new(&keys(), Some(&handle()), &[], None).of(kind).cloned(),
     };
     let (draft, _) = factors::begin_enrolment(kind, &ask, env).unwrap();
     let Ok(Shown::PublicKey(options)) = factors::shown(&draft) else { panic!("shows options") };
@@ -413,6 +413,7 @@ impl World {
             issuer: "Acme".into(),
             account: "ana@example.com".into(),
             keys: keys(),
+            place: None,
             user_handle: Some(handle()),
         }
     }

@@ -1,7 +1,7 @@
 //! One answer to an enrolment outside of a login: counted, judged, and what it asks for sent. The ticket and the account page share it.
 
 use lockstep_core::env::Env;
-use lockstep_core::factors::{Enrolled, FactorError, FactorKind, KeyAsks, Keys, UserHandle};
+use lockstep_core::factors::{Enrolled, FactorError, FactorKind, KeyAsks, Keys, Place, UserHandle};
 use lockstep_core::login::effect::Problem;
 use lockstep_core::login::enrolment::{After, Enrolling, Enrolment};
 use lockstep_core::login::steps::Answer;
@@ -50,10 +50,15 @@ impl Who {
             channels: guardian.channels(),
             key_first: is_phone(origin),
             show_options: tenant.flag("mfa_show_factor_list_on_enrollment"),
-            keys: KeyAsks::new(&keys, handle.as_ref(), &held),
+            keys: KeyAsks::new(&keys, handle.as_ref(), &held, place(origin).as_ref()),
         };
         Ok(Self { enrolling, guardian, tenant })
     }
+}
+
+/// Returns where somebody sits, as far as the browser says.
+pub(super) fn place(origin: &Origin) -> Option<Place> {
+    origin.user_agent.as_deref().and_then(Place::of)
 }
 
 /// Returns the name under which new keys will know a person, where keys can be enrolled at all.

@@ -13,6 +13,7 @@ mod authenticator_data;
 pub mod ceremony;
 pub mod device;
 pub mod passkey;
+mod place;
 pub mod relying_party;
 
 #[cfg(test)]
@@ -35,6 +36,7 @@ use crate::model::authenticator::Authenticator;
 use crate::model::settings::Profile;
 use crate::time::{Span, Timestamp};
 
+pub use place::{DeviceClass, Place};
 pub use relying_party::{KeyRules, Keys, RelyingParty, RelyingPartyError, UserHandle, UserVerification};
 
 /// How long a challenge waits for its answer.
@@ -71,6 +73,9 @@ struct Stored {
     origin: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     attestation_format: Option<String>,
+    /// Where a key of the device was enrolled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    place: Option<Place>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -89,6 +94,9 @@ struct Asked {
     /// In a draft: the name under which the new key will know its user.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     user_handle: Option<UserHandle>,
+    /// In a draft of a key of the device: where it is enrolled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    place: Option<Place>,
     /// In a draft the keys that are enrolled already, in a challenge those that may answer.
     keys: Vec<Listed>,
 }
@@ -130,6 +138,8 @@ pub struct KeyAsk {
     pub user_handle: UserHandle,
     /// The keys that the person has already.
     pub enrolled: Vec<Listed>,
+    /// Where the person is, as far as the browser says.
+    pub place: Option<Place>,
 }
 
 /// What the enrolment of a key of either kind needs to know.
@@ -141,11 +151,16 @@ pub struct KeyAsks {
 
 impl KeyAsks {
     /// Returns what the enrolment of a key needs to know, besides those that the person has.
-    pub fn new(keys: &Keys, user_handle: Option<&UserHandle>, held: &[Authenticator]) -> Self {
+    pub fn new(
+        keys: &Keys,
+        user_handle: Option<&UserHandle>,
+        held: &[Authenticator],
+        place: Option<&Place>,
+    ) -> Self {
         let ask = |kind| {
             let rules = keys.rules(kind)?.clone();
             let enrolled = Listed::of(held, &rules.relying_party);
-            Some(KeyAsk { rules, user_handle: user_handle?.clone(), enrolled })
+            Some(KeyAsk { rules, user_handle: user_handle?.clone(), enrolled, place: place.cloned() })
         };
         Self { roaming: ask(FactorKind::WebauthnRoaming), platform: ask(FactorKind::WebauthnPlatform) }
     }
@@ -202,6 +217,11 @@ pub fn belongs_to(on: &Authenticator, relying_party: &RelyingParty) -> bool {
     Stored::of(on).is_ok_and(|stored| stored.relying_party_identifier == relying_party.id())
 }
 
+/// Returns where a key of the device was enrolled, if that is known.
+pub fn place_of(on: &Authenticator) -> Option<Place> {
+    Stored::of(on).ok()?.place
+}
+
 /// Returns what the browser is given to ask for a key that answers this challenge (`PublicKeyCredentialRequestOptions` as JSON).
 pub fn request_options(asked: &Challenge) -> Result<Value, FactorError> {
     let asked: Asked = read(&asked.data)?;
@@ -254,6 +274,7 @@ impl Factor for Webauthn {
         write(&Asked {
             user_handle: Some(wish.user_handle.clone()),
             keys: wish.enrolled.clone(),
+            place: wish.place.clone().filter(|_| matches!(self, Self::Platform)),
             ..Asked::draw(&wish.rules, env)
         })
         .map(Begun::with)
@@ -310,6 +331,7 @@ impl Factor for Webauthn {
             user_verified: None,
             origin: None,
             attestation_format: Some(new.attestation_format),
+            place: asked.place,
         };
         stored.learn(new.state, &new.origin);
         let method = self.method(&stored, new.state, env.now);
@@ -368,6 +390,7 @@ impl Asked {
             relying_party: rules.relying_party.clone(),
             user_verification: rules.user_verification,
             user_handle: None,
+            place: None,
             keys: Vec::new(),
         }
     }

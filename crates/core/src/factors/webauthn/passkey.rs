@@ -152,6 +152,7 @@ impl Registration {
             user_verified: None,
             origin: None,
             attestation_format: Some(new.attestation_format),
+            place: None,
         };
         stored.learn(new.state, &new.origin);
         let method = evidence(&stored, new.state.user_verified, now);

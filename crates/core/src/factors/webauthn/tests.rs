@@ -53,7 +53,7 @@ fn begin(kind: FactorKind, keys: &Keys, held: &[Authenticator], env: &mut Env) -
         account: "fay@example.com".into(),
         profile: Profile::Faithful,
         reach: None,
-        key: KeyAsks::new(keys, Some(&UserHandle::trusted("ZmF5LXJhbmRvbQ")), held).of(kind).cloned(),
+        key: KeyAsks::new(keys, Some(&UserHandle::trusted("ZmF5LXJhbmRvbQ")), held, None).of(kind).cloned(),
     };
     factors::begin_enrolment(kind, &ask, env).unwrap().0
 }

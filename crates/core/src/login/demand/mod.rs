@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::session::{Prompt, Proven, SessionUse, WhyLogIn, session_use};
 use crate::assurance::{MethodName, Methods, Rules, multi_factor_at, within};
-use crate::factors::{ALL, FactorKind, KeyRules, Keys, webauthn};
+use crate::factors::{ALL, FactorKind, KeyRules, Keys, Place, webauthn};
 use crate::model::authenticator::Authenticator;
 use crate::model::settings::Profile;
 use crate::time::{Span, Timestamp};
@@ -84,6 +84,8 @@ pub struct Held {
     pub confirmed: bool,
     /// Whether it can be asked for here: a key answers to one domain only.
     pub here: bool,
+    /// Whether it is a key of the kind of device that the person sits at.
+    pub this_device: bool,
     /// When it last proved its owner.
     pub last_auth_at: Option<Timestamp>,
 }
@@ -93,7 +95,14 @@ impl Held {
     pub fn of(a: &Authenticator, keys: &Keys) -> Self {
         let mine = |rules: &KeyRules| webauthn::belongs_to(a, &rules.relying_party);
         let here = !a.kind.is_key() || keys.rules(a.kind).is_some_and(mine);
-        Self { kind: a.kind, confirmed: a.confirmed, here, last_auth_at: a.last_auth_at }
+        Self { kind: a.kind, confirmed: a.confirmed, here, this_device: false, last_auth_at: a.last_auth_at }
+    }
+
+    /// Returns the same, as it is seen at a place.
+    #[must_use]
+    pub fn seen_from(self, a: &Authenticator, place: Option<&Place>) -> Self {
+        let same = place.is_some_and(|place| webauthn::place_of(a).as_ref() == Some(place));
+        Self { this_device: same && a.kind == FactorKind::WebauthnPlatform, ..self }
     }
 }
 
@@ -124,17 +133,20 @@ impl Means {
         self.held.iter().any(|h| h.confirmed && h.kind.independent() && self.enabled.contains(&h.kind))
     }
 
-    /// Returns the kinds that can be challenged, the default first: the one last used, else the most secure. Empty unless the user is
-    /// enrolled.
+    /// Returns the kinds that can be challenged, the default first: the key of this device, else the one last used, else the most secure.
+    /// Empty unless the user is enrolled.
     pub fn usable(&self) -> Vec<FactorKind> {
         let usable = |h: &&Held| h.confirmed && h.here && self.enabled.contains(&h.kind);
         let last_used =
             |kind| self.held.iter().filter(usable).filter(|h| h.kind == kind).map(|h| h.last_auth_at).max();
         let mut kinds: Vec<(FactorKind, Option<Timestamp>)> =
             ALL.iter().filter_map(|kind| last_used(*kind).map(|at| (*kind, at))).collect();
-        // Stable: equal ones stay in the order of ALL. Those that cannot stand alone are never the default, however lately used.
+        let at_hand =
+            |kind: FactorKind| self.held.iter().filter(usable).any(|h| h.kind == kind && h.this_device);
+        // Stable: equal ones stay in the order of ALL. Others that cannot stand alone are never the default, however lately used.
         kinds.sort_by_key(|(kind, at)| {
-            (!kind.independent(), std::cmp::Reverse(at.filter(|_| kind.independent())))
+            let alone = kind.independent();
+            (!at_hand(*kind), !alone, std::cmp::Reverse(at.filter(|_| alone)))
         });
         let kinds: Vec<FactorKind> = kinds.into_iter().map(|(kind, _)| kind).collect();
         if self.enrolled() { kinds } else { Vec::new() }

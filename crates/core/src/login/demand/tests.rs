@@ -7,7 +7,8 @@ use crate::model::settings::Profile;
 const NOW: Timestamp = Timestamp::from_secs(1_000_000);
 
 fn with_totp() -> Means {
-    let held = Held { kind: FactorKind::Totp, confirmed: true, here: true, last_auth_at: None };
+    let held =
+        Held { kind: FactorKind::Totp, confirmed: true, here: true, this_device: false, last_auth_at: None };
     Means { held: vec![held], enabled: vec![FactorKind::Totp, FactorKind::RecoveryCode] }
 }
 
@@ -214,6 +215,7 @@ fn the_recovery_code_is_never_the_default_and_never_an_enrolment_by_itself() {
         kind,
         confirmed: true,
         here: true,
+        this_device: false,
         last_auth_at: Some(Timestamp::from_secs(at)),
     };
     let means =
@@ -318,8 +320,13 @@ fn a_decision_explains_itself_and_can_be_stored() {
 fn a_factor_of_the_first_factors_channel_proves_nothing_new() {
     let every = [FactorKind::Totp, FactorKind::Phone, FactorKind::Email];
     let usable = |first: MethodName, profile: Profile| {
-        let held =
-            every.iter().map(|kind| Held { kind: *kind, confirmed: true, here: true, last_auth_at: None });
+        let held = every.iter().map(|kind| Held {
+            kind: *kind,
+            confirmed: true,
+            here: true,
+            this_device: false,
+            last_auth_at: None,
+        });
         let proven = Methods::begin(Method::first(first, Timestamp::from_secs(0)));
         Means::new(held, &every, &proven, Rules { profile, ..Rules::default() }).usable()
     };
@@ -330,7 +337,7 @@ fn a_factor_of_the_first_factors_channel_proves_nothing_new() {
     // Mail raises no level in this profile: a challenge by it would lead nowhere.
     assert_eq!(usable(MethodName::Pwd, Profile::Assured), [Totp, Phone]);
     // Mail alone is no enrolment, however one logged in.
-    let held = [Held { kind: Email, confirmed: true, here: true, last_auth_at: None }];
+    let held = [Held { kind: Email, confirmed: true, here: true, this_device: false, last_auth_at: None }];
     let proven = Methods::begin(Method::first(MethodName::Pwd, Timestamp::from_secs(0)));
     let alone = Means::new(held.into_iter(), &every, &proven, Rules::default());
     assert!(alone.usable().is_empty());

@@ -181,7 +181,7 @@ mod keys {
     fn begun(env: &mut Env) -> (Enrolment, Enrolling) {
         let keys = Keys::of(&env.issuer, &Guardian::default());
         let handle = UserHandle::new(env.rng());
-        let who = Enrolling { keys: KeyAsks::new(&keys, Some(&handle), &[]), ..who(BOTH) };
+        let who = Enrolling { keys: KeyAsks::new(&keys, Some(&handle), &[], None), ..who(BOTH) };
         let page = going(Enrolment::begin(vec![FactorKind::WebauthnRoaming], &who, env));
         (page, who)
     }

@@ -42,6 +42,7 @@ fn facts() -> Facts {
         consent_needed: false,
         key_first: false,
         keys: Keys::default(),
+        place: None,
         user_handle: None,
         channels: vec![Channel::Sms],
         show_options: false,

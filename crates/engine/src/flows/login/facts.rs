@@ -49,6 +49,7 @@ pub(super) async fn load(
         issuer: loaded.tenant.friendly_name().to_owned(),
         account: user.display_name().to_owned(),
         keys: Keys::of(here.app.issuer(), guardian),
+        place: enrolling::place(here.origin),
         user_handle: enrolling::user_handle(conn, env, guardian, user).await?,
     })
 }

@@ -10,6 +10,7 @@ use crate::management::admin;
 use crate::support::{ACR, Browser, Person, TestApp};
 
 const ORIGIN: &str = "https://lockstep.test";
+const WINDOWS: &str = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) Chrome/130.0.0.0 Safari/537.36";
 
 async fn app(factors: &[&str]) -> TestApp {
     let app = TestApp::new().await.with_apps().await;
@@ -306,13 +307,26 @@ async fn a_ticket_enrols_a_key_of_the_device_beside_another_factor() {
     browser.submit(&[("nickname", "Laptop")]).await;
     assert_eq!(browser.screen(), "mfa-enroll-result", "{}", browser.page.body);
 
+    // On another kind of device it is not asked first, and can be chosen: keys are copied.
     let mut browser = app.browser();
+    browser.pretend_to_be(WINDOWS);
     browser.authorize(&[]).await.password(&ana).await;
-    // Which device this is, nobody knows: the key may be in another one.
     assert_eq!(browser.screen(), "mfa-otp-challenge");
     browser.submit(&[("action", "pick-authenticator")]).await;
     browser.submit(&[("action", "webauthn-platform::0")]).await;
     assert_eq!(browser.screen(), "mfa-webauthn-platform-challenge");
+    touch(&mut browser, &mut key).await;
+    browser.back_with_code();
+
+    // The kind of device where it was enrolled is known again.
+    let mut browser = app.browser();
+    browser.authorize(&[]).await.password(&ana).await;
+    assert_eq!(browser.screen(), "mfa-webauthn-platform-challenge");
+    browser.submit(&[("action", "pick-authenticator")]).await;
+    browser.submit(&[("action", "otp::0")]).await;
+    assert_eq!(browser.screen(), "mfa-otp-challenge");
+    browser.submit(&[("action", "pick-authenticator")]).await;
+    browser.submit(&[("action", "webauthn-platform::0")]).await;
     touch(&mut browser, &mut key).await;
     let tokens = app.redeem(&browser.back_with_code()).await;
     assert_eq!(tokens.id["amr"], json!(["pwd", "mfa", "pop", "swk"]), "a synced key is no hardware");

@@ -193,7 +193,7 @@ impl TestApp {
             account: person.email.clone(),
             profile: self.app.config().profile,
             reach: None,
-            key: KeyAsks::new(&Keys::of(&issuer, &guardian), Some(&handle), &held).of(kind).cloned(),
+            key: KeyAsks::new(&Keys::of(&issuer, &guardian), Some(&handle), &held, None).of(kind).cloned(),
         };
         let (draft, _) = factors::begin_enrolment(kind, &ask, &mut env).unwrap();
         let Ok(Shown::PublicKey(options)) = factors::shown(&draft) else { panic!("options are shown") };

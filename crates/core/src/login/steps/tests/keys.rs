@@ -4,7 +4,7 @@ use super::*;
 use crate::assurance::{Detail, Kept};
 use crate::factors::webauthn::device::{Model, VirtualKey};
 use crate::factors::{
-    self, EnrolAsk, Input, KeyAsks, KeyRules, RelyingParty, Spend, UserHandle, UserVerification,
+    self, EnrolAsk, Input, KeyAsks, KeyRules, Place, RelyingParty, Spend, UserHandle, UserVerification,
 };
 use crate::model::settings::Profile;
 
@@ -21,13 +21,23 @@ fn handle() -> UserHandle {
 }
 
 fn enrolled(kind: FactorKind, keys: &Keys, origin: &str, env: &mut Env) -> (Authenticator, VirtualKey) {
+    enrolled_at(None, kind, keys, origin, env)
+}
+
+fn enrolled_at(
+    place: Option<&Place>,
+    kind: FactorKind,
+    keys: &Keys,
+    origin: &str,
+    env: &mut Env,
+) -> (Authenticator, VirtualKey) {
     let ask = EnrolAsk {
         user: ana(),
         issuer: "Acme".into(),
         account: "ana@example.com".into(),
         profile: Profile::Faithful,
         reach: None,
-        key: KeyAsks::new(keys, Some(&handle()), &[]).of(kind).cloned(),
+        key: KeyAsks::new(keys, Some(&handle()), &[], place).of(kind).cloned(),
     };
     let (draft, _) = factors::begin_enrolment(kind, &ask, env).unwrap();
     let Ok(Shown::PublicKey(options)) = factors::shown(&draft) else { panic!("options are shown") };
@@ -220,4 +230,37 @@ fn a_first_login_enrols_a_key_and_a_wrong_one_is_asked_anew() {
     assert!(logged(&step, "gd_enrollment_complete"));
     let step = step.next.answer(Answer::Saved { ticked: true }, &facts, &mut env);
     assert!(matches!(&step.next, Login::LoggedIn(end) if matches!(end.mfa(), MfaOutcome::Passed(_))));
+}
+
+#[test]
+fn the_key_of_this_device_comes_first_there_and_last_elsewhere() {
+    let mut env = env();
+    let keys = keys("lockstep.test", HERE);
+    let windows = Place::of("Mozilla/5.0 (Windows NT 10.0; Win64; x64) Chrome/130.0.0.0 Safari/537.36");
+    let mac = Place::of("Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) Chrome/130.0.0.0 Safari/537.36");
+    let of = |place: &Option<Place>, env: &mut Env| {
+        enrolled_at(place.as_ref(), FactorKind::WebauthnPlatform, &keys, HERE, env).0
+    };
+    let (laptop, nowhere) = (of(&windows, &mut env), of(&None, &mut env));
+    let (roaming, _) = enrolled_at(windows.as_ref(), FactorKind::WebauthnRoaming, &keys, HERE, &mut env);
+    let app = Authenticator {
+        // Used since, on whatever device.
+        last_auth_at: Some(env.now + Span::minutes(5)),
+        ..app_with(SEED_A, "dev_0123456789abcdef")
+    };
+    for (held, place, first) in [
+        (vec![app.clone(), laptop.clone()], &windows, "mfa-webauthn-platform-challenge"),
+        (vec![app.clone(), laptop.clone(), nowhere.clone()], &windows, "mfa-webauthn-platform-challenge"),
+        (vec![app.clone(), laptop.clone()], &mac, "mfa-otp-challenge"),
+        (vec![app.clone(), laptop.clone()], &None, "mfa-otp-challenge"),
+        (vec![app.clone(), nowhere], &windows, "mfa-otp-challenge"),
+        (vec![app.clone(), roaming.clone()], &windows, "mfa-otp-challenge"),
+        (vec![roaming, laptop.clone()], &mac, "mfa-webauthn-roaming-challenge"),
+    ] {
+        let facts = Facts { place: place.clone(), ..facts_with(held) };
+        assert_eq!(screen(&log_in(&facts, &mut env)), first, "{place:?}");
+    }
+    // It is never the only one: without a factor that stands alone nobody is enrolled.
+    let facts = Facts { place: windows, ..facts_with(vec![laptop]) };
+    assert_eq!(screen(&log_in(&facts, &mut env)), "mfa-webauthn-roaming-enrollment");
 }
