@@ -154,6 +154,14 @@ pub enum Problem {
     KeyCopied,
     /// The browser has no answer of a key.
     KeyFailed(KeyFailure),
+    /// No passkey answered, or too late.
+    PasskeyFailed,
+    /// The answer of a passkey was not accepted.
+    PasskeyRefused,
+    /// Nobody here has this passkey.
+    PasskeyUnknown,
+    /// Nobody logs in by passkeys here.
+    PasskeysOff,
     /// No name was given to a key.
     NoNickname,
     /// The name is too long.
@@ -204,6 +212,10 @@ impl Problem {
             Self::KeyFailed(KeyFailure::InvalidState) => "webauthn-already-enrolled",
             Self::KeyFailed(KeyFailure::NotSupported | KeyFailure::Constraint) => "webauthn-not-supported",
             Self::KeyFailed(KeyFailure::Security | KeyFailure::Unknown) => "webauthn-failed",
+            Self::PasskeyFailed => "passkey-authentication-failed",
+            Self::PasskeyRefused => "invalid-passkey",
+            Self::PasskeyUnknown => "no-passkey",
+            Self::PasskeysOff => "passkey-not-allowed",
             Self::NoNickname => "no-nickname",
             Self::NicknameTooLong => "nickname-too-long",
             Self::NoConfirmation => "no-confirmation",

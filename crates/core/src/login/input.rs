@@ -1,9 +1,10 @@
 //! What comes into the machine: a session, the facts of a user, and the answers of a person.
 
 use super::demand::{Held, Means};
+use super::effect::Problem;
 use super::enrolment::Enrolling;
 use super::state::Progress;
-use crate::assurance::{Methods, Rules};
+use crate::assurance::{Method, Methods, Rules};
 use crate::factors::{FactorKind, KeyAsks, Keys, Place, UserHandle};
 use crate::ids::{AuthenticatorId, UserId};
 use crate::model::authenticator::Authenticator;
@@ -112,8 +113,24 @@ pub enum FirstAnswer {
         /// What the check found.
         check: PasswordCheck,
     },
+    /// The answer of a passkey was checked.
+    Passkey(PasskeyCheck),
     /// An account was created, with its password.
     SignedUp(UserId),
+}
+
+/// What the check of a passkey's answer found.
+#[derive(Clone, Debug, PartialEq)]
+pub enum PasskeyCheck {
+    /// It is this user's, and proves this.
+    Right {
+        /// Who.
+        user: UserId,
+        /// The evidence.
+        method: Method,
+    },
+    /// It logs nobody in.
+    No(Problem),
 }
 
 /// What the check of a password found.

@@ -10,8 +10,10 @@ use super::effect::{Effect, Step};
 use super::enrolment::Stage;
 use super::session::Prompt;
 use super::state::{LoggedIn, Login, MfaOutcome, Request};
-use super::steps::{Answer, BrowserSession, Facts, FirstAnswer, KeyFailure, PasswordCheck, begin};
-use crate::assurance::{FactorType, Method, MethodName, Methods, Rules};
+use super::steps::{
+    Answer, BrowserSession, Facts, FirstAnswer, KeyFailure, PasskeyCheck, PasswordCheck, begin,
+};
+use crate::assurance::{Detail, FactorType, Kept, Method, MethodName, Methods, Rules};
 use crate::env::{Env, Issuer};
 use crate::factors::totp::device::AuthenticatorApp;
 use crate::factors::totp::{Parameters, Seed, imported};
@@ -37,6 +39,8 @@ enum Op {
     GoToSignup,
     GoToLogin,
     Password(Who),
+    /// Answers with that person's passkey, and whether it verified her.
+    Passkey(Who, bool),
     WrongPassword,
     SignUp(Who),
     Code(Who, bool),
@@ -82,6 +86,7 @@ impl Op {
         let Self::Willing(n) = self else { return self };
         let me = usize::from(login.user() == Some(&user(1)));
         match login {
+            Login::AskIdentifier(_) | Login::AskPassword(_) if n % 8 == 1 => Self::Passkey(0, n % 16 == 1),
             Login::AskIdentifier(_) => Self::Identifier,
             Login::AskPassword(_) => Self::Password(usize::from(n % 8 == 0)),
             Login::AskSignup(_) => Self::SignUp(usize::from(n % 8 == 0)),
@@ -120,6 +125,7 @@ fn op() -> impl Strategy<Value = Op> {
         1 => Just(Op::GoToSignup),
         1 => Just(Op::GoToLogin),
         8 => who.clone().prop_map(Op::Password),
+        2 => (who.clone(), any::<bool>()).prop_map(|(w, v)| Op::Passkey(w, v)),
         1 => Just(Op::WrongPassword),
         1 => who.clone().prop_map(Op::SignUp),
         10 => (who.clone(), any::<bool>()).prop_map(|(w, r)| Op::Code(w, r)),
@@ -171,6 +177,8 @@ struct Start {
     remembered: bool,
     consent_needed: bool,
     profile: Profile,
+    /// Whether a passkey that verified its user is MFA.
+    passkey_satisfies_mfa: bool,
 }
 
 fn start() -> impl Strategy<Value = Start> {
@@ -196,7 +204,7 @@ fn start() -> impl Strategy<Value = Start> {
     );
     let session =
         prop::option::of((0..2000i64).prop_flat_map(|first| (Just(first), prop::option::of(0..=first))));
-    let flags = any::<[bool; 13]>();
+    let flags = any::<[bool; 14]>();
     (asks, session, flags, [0..3usize, 0..3usize]).prop_map(
         |(
             asks,
@@ -215,6 +223,7 @@ fn start() -> impl Strategy<Value = Start> {
                 key_of_ana,
                 key_of_ben,
                 laptops,
+                passkey_satisfies_mfa,
             ],
             phones,
         )| {
@@ -233,6 +242,7 @@ fn start() -> impl Strategy<Value = Start> {
                 remembered,
                 consent_needed,
                 profile: if assured { Profile::Assured } else { Profile::Faithful },
+                passkey_satisfies_mfa,
             }
         },
     )
@@ -261,6 +271,8 @@ struct World {
     message: Option<(UserId, CodeToSend, u8)>,
     /// Who gave the first factor last in this transaction.
     first_by: Option<UserId>,
+    /// Whether that was a passkey that verified its user.
+    first_verified: bool,
     /// Whether that user has since really passed a second factor.
     second_passed: bool,
 }
@@ -391,6 +403,7 @@ impl World {
             last_code: None,
             message: None,
             first_by: None,
+            first_verified: false,
             second_passed: false,
             env,
         }
@@ -399,7 +412,10 @@ impl World {
     fn facts(&self, of: &UserId) -> Facts {
         Facts {
             user: of.clone(),
-            rules: Rules { profile: self.start.profile, ..Rules::default() },
+            rules: Rules {
+                profile: self.start.profile,
+                passkey_satisfies_mfa: self.start.passkey_satisfies_mfa,
+            },
             policy_always: self.policy_always,
             enabled: self.enabled.clone(),
             // All of them: the machine must not be fooled by what is somebody else's.
@@ -497,13 +513,21 @@ impl World {
             Op::WrongPassword => first(login, password(PasswordCheck::Wrong)),
             Op::Password(who) => {
                 if matches!(login, Login::AskPassword(_)) {
-                    (self.first_by, self.second_passed) = (Some(user(*who)), false);
+                    self.first_given(*who, false);
                 }
                 first(login, password(PasswordCheck::Right(user(*who))))
             }
+            Op::Passkey(who, user_verified) => {
+                if matches!(login, Login::AskIdentifier(_) | Login::AskPassword(_)) {
+                    self.first_given(*who, *user_verified);
+                }
+                let detail = Detail::Key { kept: Kept::Software, user_verified: *user_verified };
+                let method = Method::first(MethodName::Passkey, now).with(detail);
+                first(login, FirstAnswer::Passkey(PasskeyCheck::Right { user: user(*who), method }))
+            }
             Op::SignUp(who) => {
                 if matches!(login, Login::AskSignup(_)) {
-                    (self.first_by, self.second_passed) = (Some(user(*who)), false);
+                    self.first_given(*who, false);
                 }
                 first(login, FirstAnswer::SignedUp(user(*who)))
             }
@@ -593,6 +617,10 @@ impl World {
             }
         };
         self.write(step, proven)
+    }
+
+    fn first_given(&mut self, who: Who, verified: bool) {
+        (self.first_by, self.first_verified, self.second_passed) = (Some(user(who)), verified, false);
     }
 
     fn happens(&mut self, op: &Op) {
@@ -719,6 +747,8 @@ impl World {
         }
         // The second.
         let here = self.second_passed;
+        // A passkey that is two factors in one, where the tenant says so.
+        let both = self.start.passkey_satisfies_mfa && self.first_by.is_some() && self.first_verified;
         let before = session.and_then(|s| s.methods.iter().find(|m| m.name == MethodName::Mfa)).map(|m| m.at);
         let within = |age: Span| before.is_some_and(|at| now.since(at) <= age);
         let has_factor = self
@@ -726,7 +756,8 @@ impl World {
             .iter()
             .any(|a| a.user == *end.user() && a.kind.independent() && self.enabled.contains(&a.kind));
         if self.policy_always {
-            assert!(here || before.is_some() || (self.remembered && has_factor), "passed over the policy");
+            let remembered = self.remembered && has_factor;
+            assert!(here || both || before.is_some() || remembered, "passed over the policy");
         }
         if asks.acr_mfa {
             let met = match asks.max_age {
@@ -734,13 +765,13 @@ impl World {
                 Some(limit) => limit > Span::ZERO && within(limit),
                 None => before.is_some(),
             };
-            assert!(here || met, "passed over acr_values");
+            assert!(here || both || met, "passed over acr_values");
         }
         if asks.mfa_audience && has_factor {
-            assert!(here || within(Span::seconds(600)), "passed over the MFA audience");
+            assert!(here || both || within(Span::seconds(600)), "passed over the MFA audience");
         }
         if asks.minimum.is_some() {
-            assert!(here || before.is_some(), "passed over the minimum");
+            assert!(here || both || before.is_some(), "passed over the minimum");
         }
         match end.mfa() {
             MfaOutcome::Passed(receipt) => assert!(here && receipt.user() == end.user()),
@@ -768,7 +799,7 @@ fn run(start: Start, ops: &[Op]) -> Vec<LoggedIn> {
     let mut world = World::new(start);
     let (mut ends, mut ops) = (Vec::new(), ops.iter());
     loop {
-        (world.first_by, world.second_passed) = (None, false);
+        (world.first_by, world.first_verified, world.second_passed) = (None, false, false);
         let login = begin(request.clone(), world.session.clone(), world.env.now);
         let mut login = world.write(Step { next: login, effects: vec![], problem: None }, None);
         loop {
@@ -808,11 +839,12 @@ fn the_random_people_do_get_in() {
     use proptest::test_runner::TestRunner;
     let mut runner = TestRunner::deterministic();
     let strategy = (start(), prop::collection::vec(op(), 1..30));
-    let (mut passed, mut not_needed) = (0, 0);
+    let (mut passed, mut not_needed, mut by_passkey) = (0, 0, 0);
     let mut with = std::collections::BTreeMap::new();
-    for _ in 0..1500 {
+    for _ in 0..2200 {
         let (start, ops) = strategy.new_tree(&mut runner).unwrap().current();
         for end in run(start, &ops) {
+            by_passkey += i32::from(end.methods().iter().any(|m| m.name == MethodName::Passkey));
             match end.mfa() {
                 MfaOutcome::Passed(receipt) => {
                     passed += 1;
@@ -822,6 +854,6 @@ fn the_random_people_do_get_in() {
             }
         }
     }
-    assert!(passed > 100 && not_needed > 100, "{passed} {not_needed}");
+    assert!(passed > 100 && not_needed > 100 && by_passkey > 100, "{passed} {not_needed} {by_passkey}");
     assert!(ALL.iter().all(|kind| with.get(kind).is_some_and(|n| *n >= 10)), "{with:?}");
 }

@@ -1,7 +1,7 @@
 //! The states of a login. Each owns the facts that it needs; `steps.rs` moves from one to the next.
 //!
 //! ```text
-//! begin ─┬─ AskIdentifier ─ AskPassword ─┐            (login-id, login-password; login)
+//! begin ─┬─ AskIdentifier ─ AskPassword ─┐            (login-id, login-password; login; a passkey from either)
 //!        ├─ AskSignup ───────────────────┤            (signup)
 //!        └─ a session that will do ──────┴─► Deciding ◄───────────────────────────────┐
 //!                                              ├─ Enrol (see `enrolment`) ───────────┤

@@ -19,7 +19,7 @@ use crate::factors::{FactorKind, Input, Passed};
 use crate::ids::UserId;
 use crate::time::Timestamp;
 
-pub use super::input::{Answer, BrowserSession, Facts, FirstAnswer, KeyFailure, PasswordCheck};
+pub use super::input::{Answer, BrowserSession, Facts, FirstAnswer, KeyFailure, PasskeyCheck, PasswordCheck};
 
 /// Begins a login: the first page, a session that will do, or what `prompt=none` answers.
 pub fn begin(mut request: Request, session: Option<BrowserSession>, now: Timestamp) -> Login {
@@ -85,7 +85,18 @@ impl Login {
             (Self::AskPassword(s), FirstAnswer::Password { identifier, check }) => {
                 s.answer(identifier, check, now)
             }
-            (Self::AskSignup(s), FirstAnswer::SignedUp(user)) => Step::to(proven(s.request, user, now)),
+            (
+                Self::AskIdentifier(AskIdentifier { request, .. })
+                | Self::AskPassword(AskPassword { request, .. }),
+                FirstAnswer::Passkey(PasskeyCheck::Right { user, method }),
+            ) => Step::to(proven(request, user, method)),
+            (
+                state @ (Self::AskIdentifier(_) | Self::AskPassword(_)),
+                FirstAnswer::Passkey(PasskeyCheck::No(why)),
+            ) => Step::to(state).but(why),
+            (Self::AskSignup(s), FirstAnswer::SignedUp(user)) => {
+                Step::to(proven(s.request, user, password_at(now)))
+            }
             (
                 Self::AskIdentifier(AskIdentifier { request, identifier })
                 | Self::AskPassword(AskPassword { request, identifier }),
@@ -206,7 +217,7 @@ impl AskPassword {
     /// Takes the result of the password check.
     pub fn answer(self, identifier: String, check: PasswordCheck, now: Timestamp) -> Step {
         match check {
-            PasswordCheck::Right(user) => Step::to(proven(self.request, user, now)),
+            PasswordCheck::Right(user) => Step::to(proven(self.request, user, password_at(now))),
             wrong => {
                 let problem = match wrong {
                     PasswordCheck::Blocked => Problem::UserBlocked,
@@ -219,20 +230,24 @@ impl AskPassword {
 }
 
 /// The first factor was given here: a new list of evidence begins, whatever an earlier session proved.
-fn proven(request: Request, user: UserId, now: Timestamp) -> Login {
+fn proven(request: Request, user: UserId, method: Method) -> Login {
     Login::Deciding(Deciding {
         progress: Progress {
             request,
             user,
             first: FirstFactor { here: true },
             second: None,
-            methods: Methods::begin(Method::first(MethodName::Pwd, now)),
-            auth_time: now,
+            auth_time: method.at,
+            methods: Methods::begin(method),
             enrolled_here: false,
             session_saved: false,
             consented: false,
         },
     })
+}
+
+const fn password_at(now: Timestamp) -> Method {
+    Method::first(MethodName::Pwd, now)
 }
 
 impl Progress {

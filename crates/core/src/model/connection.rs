@@ -88,6 +88,16 @@ impl Connection {
             && self.data.flag("options.authentication_methods.passkey.enabled").unwrap_or(false)
     }
 
+    /// Returns whether the login page has a button for passkeys.
+    pub fn has_passkey_button(&self) -> bool {
+        self.data.text("options.passkey_options.challenge_ui") != Some("autofill")
+    }
+
+    /// Returns whether the browser offers passkeys in the field of the login page.
+    pub fn has_passkey_autofill(&self) -> bool {
+        self.data.text("options.passkey_options.challenge_ui") != Some("button")
+    }
+
     /// Returns whether people may sign themselves up with a passkey. `signup_behavior` is about passwords alone.
     pub fn allows_passkey_signup(&self) -> bool {
         self.has_passkeys() && !self.data.flag("options.disable_signup").unwrap_or(false)

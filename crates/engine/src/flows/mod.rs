@@ -25,6 +25,7 @@ pub mod mfa_api;
 pub mod my_account;
 pub mod par;
 pub mod passkey;
+mod passkey_answer;
 pub mod password_reset;
 pub mod passwordless;
 pub mod reseal;

@@ -37,6 +37,9 @@ const TEXTS: &[&str] =
 const BEGUN: Budget = Budget::new(30, Span::seconds(2));
 /// Registrations of one address: fewer, since they tell whether there is an account.
 const REGISTERED: Budget = Budget::new(10, Span::seconds(30));
+/// Refused answers from one address of the network: fifteen, then one each four seconds. Nobody guesses a signature; the limit is for those who
+/// try all the same.
+pub(super) const REFUSED: Budget = Budget::new(15, Span::seconds(4));
 /// What an application's own server begins for all of its people.
 const BEGUN_BY_SERVER: Budget = Budget::new(600, Span::millis(100));
 
@@ -97,6 +100,11 @@ pub(super) fn budget(
     } else {
         (format!("passkey:{what}:client:{}", client.id), of_server)
     }
+}
+
+/// Returns the bucket of refused answers of one address: pages and API share it.
+pub(super) fn refused_from(origin: &Origin) -> String {
+    format!("passkey:refused:{}", origin.ip.as_deref().unwrap_or_default())
 }
 
 pub(super) fn too_many() -> OAuthFailure {

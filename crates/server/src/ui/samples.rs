@@ -108,6 +108,15 @@ fn all(pages: &Pages, ctx: &Ctx, words: &Words) -> Vec<(String, Page)> {
         "login-id",
         pages.login_id(ctx, &LoginId { identifier: email, signup_url: link, ..LoginId::default() }),
     );
+    let asked = serde_json::json!({"challenge": "AAAA", "rpId": words.tenant}).to_string();
+    let passkey = |button, autofill| {
+        Some(PasskeyLogin { options: &asked, button, autofill, seconds: 299, unknown: "" })
+    };
+    add("login.passkey", pages.login(ctx, &Login { passkey: passkey(true, true), ..login() }));
+    let gone = [FormError::new("no-passkey")];
+    let unknown = PasskeyLogin { unknown: &words.app, ..passkey(true, false).unwrap_or_default() };
+    let unknown = LoginId { passkey: Some(unknown), errors: &gone, ..LoginId::default() };
+    add("login-id.passkey", pages.login_id(ctx, &unknown));
     let password =
         LoginPassword { identifier: email, edit_url: link, reset_url: link, ..LoginPassword::default() };
     add("login-password", pages.login_password(ctx, &password));

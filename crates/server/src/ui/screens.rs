@@ -95,6 +95,21 @@ pub struct Remember {
     pub days: u32,
 }
 
+/// What the login pages ask the browser for beside the form.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct PasskeyLogin<'a> {
+    /// What the browser is given, as JSON.
+    pub options: &'a str,
+    /// Whether there is a button.
+    pub button: bool,
+    /// Whether the browser offers passkeys in the field.
+    pub autofill: bool,
+    /// How long the challenge lives, in seconds: the page gets another one before.
+    pub seconds: i64,
+    /// The identifier of a passkey that nobody here has, for the browser to forget it; or empty.
+    pub unknown: &'a str,
+}
+
 /// `login`: identifier and password on one page.
 #[derive(Debug, Default, Serialize)]
 pub struct Login<'a> {
@@ -106,6 +121,8 @@ pub struct Login<'a> {
     pub signup_url: Option<&'a str>,
     /// The forgot-password page, if the connection has passwords.
     pub reset_url: Option<&'a str>,
+    /// Passkeys, where the connection has them.
+    pub passkey: Option<PasskeyLogin<'a>>,
     /// What to mend.
     #[serde(skip)]
     pub errors: &'a [FormError],
@@ -121,6 +138,8 @@ pub struct LoginId<'a> {
     pub identifier_kind: Identifier,
     /// The sign-up page, if people may sign up.
     pub signup_url: Option<&'a str>,
+    /// Passkeys, where the connection has them.
+    pub passkey: Option<PasskeyLogin<'a>>,
     /// What to mend.
     #[serde(skip)]
     pub errors: &'a [FormError],

@@ -20,6 +20,9 @@ use crate::time::{Span, Timestamp};
 /// The algorithms that are asked for, in the order of the contract: the best first.
 const OFFERED: [CoseAlg; 3] = [CoseAlg::EdDsa, CoseAlg::Es256, CoseAlg::Rs256];
 
+/// How much of its life a challenge must have before it, to be shown by a page that is loaded.
+const FRESH: Span = Span::millis(LIFE.as_millis() / 2);
+
 /// Returns who asks for passkeys: the server's own domain. Besides its own pages, those of an application may ask that are on this domain or
 /// below it: no browser lets others.
 pub fn relying_party<'a>(
@@ -41,6 +44,11 @@ pub fn credential_hash_of(answer: &str) -> Option<String> {
     ceremony::key_of(answer).map(sha256_b64url)
 }
 
+/// Returns the identifier of the passkey that gave an answer, as browsers write it.
+pub fn credential_id_of(answer: &str) -> Option<String> {
+    ceremony::key_of(answer).map(|id| URL_SAFE_NO_PAD.encode(id))
+}
+
 /// A passkey that is about to be made. Keep it sealed.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Registration {
@@ -49,7 +57,7 @@ pub struct Registration {
 }
 
 /// A login that waits for a passkey's answer. Keep it sealed.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Login {
     asked: Asked,
     profile: Profile,
@@ -171,6 +179,11 @@ impl Login {
         self.expires_at
     }
 
+    /// Returns whether a page that is loaded now may ask this still: who reads it for a while before she answers is in time.
+    pub fn is_fresh(&self, now: Timestamp) -> bool {
+        self.expires_at.since(now) > FRESH
+    }
+
     /// Returns what the browser is given (`PublicKeyCredentialRequestOptions` as JSON).
     pub fn options(&self) -> Value {
         json!({
@@ -208,6 +221,13 @@ impl Login {
         }
         let method = evidence(&stored, right.state.user_verified, now);
         Ok(Proven { method, data, sign_count: right.state.sign_count, remark })
+    }
+}
+
+/// Without the challenge: debug output ends in logs.
+impl std::fmt::Debug for Login {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Login").field("expires_at", &self.expires_at).finish_non_exhaustive()
     }
 }
 

@@ -20,7 +20,9 @@ use lockstep_core::oauth::request::{AuthorizeRequest, ScreenHint};
 use lockstep_core::oauth::response::AuthorizeResponse;
 
 use super::step::{finish, refusal, refuse, showing};
-use super::{Browser, Here, LIFETIME, Loaded, LoginError, NewCookie, Next, Running, Showing, apply};
+use super::{
+    Browser, Here, LIFETIME, Loaded, LoginError, NewCookie, Next, Running, Showing, apply, passkeys,
+};
 use crate::app::App;
 use crate::flows::account::application;
 use crate::store::db::{Conn, DbError};
@@ -74,13 +76,15 @@ pub async fn begin(
     };
     let (transaction_cookie, handle) = transaction_cookie(env, browser);
     let id = TransactionId::new(env.rng());
-    let running = Running {
+    let mut running = Running {
         login,
         session: session_id,
         language: None,
         connection: connection.map(|c| c.name),
         request,
+        passkey: None,
     };
+    passkeys::offer(&mut tx, app, env, &mut running).await?;
     let stored = Stored {
         id: id.clone(),
         version: 0,

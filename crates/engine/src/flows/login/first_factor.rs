@@ -9,6 +9,7 @@ use lockstep_core::model::connection::Connection;
 use lockstep_core::model::log_event::Origin;
 use lockstep_core::model::user::User;
 
+use super::passkeys::{self, PasskeyInput};
 use super::step::{finish, load, showing};
 use super::{Browser, Here, Loaded, LoginError, NewCookie, Next, Trouble, Typed};
 use crate::app::App;
@@ -34,6 +35,13 @@ pub enum FirstInput {
         /// The password.
         password: String,
     },
+    /// What the browser says of a passkey.
+    Passkey {
+        /// What it says.
+        input: PasskeyInput,
+        /// What stood in the field beside it.
+        identifier: String,
+    },
     /// The sign-up form.
     Signup(Signup),
 }
@@ -54,6 +62,10 @@ pub async fn first_factor(
     id: &TransactionId,
     input: FirstInput,
 ) -> Result<(Next, Vec<NewCookie>), LoginError> {
+    if let FirstInput::Passkey { input: said, .. } = &input {
+        let (said, typed) = (said.clone(), typed(&input));
+        return passkeys::answered(Here { app, origin, browser }, env, id, said, typed).await;
+    }
     let mut conn = app.db().read().await?;
     let loaded = load(&mut conn, app, env, browser, id).await?;
     let connection = match &loaded.stored.data.connection {
@@ -88,12 +100,18 @@ pub async fn first_factor(
 fn typed(input: &FirstInput) -> Typed {
     let short = |text: &String| text.chars().take(320).collect();
     match input {
-        FirstInput::Identifier(text) | FirstInput::Password { identifier: text, .. } if !text.is_empty() => {
-            Typed { identifier: Some(short(text)), username: None }
+        FirstInput::Identifier(text)
+        | FirstInput::Password { identifier: text, .. }
+        | FirstInput::Passkey { identifier: text, .. }
+            if !text.is_empty() =>
+        {
+            Typed { identifier: Some(short(text)), ..Typed::default() }
         }
-        FirstInput::Signup(given) => {
-            Typed { identifier: Some(short(&given.email)), username: given.username.as_ref().map(short) }
-        }
+        FirstInput::Signup(given) => Typed {
+            identifier: Some(short(&given.email)),
+            username: given.username.as_ref().map(short),
+            ..Typed::default()
+        },
         _ => Typed::default(),
     }
 }
@@ -115,6 +133,8 @@ async fn check(
         FirstInput::EditIdentifier => step(FirstAnswer::EditIdentifier),
         FirstInput::GoToSignup => step(FirstAnswer::GoToSignup),
         FirstInput::GoToLogin => step(FirstAnswer::GoToLogin),
+        // Judged with the login in hand, since it spends what the page asked: see `passkeys`.
+        FirstInput::Passkey { .. } => step(FirstAnswer::EditIdentifier),
         FirstInput::Password { identifier, password } => {
             // On the second page of identifier-first the identifier is the one of the first page, whatever was posted.
             let fixed = match &loaded.stored.data.login {

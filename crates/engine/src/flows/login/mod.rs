@@ -8,13 +8,16 @@ mod apply;
 mod begin;
 mod facts;
 mod first_factor;
+mod passkeys;
 mod step;
 
 pub use begin::{Begun, begin};
 pub(in crate::flows) use facts::is_phone;
 pub use first_factor::{FirstInput, first_factor};
+pub use passkeys::{PasskeyInput, open};
 pub use step::{answer, language, show};
 
+use lockstep_core::factors::webauthn::passkey;
 use lockstep_core::ids::{SessionId, TransactionId, UserId};
 use lockstep_core::login::effect::Problem;
 use lockstep_core::login::state::Login;
@@ -84,6 +87,9 @@ pub struct Running {
     pub language: Option<String>,
     /// The connection that passwords are checked against.
     pub connection: Option<String>,
+    /// What a passkey is asked, on the pages that wait for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub passkey: Option<passkey::Login>,
 }
 
 /// Everything a page may need of its login.
@@ -120,6 +126,8 @@ pub struct Typed {
     pub identifier: Option<String>,
     /// The user name of a sign-up.
     pub username: Option<String>,
+    /// The identifier of a passkey that nobody here has.
+    pub unknown_passkey: Option<String>,
 }
 
 /// What the page says is wrong.

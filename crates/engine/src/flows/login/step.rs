@@ -16,6 +16,7 @@ use lockstep_core::time::Span;
 use super::apply::{Applying, NotApplied};
 use super::{
     Browser, Here, Loaded, LoginError, Lost, NewCookie, Next, Running, Showing, Trouble, Typed, facts,
+    passkeys,
 };
 use crate::app::App;
 use crate::flows::account::application;
@@ -210,6 +211,7 @@ pub(super) async fn finish(
         Err(NotApplied::Db(error)) => return Err(error.into()),
     };
     running.login = next;
+    passkeys::offer(&mut tx, app, env, &mut running).await?;
     let over = matches!(running.login, Login::LoggedIn(_) | Login::Refused(_))
         && !matches!(running.login, Login::Refused(Refused { why: Refusal::NoFactorAvailable }));
     let version = loaded.stored.version;

@@ -4,7 +4,7 @@ use lockstep_core::assurance::{Method, Methods, PAPE};
 use lockstep_core::codes::{OAuthCode, OAuthError};
 use lockstep_core::env::Env;
 use lockstep_core::factors::Remark;
-use lockstep_core::factors::webauthn::passkey::{self, Held, Login, No, Registration};
+use lockstep_core::factors::webauthn::passkey::{Login, No, Registration};
 use lockstep_core::model::connection::Connection;
 use lockstep_core::model::log_event::Origin;
 use lockstep_core::model::user::User;
@@ -18,18 +18,17 @@ use super::issue::TokenResponse;
 use super::user_tokens::{Here, tokens_or_mfa};
 use super::{logged_in, signed_up};
 use crate::app::App;
+use crate::flows::OAuthFailure;
 use crate::flows::client_auth::Authenticated;
-use crate::flows::messages::Notice;
 use crate::flows::mfa_api::Wanted;
-use crate::flows::passkey::{Asked, NewUser, Session, budget, connection, new_row, session_key, too_many};
-use crate::flows::{OAuthFailure, attempts, changes};
+use crate::flows::passkey::{
+    Asked, NewUser, REFUSED, Session, budget, connection, new_row, session_key, too_many,
+};
+use crate::flows::passkey_answer::{self, Recognised, Unrecognised};
 use crate::store::buckets::{self, Budget};
 use crate::store::db::{Conn, DbError};
 use crate::store::{authenticators, login_codes, passkeys, settings, user_handles, users};
 
-/// Refused answers from one address of the network: fifteen, then one each four seconds. Nobody guesses a signature; the limit is for those who
-/// try all the same.
-const REFUSED: Budget = Budget::new(15, Span::seconds(4));
 /// Refused answers that an application's own server brings, for all of its people.
 const REFUSED_OF_SERVER: Budget = Budget::new(300, Span::millis(200));
 
@@ -128,32 +127,16 @@ async fn known(
     login: &Login,
     answer: &str,
 ) -> Result<Found, OAuthFailure> {
-    let hash = passkey::credential_hash_of(answer).ok_or_else(malformed)?;
-    let Some(on) = passkeys::find(tx, &hash).await? else { return Err(unknown().into()) };
-    let user = users::find(tx, &on.user).await?.filter(|user| user.connection == connection.name);
-    let user = user.ok_or_else(unknown)?;
-    match login.answer(answer, Held { data: &on.data, sign_count: on.sign_count }, env.now) {
-        Ok(right) => {
-            let claimed =
-                authenticators::claim_counter(tx, &on.id, right.sign_count, &right.data, env.now).await?;
-            // Another answer spent this count at the same moment.
-            if !claimed {
-                return Err(wrong().into());
-            }
-            Ok(Found { user, method: right.method, remark: right.remark })
+    match passkey_answer::recognise(tx, app, env, origin, connection, login, answer).await? {
+        Ok(Recognised { user, method, remark }) => Ok(Found { user, method, remark }),
+        Err(why) => Err(match why {
+            Unrecognised::Malformed => malformed(),
+            Unrecognised::Unknown => unknown(),
+            Unrecognised::Expired => no_session(),
+            Unrecognised::Wrong | Unrecognised::Off => wrong(),
+            Unrecognised::Copied => OAuthError::invalid_grant(format!("{why}.")),
         }
-        Err(No::Malformed) => Err(malformed().into()),
-        Err(No::Expired) => Err(no_session().into()),
-        Err(No::Wrong) => Err(wrong().into()),
-        Err(No::Copied) => {
-            // Once an hour: who tries again and again must not fill the mailbox.
-            if buckets::take(tx, &attempts::copy_told(&user.id), attempts::COPY_TOLD, env.now).await? {
-                let notice = Notice::PasskeyCopied(on.name.as_deref());
-                changes::tell(tx, app, env, origin, &user, &notice).await?;
-            }
-            let text = "The passkey may have been copied: its signature counter did not grow.";
-            Err(OAuthError::invalid_grant(text).into())
-        }
+        .into()),
     }
 }
 

@@ -10,9 +10,11 @@ use lockstep_core::env::Env;
 use lockstep_core::ids::TransactionId;
 use lockstep_core::login::enrolment::Stage;
 use lockstep_core::login::state::Login;
-use lockstep_core::login::steps::Answer;
+use lockstep_core::login::steps::{Answer, KeyFailure};
 use lockstep_core::model::log_event::Origin;
-use lockstep_engine::flows::login::{self, FirstInput, LoginError, Lost, NewCookie, Next, Showing};
+use lockstep_engine::flows::login::{
+    self, FirstInput, LoginError, Lost, NewCookie, Next, PasskeyInput, Showing,
+};
 use lockstep_engine::flows::signup::Signup;
 
 use super::{browser, enrolment, refuse, render, see_other, with_cookies};
@@ -41,7 +43,7 @@ pub(super) async fn show(
     let Some(id) = transaction(&query) else {
         return refuse(&web, &headers, &mut env, &LoginError::Lost(Lost::Nowhere)).await;
     };
-    let shown = login::show(web.app(), &env, &browser(&headers), &id).await;
+    let shown = login::open(web.app(), &mut env, &browser(&headers), &id).await;
     let showing = match shown {
         Ok(showing) => showing,
         Err(error) => return refuse(&web, &headers, &mut env, &error).await,
@@ -112,6 +114,9 @@ async fn take(
 ) -> Result<(Next, Vec<NewCookie>), LoginError> {
     let field = |name: &str| fields.get(name).cloned().unwrap_or_default();
     let first = match at {
+        Login::AskIdentifier(_) | Login::AskPassword(_) if passkey(fields).is_some() => {
+            passkey(fields).map(|input| FirstInput::Passkey { input, identifier: field("username") })
+        }
         Login::AskIdentifier(_) => Some(FirstInput::Identifier(field("username"))),
         Login::AskPassword(_) => {
             let identifier = if at.screen().is_some_and(|s| s.name == "login-password") {
@@ -150,6 +155,12 @@ async fn take(
         showing.typed.identifier = enrolment::typed(fields);
     }
     result
+}
+
+/// Reads what the browser says of a passkey.
+fn passkey(fields: &Fields) -> Option<PasskeyInput> {
+    let failed = fields.get("failure").map(|name| PasskeyInput::Failed(KeyFailure::parse(name)));
+    failed.or_else(|| fields.get("response").cloned().map(PasskeyInput::Answer))
 }
 
 /// Answers a step: the next page at its own address, the same page with what is wrong, or the way back to the application.

@@ -9,7 +9,7 @@ use lockstep_engine::flows::login::{Showing, Trouble};
 
 use super::enrolment;
 use crate::ui::forms::{FormError, PasswordRules};
-use crate::ui::screens::{self, CodeSent, Identifier, Key, Remember, ScopeRow};
+use crate::ui::screens::{self, CodeSent, Identifier, Key, PasskeyLogin, Remember, ScopeRow};
 use crate::ui::{Ctx, Page, Pages};
 
 /// Returns the address of the page that a login shows.
@@ -38,10 +38,17 @@ pub(super) fn page(
     let typed = &showing.typed;
     let identifier = typed.identifier.as_deref().or_else(|| login.identifier()).unwrap_or_default();
     let identifier_kind = identifier_kind(showing.connection.as_ref());
+    let asked = AskedPasskey::of(showing, now);
     match login {
         Login::AskIdentifier(_) => pages.login_id(
             ctx,
-            &screens::LoginId { identifier, identifier_kind, signup_url: links.signup.as_deref(), errors },
+            &screens::LoginId {
+                identifier,
+                identifier_kind,
+                signup_url: links.signup.as_deref(),
+                passkey: asked.as_ref().map(AskedPasskey::shown),
+                errors,
+            },
         ),
         Login::AskPassword(_) if login.screen().is_some_and(|s| s.name == "login-password") => pages
             .login_password(
@@ -60,6 +67,7 @@ pub(super) fn page(
                 identifier_kind,
                 signup_url: links.signup.as_deref(),
                 reset_url: links.reset.as_deref(),
+                passkey: asked.as_ref().map(AskedPasskey::shown),
                 errors,
             },
         ),
@@ -178,6 +186,38 @@ pub(super) fn page(
             pages.status(ctx, &page)
         }
         Login::Deciding(_) | Login::LoggedIn(_) | Login::Refused(_) => broken(pages, ctx),
+    }
+}
+
+/// What the login page asks a passkey.
+struct AskedPasskey<'a> {
+    options: String,
+    button: bool,
+    autofill: bool,
+    seconds: i64,
+    unknown: &'a str,
+}
+
+impl<'a> AskedPasskey<'a> {
+    fn of(showing: &'a Showing, now: Timestamp) -> Option<Self> {
+        let (asked, connection) = (showing.running.passkey.as_ref()?, showing.connection.as_ref()?);
+        Some(Self {
+            options: asked.options().to_string(),
+            button: connection.has_passkey_button(),
+            autofill: connection.has_passkey_autofill(),
+            seconds: asked.expires_at().since(now).as_secs(),
+            unknown: showing.typed.unknown_passkey.as_deref().unwrap_or_default(),
+        })
+    }
+
+    fn shown(&self) -> PasskeyLogin<'_> {
+        PasskeyLogin {
+            options: &self.options,
+            button: self.button,
+            autofill: self.autofill,
+            seconds: self.seconds,
+            unknown: self.unknown,
+        }
     }
 }
 

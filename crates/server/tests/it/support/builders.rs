@@ -5,6 +5,7 @@ use lockstep_core::crypto::hasher::{self, HashParams};
 use lockstep_core::factors::totp::device::AuthenticatorApp;
 use lockstep_core::factors::totp::{self, Parameters, Seed};
 use lockstep_core::factors::webauthn::device::{Model, VirtualKey};
+use lockstep_core::factors::webauthn::passkey;
 use lockstep_core::factors::{self, EnrolAsk, FactorKind, Input, KeyAsks, Keys, Shown, UserHandle};
 use lockstep_core::ids::{AuthenticatorId, ClientGrantId, ClientId, ResourceServerId, UserId};
 use lockstep_core::model::authenticator::Authenticator;
@@ -14,7 +15,8 @@ use lockstep_core::model::settings::Guardian;
 use lockstep_core::model::user::{Profile, User};
 use lockstep_core::random::{Rng, SystemRng};
 use lockstep_engine::store::{
-    authenticators, client_grants, clients, connections, resource_servers, settings, user_handles, users,
+    authenticators, client_grants, clients, connections, passkeys, resource_servers, settings, user_handles,
+    users,
 };
 use serde_json::{Value, json};
 
@@ -203,6 +205,54 @@ impl TestApp {
         authenticators::create(&mut tx, &enrolled.authenticator).await.unwrap();
         tx.commit().await.unwrap();
         (enrolled.authenticator, key)
+    }
+
+    /// Lets people log in by passkeys, with these `passkey_options` beside the usual ones.
+    pub(crate) async fn passkeys(&self, options: Value) {
+        let mut tx = self.app.db().write().await.unwrap();
+        let name = "Username-Password-Authentication";
+        let mut connection = connections::find_by_name(&mut tx, name).await.unwrap().unwrap();
+        let own = &mut connection.data.0["options"];
+        own["authentication_methods"]["passkey"] = json!({"enabled": true});
+        for (name, value) in options.as_object().unwrap() {
+            own["passkey_options"][name] = value.clone();
+        }
+        connections::save(&mut tx, &connection).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+
+    /// Asks for the identifier on a page of its own.
+    pub(crate) async fn identifier_first(&self, yes: bool) {
+        let mut tx = self.app.db().write().await.unwrap();
+        settings::save(&mut tx, "prompts", &json!({"identifier_first": yes}), self.now()).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+
+    /// Makes a passkey for a person, as an application would.
+    pub(crate) async fn with_passkey(&self, person: &Person, model: Model) -> VirtualKey {
+        let (mut env, issuer) = (self.app.env(), self.app.issuer().clone());
+        let mut tx = self.app.db().write().await.unwrap();
+        let fresh = UserHandle::new(env.rng());
+        let handle = user_handles::ensure(&mut tx, &person.id, &fresh).await.unwrap();
+        let party = passkey::relying_party(&issuer, std::iter::empty()).unwrap();
+        let registration = passkey::Registration::draw(party, handle, &mut env);
+        let mut key = VirtualKey::new(model);
+        let options = registration.options("Lockstep", &person.email);
+        let made = key.create(&options, issuer.origin(), env.rng()).unwrap();
+        let right = registration.answer(&made.to_string(), env.now).unwrap();
+        let new = passkeys::Passkey {
+            id: AuthenticatorId::new(env.rng()),
+            user: person.id.clone(),
+            name: None,
+            data: right.data,
+            sign_count: Some(right.sign_count),
+            created_at: env.now,
+            enrolled_at: Some(env.now),
+        };
+        let hash = passkey::credential_hash(made["id"].as_str().unwrap()).unwrap();
+        passkeys::create(&mut tx, &new, &hash).await.unwrap();
+        tx.commit().await.unwrap();
+        key
     }
 
     /// Blocks or unblocks a user, as an administrator would.

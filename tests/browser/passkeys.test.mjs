@@ -1,0 +1,267 @@
+// Passkeys on the login pages, by Chromium's virtual authenticators: the button, the list under the field, and what goes wrong.
+
+import assert from "node:assert/strict";
+import { generateKeyPairSync, randomBytes } from "node:crypto";
+import { after, afterEach, before, describe, test } from "node:test";
+import { CONNECTION, Management, moveClock, ready } from "../clients/node/support/lockstep.mjs";
+import { launch, newWindow, violations } from "./support/chromium.mjs";
+
+const server = ready();
+const management = new Management();
+const domain = new URL(server.https).hostname;
+let browser, open, connection;
+
+before(async () => {
+  browser = await launch({ ignoreCertificates: true });
+  [connection] = await management.get(`connections?name=${CONNECTION}`);
+  await policies([]);
+});
+after(() => browser?.close());
+afterEach(async () => {
+  if (!open) return;
+  const { complaints, context } = open;
+  open = undefined;
+  await context.close();
+  // A form that comes back is no success, and browsers note that.
+  assert.deepEqual(complaints.filter((line) => !line.endsWith("status of 400 ()")), [], "no page complained");
+});
+
+const INTERNAL = { protocol: "ctap2", transport: "internal", hasResidentKey: true, hasUserVerification: true, isUserVerified: true };
+
+/** Lets people log in by passkeys; nothing is offered after a login unless a test wants it. */
+async function passkeys(options = {}) {
+  const { options: now } = await management.get(`connections/${connection.id}`);
+  now.authentication_methods.passkey = { enabled: true };
+  now.passkey_options = {
+    challenge_ui: "both", progressive_enrollment_enabled: false, local_enrollment_enabled: false, ...options,
+  };
+  await management.patch(`connections/${connection.id}`, { options: now });
+}
+
+async function policies(all, factor = "otp") {
+  for (const { name } of await management.get("guardian/factors")) {
+    await management.put(`guardian/factors/${name}`, { enabled: name === factor });
+  }
+  await management.put("guardian/policies", all);
+}
+
+/** A window with a virtual authenticator in it, which answers once it is touched. */
+async function withKey(model = INTERNAL) {
+  open = await newWindow(browser);
+  // What was asked of the browser, for tests to wait for.
+  await open.page.addInitScript(() => {
+    const get = navigator.credentials.get.bind(navigator.credentials);
+    globalThis.asked = [];
+    navigator.credentials.get = (options) => {
+      globalThis.asked.push(options.mediation ?? "modal");
+      return get(options);
+    };
+  });
+  const cdp = await open.context.newCDPSession(open.page);
+  await cdp.send("WebAuthn.enable");
+  const options = { ...model, automaticPresenceSimulation: false };
+  const { authenticatorId } = await cdp.send("WebAuthn.addVirtualAuthenticator", { options });
+  const touch = (enabled = true) => cdp.send("WebAuthn.setAutomaticPresenceSimulation", { authenticatorId, enabled });
+  return { page: open.page, cdp, authenticatorId, touch };
+}
+
+/** Gives a person a passkey, as an import would, and puts it into the authenticator. */
+async function give(person, { cdp, authenticatorId }) {
+  const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  const id = randomBytes(32);
+  const handle = randomBytes(32);
+  const method = await management.post(`users/${encodeURIComponent(person.id)}/authentication-methods`, {
+    type: "passkey",
+    key_id: id.toString("base64url"),
+    public_key: publicKey.export({ type: "spki", format: "der" }).toString("base64"),
+    relying_party_identifier: domain,
+    user_handle: handle.toString("base64url"),
+  });
+  const credential = {
+    credentialId: id.toString("base64"),
+    isResidentCredential: true,
+    rpId: domain,
+    privateKey: privateKey.export({ type: "pkcs8", format: "der" }).toString("base64"),
+    userHandle: handle.toString("base64"),
+    signCount: 1,
+    userName: person.email,
+  };
+  await cdp.send("WebAuthn.addCredential", { authenticatorId, credential });
+  return method;
+}
+
+const screen = (page) => page.getAttribute("main", "data-screen");
+const shown = (page) => page.getAttribute("main", "data-error");
+const tags = (page) => page.locator(".tags li").allTextContents();
+
+/** Does something and waits for the page that follows. */
+async function leads(page, act) {
+  await Promise.all([page.waitForEvent("load"), act()]);
+  // Applications on localhost are asked for consent, once a person.
+  if (new URL(page.url()).pathname === "/u/consent") await press(page, "button[value=accept]");
+}
+const press = (page, selector) => leads(page, () => page.click(selector));
+
+/** Waits until the browser is back at the application. */
+async function arrives(page) {
+  await page.waitForURL((url) => /playground$|consent$/.test(url.pathname));
+  if (new URL(page.url()).pathname === "/u/consent") await press(page, "button[value=accept]");
+}
+
+async function begin(page) {
+  await page.context().clearCookies();
+  await page.goto(`${server.https}/_dev/playground/login`);
+}
+
+describe("the button", () => {
+  test("logs in without a name or a password", async () => {
+    await passkeys({ challenge_ui: "button" });
+    const person = await management.person();
+    const key = await withKey();
+    const { page, touch } = key;
+    await give(person, key);
+    await begin(page);
+    await page.waitForSelector("button[value=passkey]:not([hidden])");
+    assert.deepEqual(await violations(page), []);
+    await touch();
+    await press(page, "button[value=passkey]");
+    assert.equal(new URL(page.url()).pathname, "/_dev/playground", await shown(page));
+    assert.deepEqual(await tags(page), ["pop", "hwk"]);
+  });
+
+  test("that is cancelled leaves the page with what was typed, and works when pressed again", async () => {
+    await passkeys({ challenge_ui: "button" });
+    const person = await management.person();
+    const key = await withKey();
+    const { page, cdp, authenticatorId, touch } = key;
+    await give(person, key);
+    await touch();
+    await begin(page);
+    await page.fill("#username", "somebody");
+    await cdp.send("WebAuthn.setUserVerified", { authenticatorId, isUserVerified: false });
+    // What the person does in the browser's own window reaches the page as this error.
+    await page.evaluate(() => {
+      navigator.credentials.get = () => Promise.reject(new DOMException("cancelled", "NotAllowedError"));
+    });
+    await press(page, "button[value=passkey]");
+    assert.equal(await shown(page), "passkey-authentication-failed");
+    assert.equal(await page.inputValue("#username"), "somebody");
+    assert.deepEqual(await violations(page), []);
+    await cdp.send("WebAuthn.setUserVerified", { authenticatorId, isUserVerified: true });
+    await press(page, "button[value=passkey]");
+    assert.deepEqual(await tags(page), ["pop", "hwk"]);
+  });
+
+  test("of a window without passkeys says so", async () => {
+    await passkeys({ challenge_ui: "button" });
+    const { page, touch } = await withKey();
+    await touch();
+    await begin(page);
+    await press(page, "button[value=passkey]");
+    assert.equal(await shown(page), "passkey-authentication-failed");
+  });
+
+  test("is not there in a browser without WebAuthn, and the password works", async () => {
+    await passkeys();
+    const person = await management.person();
+    open = await newWindow(browser);
+    const { page } = open;
+    await page.addInitScript(() => delete window.PublicKeyCredential);
+    await begin(page);
+    await page.waitForLoadState();
+    assert.equal(await page.isVisible("button[value=passkey]"), false);
+    await page.fill("#username", person.email);
+    await page.fill("#password", person.password);
+    await press(page, "button[value=default]");
+    assert.deepEqual(await tags(page), ["pwd"]);
+  });
+});
+
+describe("the list under the field", () => {
+  test("logs in with what is picked from it", async () => {
+    await passkeys({ challenge_ui: "autofill" });
+    const person = await management.person();
+    const key = await withKey();
+    const { page, touch } = key;
+    await give(person, key);
+    await begin(page);
+    assert.equal(await page.getAttribute("#username", "autocomplete"), "username webauthn");
+    assert.equal(await page.locator("button[value=passkey]").count(), 0);
+    // A virtual authenticator picks for the person, of what is asked from then on.
+    await touch();
+    await page.reload().catch(() => {});
+    await arrives(page);
+    assert.deepEqual(await tags(page), ["pop", "hwk"]);
+  });
+
+  test("waits quietly behind the form, and gives way to the button", async () => {
+    await passkeys();
+    const person = await management.person();
+    const key = await withKey();
+    const { page, touch } = key;
+    await give(person, key);
+    await begin(page);
+    await page.fill("#username", person.email);
+    await page.fill("#password", person.password);
+    await press(page, "button[value=default]");
+    assert.deepEqual(await tags(page), ["pwd"]);
+    await begin(page);
+    await page.waitForFunction(() => globalThis.asked.includes("conditional"));
+    await touch();
+    await press(page, "button[value=passkey]");
+    assert.deepEqual(await tags(page), ["pop", "hwk"]);
+  });
+
+  test("asks anew before a challenge is over", async () => {
+    await passkeys({ challenge_ui: "autofill" });
+    const person = await management.person();
+    const key = await withKey();
+    const { page, touch } = key;
+    await give(person, key);
+    await page.clock.install();
+    await begin(page);
+    const challenge = () => page.evaluate(() => JSON.parse(document.querySelector("[data-key]").dataset.options).challenge);
+    const before = await challenge();
+    await moveClock({ advance_ms: 360_000 });
+    await touch();
+    await page.clock.runFor(240_000);
+    await arrives(page);
+    assert.deepEqual(await tags(page), ["pop", "hwk"], `after ${before}`);
+  });
+});
+
+describe("a passkey", () => {
+  test("that was removed is told in plain words, and the browser is told to forget it", async () => {
+    await passkeys({ challenge_ui: "button" });
+    const person = await management.person();
+    const key = await withKey();
+    const { page, touch } = key;
+    const method = await give(person, key);
+    const path = `users/${encodeURIComponent(person.id)}/authentication-methods/${encodeURIComponent(method.id)}`;
+    await management.delete(path);
+    await page.addInitScript(() => {
+      PublicKeyCredential.signalUnknownCredential = async (told) => sessionStorage.setItem("told", JSON.stringify(told));
+    });
+    await touch();
+    await begin(page);
+    await press(page, "button[value=passkey]");
+    assert.equal(await shown(page), "no-passkey");
+    assert.deepEqual(await violations(page), []);
+    const told = JSON.parse(await page.evaluate(() => sessionStorage.getItem("told")));
+    assert.deepEqual(told, { rpId: domain, credentialId: method.key_id });
+  });
+
+  test("is asked for a second factor where the policy wants one, also if it verified its user", async () => {
+    await passkeys({ challenge_ui: "button" });
+    await policies(["all-applications"]);
+    const person = await management.person();
+    const key = await withKey();
+    const { page, touch } = key;
+    await give(person, key);
+    await touch();
+    await begin(page);
+    await press(page, "button[value=passkey]");
+    assert.equal(await screen(page), "mfa-otp-enrollment-qr", await shown(page));
+    await policies([]);
+  });
+});
