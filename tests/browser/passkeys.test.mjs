@@ -265,3 +265,106 @@ describe("a passkey", () => {
     await policies([]);
   });
 });
+
+describe("the offer of a passkey", () => {
+  const enrolled = async (person) => {
+    const all = await management.get(`users/${encodeURIComponent(person.id)}/authentication-methods`);
+    return all.filter((method) => method.type === "passkey").length;
+  };
+  const password = async (page, person) => {
+    await begin(page);
+    await page.fill("#username", person.email);
+    await page.fill("#password", person.password);
+    await press(page, "button[value=default]");
+  };
+
+  test("after a password is taken, and the passkey logs in", async () => {
+    await passkeys({ challenge_ui: "button", progressive_enrollment_enabled: true });
+    const person = await management.person();
+    const { page, touch } = await withKey();
+    await touch();
+    await password(page, person);
+    assert.equal(await screen(page), "passkey-enrollment");
+    assert.deepEqual(await violations(page), []);
+    await press(page, "button[value=default]");
+    assert.deepEqual(await tags(page), ["pwd"]);
+    assert.equal(await enrolled(person), 1);
+    await begin(page);
+    await press(page, "button[value=passkey]");
+    assert.deepEqual(await tags(page), ["pop", "hwk"]);
+  });
+
+  test("is left for now, and then for ever", async () => {
+    await passkeys({ challenge_ui: "button", progressive_enrollment_enabled: true });
+    const person = await management.person();
+    const { page } = await withKey();
+    await password(page, person);
+    await press(page, "button[value=skip]");
+    assert.deepEqual(await tags(page), ["pwd"]);
+    await password(page, person);
+    assert.deepEqual(await tags(page), ["pwd"], "not again at once");
+    await moveClock({ advance_ms: 7 * 86_400_000 });
+    await password(page, person);
+    assert.equal(await screen(page), "passkey-enrollment");
+    await page.check("#doNotShowAgain");
+    await press(page, "button[value=skip]");
+    assert.deepEqual(await tags(page), ["pwd"]);
+    await moveClock({ advance_ms: 8 * 86_400_000 });
+    await password(page, person);
+    assert.deepEqual(await tags(page), ["pwd"]);
+    await moveClock({ reset: true });
+    assert.equal(await enrolled(person), 0);
+  });
+
+  test("that is cancelled or takes too long can be tried again", async () => {
+    await passkeys({ challenge_ui: "button", progressive_enrollment_enabled: true });
+    const person = await management.person();
+    const { page, touch } = await withKey();
+    // Nobody touches it: the browser waits for as long as it was told, which is not for ever.
+    await page.addInitScript(() => {
+      const create = navigator.credentials.create.bind(navigator.credentials);
+      navigator.credentials.create = (options) => {
+        if (options.publicKey.timeout !== 60_000) throw new Error("another timeout");
+        options.publicKey.timeout = 500;
+        return create(options);
+      };
+    });
+    await password(page, person);
+    await press(page, "button[value=default]");
+    assert.equal(await shown(page), "passkey-authentication-failed");
+    assert.deepEqual(await violations(page), []);
+    await touch();
+    await press(page, "button[value=default]");
+    assert.equal(await enrolled(person), 1);
+  });
+
+  test("comes after a sign-up", async () => {
+    await passkeys({ challenge_ui: "button" });
+    const { page, touch } = await withKey();
+    await touch();
+    await begin(page);
+    await press(page, "a[href*='/u/signup']");
+    const email = `${randomBytes(6).toString("hex")}@example.test`;
+    await page.fill("#email", email);
+    await page.fill("#password", "Correct-horse-9-battery");
+    await press(page, "button[value=default]");
+    assert.equal(await screen(page), "passkey-enrollment");
+    await press(page, "button[value=default]");
+    const [user] = await management.get(`users-by-email?email=${encodeURIComponent(email)}`);
+    assert.equal(await enrolled({ id: user.user_id }), 1);
+  });
+
+  test("is passed over by a browser that cannot do it", async () => {
+    await passkeys({ progressive_enrollment_enabled: true });
+    const person = await management.person();
+    open = await newWindow(browser);
+    const { page } = open;
+    await page.addInitScript(() => delete window.PublicKeyCredential);
+    await begin(page);
+    await page.fill("#username", person.email);
+    await page.fill("#password", person.password);
+    await page.click("button[value=default]");
+    await arrives(page);
+    assert.deepEqual(await tags(page), ["pwd"]);
+  });
+});

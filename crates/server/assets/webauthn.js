@@ -46,18 +46,19 @@
     });
   };
 
-  const post = (name, value) => {
+  const post = (name, value, by = button) => {
     const field = document.createElement("input");
     field.type = "hidden";
     field.name = name;
     field.value = value;
     form.append(field);
     // Not while the press of the button is being handled: a form does not listen to itself then.
-    setTimeout(() => form.requestSubmit(button));
+    setTimeout(() => form.requestSubmit(by));
   };
 
   const missing = () => {
     if (login) return;
+    if (place.dataset.optional) { post("unable", "1", form.querySelector("button[value=skip]")); return; }
     document.querySelector("[data-missing]").hidden = false;
     form.querySelectorAll(".check").forEach((box) => box.remove());
     button.remove();

@@ -7,7 +7,7 @@ pub mod evidence;
 pub mod table;
 
 pub use evidence::{Detail, FactorType, Kept, Method, MethodName, Methods, within};
-pub use table::{Aal, Assurance, Rules, claims, multi_factor_at};
+pub use table::{Aal, Assurance, Rules, claims, multi_factor, multi_factor_at};
 
 /// The one authentication context class that Auth0 knows, "multi-factor": the value of `acr` and of `acr_values`.
 pub const PAPE: &str = "http://schemas.openid.net/pape/policies/2007/06/multi-factor";

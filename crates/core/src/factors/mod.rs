@@ -34,7 +34,9 @@ use crate::time::{Span, Timestamp};
 
 pub use phone::PhoneNumber;
 pub use sent_code::RESEND_AFTER;
-pub use webauthn::{KeyAsk, KeyAsks, KeyRules, Keys, Place, RelyingParty, UserHandle, UserVerification};
+pub use webauthn::{
+    KeyAsk, KeyAsks, KeyRules, Keys, Listed, Place, RelyingParty, UserHandle, UserVerification,
+};
 
 /// The factors that exist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

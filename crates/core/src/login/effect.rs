@@ -2,8 +2,10 @@
 
 use super::demand::Decision;
 use super::input::KeyFailure;
+use super::offer::OfferKind;
 use super::state::Login;
 use crate::assurance::Methods;
+use crate::factors::webauthn::passkey;
 use crate::factors::{FactorKind, Spend};
 use crate::ids::{AuthenticatorId, UserId};
 use crate::model::authenticator::Authenticator;
@@ -90,6 +92,18 @@ pub enum Effect {
     RememberBrowser(UserId),
     /// Save the person's consent to what the request asks for.
     SaveConsent,
+    /// Save the passkey that the person has just made. If somebody has it already, roll the whole step back and show
+    /// [`Problem::PasskeyNotAdded`].
+    SavePasskey(Box<passkey::Proven>),
+    /// Keep that the person declined an offer: until then, or for ever.
+    DeclineOffer {
+        /// What was offered.
+        kind: OfferKind,
+        /// Until when it is not offered again.
+        until: Option<Timestamp>,
+    },
+    /// Log why the browser made no passkey.
+    PasskeyReport(KeyFailure),
     /// Tell the person that there may be a copy of this key.
     TellOfCopy(AuthenticatorId),
     /// Count a wrong answer in the user's bucket of this factor.
@@ -162,6 +176,10 @@ pub enum Problem {
     PasskeyUnknown,
     /// Nobody logs in by passkeys here.
     PasskeysOff,
+    /// The new passkey was not accepted.
+    PasskeyNotAdded,
+    /// There is a passkey of this account already.
+    PasskeyThere,
     /// No name was given to a key.
     NoNickname,
     /// The name is too long.
@@ -216,6 +234,8 @@ impl Problem {
             Self::PasskeyRefused => "invalid-passkey",
             Self::PasskeyUnknown => "no-passkey",
             Self::PasskeysOff => "passkey-not-allowed",
+            Self::PasskeyNotAdded => "passkey-not-added",
+            Self::PasskeyThere => "passkey-already-there",
             Self::NoNickname => "no-nickname",
             Self::NicknameTooLong => "nickname-too-long",
             Self::NoConfirmation => "no-confirmation",

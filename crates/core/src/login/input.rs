@@ -3,6 +3,7 @@
 use super::demand::{Held, Means};
 use super::effect::Problem;
 use super::enrolment::Enrolling;
+use super::offer::{Leave, Offers};
 use super::state::Progress;
 use crate::assurance::{Method, Methods, Rules};
 use crate::factors::{FactorKind, KeyAsks, Keys, Place, UserHandle};
@@ -61,6 +62,8 @@ pub struct Facts {
     pub place: Option<Place>,
     /// The name under which a new key will know the user; none where no key can be enrolled.
     pub user_handle: Option<UserHandle>,
+    /// What may be offered once nothing more is asked.
+    pub offers: Offers,
 }
 
 impl Facts {
@@ -128,6 +131,8 @@ pub enum PasskeyCheck {
         user: UserId,
         /// The evidence.
         method: Method,
+        /// Whether the passkey is on another device than the browser.
+        from_elsewhere: bool,
     },
     /// It logs nobody in.
     No(Problem),
@@ -206,6 +211,8 @@ pub enum Answer {
     TryAnother,
     /// This method.
     Pick(FactorKind),
+    /// Goes on without what is offered.
+    Leave(Leave),
     /// "Back".
     Back,
     /// Accept or decline.

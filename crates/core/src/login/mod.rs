@@ -9,6 +9,7 @@ pub mod demand;
 pub mod effect;
 pub mod enrolment;
 pub mod input;
+pub mod offer;
 pub mod session;
 pub mod state;
 pub mod steps;

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use super::demand::{Asks, Minimum};
 use super::effect::{Effect, Step};
 use super::enrolment::Stage;
+use super::offer::{Leave, OfferKind, Offers, PasskeyOffers};
 use super::session::Prompt;
 use super::state::{LoggedIn, Login, MfaOutcome, Request};
 use super::steps::{
@@ -19,8 +20,8 @@ use crate::factors::totp::device::AuthenticatorApp;
 use crate::factors::totp::{Parameters, Seed, imported};
 use crate::factors::webauthn::device::{Model, VirtualKey};
 use crate::factors::{
-    self, ALL, EnrolAsk, FactorKind, Input, KeyAsks, KeyRules, Keys, RelyingParty, Shown, Spend, UserHandle,
-    UserVerification, recovery_code,
+    self, ALL, EnrolAsk, FactorKind, Input, KeyAsks, KeyRules, Keys, Listed, RelyingParty, Shown, Spend,
+    UserHandle, UserVerification, recovery_code,
 };
 use crate::ids::{AuthenticatorId, UserId};
 use crate::model::authenticator::Authenticator;
@@ -71,6 +72,8 @@ enum Op {
     /// The browser has no answer of a key.
     KeyFailed,
     Consent(bool),
+    /// Goes on without what is offered.
+    Leave(Leave),
     SwitchPolicy,
     SwitchFactor(FactorKind),
     SwitchConsent,
@@ -110,6 +113,8 @@ impl Op {
                 Stage::WriteDown { .. } => Self::Saved(true),
             },
             Login::AskConsent(_) => Self::Consent(true),
+            Login::AskOffer(_) if n % 2 == 0 => Self::Touch(me, false),
+            Login::AskOffer(_) => Self::Leave(if n % 3 == 0 { Leave::Never } else { Leave::Later }),
             _ => Self::Code(me, n % 3 == 0),
         }
     }
@@ -149,6 +154,7 @@ fn op() -> impl Strategy<Value = Op> {
         2 => any::<bool>().prop_map(Op::Name),
         1 => Just(Op::KeyFailed),
         3 => prop_oneof![4 => Just(true), 1 => Just(false)].prop_map(Op::Consent),
+        1 => prop::sample::select(vec![Leave::Later, Leave::Never, Leave::Unable]).prop_map(Op::Leave),
         4 => Just(Op::SwitchPolicy),
         1 => kind.prop_map(Op::SwitchFactor),
         1 => Just(Op::SwitchConsent),
@@ -179,6 +185,8 @@ struct Start {
     profile: Profile,
     /// Whether a passkey that verified its user is MFA.
     passkey_satisfies_mfa: bool,
+    /// Whether passkeys are offered.
+    offers: bool,
 }
 
 fn start() -> impl Strategy<Value = Start> {
@@ -204,7 +212,7 @@ fn start() -> impl Strategy<Value = Start> {
     );
     let session =
         prop::option::of((0..2000i64).prop_flat_map(|first| (Just(first), prop::option::of(0..=first))));
-    let flags = any::<[bool; 14]>();
+    let flags = any::<[bool; 15]>();
     (asks, session, flags, [0..3usize, 0..3usize]).prop_map(
         |(
             asks,
@@ -224,6 +232,7 @@ fn start() -> impl Strategy<Value = Start> {
                 key_of_ben,
                 laptops,
                 passkey_satisfies_mfa,
+                offers,
             ],
             phones,
         )| {
@@ -243,6 +252,7 @@ fn start() -> impl Strategy<Value = Start> {
                 consent_needed,
                 profile: if assured { Profile::Assured } else { Profile::Faithful },
                 passkey_satisfies_mfa,
+                offers,
             }
         },
     )
@@ -263,6 +273,9 @@ struct World {
     sticks: [VirtualKey; 2],
     laptops: [VirtualKey; 2],
     last_touch: Option<String>,
+    /// The passkeys that were added, and the offers that were declined.
+    passkeys: Vec<(UserId, Listed)>,
+    declined: Vec<(UserId, OfferKind)>,
     /// Whose new key has answered and has no name yet.
     touched: Option<UserId>,
     codes: [Option<String>; 2],
@@ -398,6 +411,8 @@ impl World {
             sticks,
             laptops,
             last_touch: None,
+            passkeys: Vec::new(),
+            declined: Vec::new(),
             touched: None,
             codes,
             last_code: None,
@@ -431,7 +446,22 @@ impl World {
             keys: keys(),
             place: None,
             user_handle: Some(handle()),
+            offers: self.offers(of),
         }
+    }
+
+    fn offers(&self, of: &UserId) -> Offers {
+        let held =
+            self.passkeys.iter().filter(|(owner, _)| owner == of).map(|(_, key)| key.clone()).collect();
+        let passkeys = PasskeyOffers {
+            relying_party: RelyingParty::parse("lockstep.test", &[ORIGIN]).unwrap(),
+            user_handle: handle(),
+            held,
+            progressive: true,
+            local: true,
+        };
+        let declined = self.declined.iter().filter(|(owner, _)| owner == of).map(|(_, kind)| *kind).collect();
+        Offers { passkeys: Some(passkeys).filter(|_| self.start.offers), declined }
     }
 
     /// The code that this user's app shows.
@@ -459,6 +489,10 @@ impl World {
                 }
                 _ => None,
             },
+            Login::AskOffer(s) => {
+                let options = s.registration().options("Acme", "ana");
+                self.laptops[who].create(&options, ORIGIN, self.env.rng()).ok()
+            }
             _ => None,
         };
         match said {
@@ -523,7 +557,8 @@ impl World {
                 }
                 let detail = Detail::Key { kept: Kept::Software, user_verified: *user_verified };
                 let method = Method::first(MethodName::Passkey, now).with(detail);
-                first(login, FirstAnswer::Passkey(PasskeyCheck::Right { user: user(*who), method }))
+                let check = PasskeyCheck::Right { user: user(*who), method, from_elsewhere: true };
+                first(login, FirstAnswer::Passkey(check))
             }
             Op::SignUp(who) => {
                 if matches!(login, Login::AskSignup(_)) {
@@ -552,9 +587,12 @@ impl World {
                 let (credential, proven) = self.touch(&login, *who);
                 self.last_touch = Some(credential.clone());
                 // A new key counts once it has a name.
+                let offered = matches!(&login, Login::AskOffer(_));
                 let new =
                     matches!(&login, Login::Enrol(s) if matches!(s.enrolment().stage(), Stage::Key { .. }));
-                let proven = if new {
+                let proven = if offered {
+                    None
+                } else if new {
                     self.touched = proven;
                     None
                 } else {
@@ -610,6 +648,7 @@ impl World {
             Op::Pick(kind) => (self.answer(login, Answer::Pick(*kind)), None),
             Op::Back => (self.answer(login, Answer::Back), None),
             Op::ShowKey => (self.answer(login, Answer::ShowKey), None),
+            Op::Leave(how) => (self.answer(login, Answer::Leave(*how)), None),
             Op::Consent(accepted) => (self.answer(login, Answer::Consent { accepted: *accepted }), None),
             outside => {
                 self.happens(outside);
@@ -705,6 +744,23 @@ impl World {
                     let Login::ShowNewRecoveryCode(s) = &step.next else { panic!("the new code is shown") };
                     self.codes[who] = Some(s.code().to_owned());
                     self.held.push(new.clone());
+                }
+                Effect::SavePasskey(new) => {
+                    // Never by the password alone where there is a factor.
+                    let of = step.next.user().cloned().or_else(|| self.first_by.clone()).unwrap();
+                    let both = self.start.passkey_satisfies_mfa && self.first_verified;
+                    let factor = self
+                        .held
+                        .iter()
+                        .any(|a| a.user == of && a.kind.independent() && self.enabled.contains(&a.kind));
+                    assert_eq!(self.first_by.as_ref(), Some(&of), "added for somebody else");
+                    assert!(!factor || self.second_passed || both, "added by one factor of two");
+                    let party = RelyingParty::parse("lockstep.test", &[ORIGIN]).unwrap();
+                    self.passkeys.push((of, Listed::stored(&new.data, &party).unwrap()));
+                }
+                Effect::DeclineOffer { kind, .. } => {
+                    let of = step.next.user().cloned().or_else(|| self.first_by.clone()).unwrap();
+                    self.declined.push((of, *kind));
                 }
                 Effect::Send(message) => {
                     let to = step.next.user().expect("a message is for somebody").clone();

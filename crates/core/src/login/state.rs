@@ -9,6 +9,7 @@
 //!                                              │   ├ ListAuthenticators ◄► back      │
 //!                                              │   └ ChooseMethod ◄► back            │
 //!                                              │        └ ChallengeRecovery ─ ShowNewRecoveryCode
+//!                                              ├─ AskOffer (see `offer`) ────────────┤
 //!                                              ├─ AskConsent ────────────────────────┘
 //!                                              ├─► LoggedIn
 //!                                              └─► Refused
@@ -25,6 +26,8 @@ use serde_json::Value;
 
 use super::demand::{Asks, Decision, NotNeeded};
 use super::enrolment::Enrolment;
+pub use super::offer::AskOffer;
+use super::offer::OfferKind;
 use super::session::{Proven, WhyLogIn};
 use crate::assurance::Methods;
 use crate::factors::{Challenge, FactorError, FactorKind, Passed, Sent, webauthn};
@@ -58,6 +61,8 @@ pub enum Login {
     ChallengeRecovery(ChallengeRecovery),
     /// Shows the recovery code that replaces the used one, and waits for the tick.
     ShowNewRecoveryCode(ShowNewRecoveryCode),
+    /// Offers something that the person may leave.
+    AskOffer(AskOffer),
     /// Waits for consent.
     AskConsent(AskConsent),
     /// Over: a code may be issued.
@@ -164,6 +169,15 @@ pub struct Progress {
     pub(super) enrolled_here: bool,
     pub(super) session_saved: bool,
     pub(super) consented: bool,
+    /// Whether the account was made in this login.
+    #[serde(default)]
+    pub(super) signed_up: bool,
+    /// Whether the first factor was a passkey of another device.
+    #[serde(default)]
+    pub(super) from_elsewhere: bool,
+    /// What was offered in this login: nothing is offered twice.
+    #[serde(default)]
+    pub(super) offered: Vec<OfferKind>,
 }
 
 impl Progress {
@@ -515,6 +529,8 @@ pub enum Accepts {
     Back,
     /// Accept or decline.
     Consent,
+    /// "Not now", with "do not show again".
+    Leave,
 }
 
 impl Login {
@@ -538,6 +554,10 @@ impl Login {
             Self::ChooseMethod(_) => ("mfa", "mfa-login-options"),
             Self::ChallengeRecovery(_) => ("mfa-recovery-code", "mfa-recovery-code-challenge"),
             Self::ShowNewRecoveryCode(_) => ("mfa-recovery-code", "mfa-recovery-code-challenge-new-code"),
+            Self::AskOffer(s) => match s.kind() {
+                OfferKind::Passkey => ("passkeys", "passkey-enrollment"),
+                OfferKind::PasskeyHere => ("passkeys", "passkey-enrollment-local"),
+            },
             Self::AskConsent(_) => ("consent", "consent"),
             Self::Refused(Refused { why: Refusal::NoFactorAvailable }) => ("status", "status"),
             Self::Deciding(_) | Self::LoggedIn(_) | Self::Refused(_) => return None,
@@ -577,6 +597,7 @@ impl Login {
             .collect(),
             Self::ChallengeRecovery(_) => vec![A::Code, A::TryAnother],
             Self::ChooseMethod(_) => vec![A::Pick, A::Back],
+            Self::AskOffer(_) => vec![A::Key, A::Leave],
             Self::AskConsent(_) => vec![A::Consent],
             Self::Deciding(_) | Self::LoggedIn(_) | Self::Refused(_) => vec![],
         }
@@ -611,6 +632,7 @@ impl Login {
             | Self::ChooseMethod(ChooseMethod { progress, .. })
             | Self::ChallengeRecovery(ChallengeRecovery { progress, .. })
             | Self::ShowNewRecoveryCode(ShowNewRecoveryCode { progress, .. })
+            | Self::AskOffer(AskOffer { progress, .. })
             | Self::AskConsent(AskConsent { progress }) => Some(progress),
             _ => None,
         }

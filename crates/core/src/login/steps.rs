@@ -8,6 +8,7 @@ use super::challenge::{Rest, challenge, list};
 use super::demand::{Decision, Demand, Impossible, Silent, Situation, decide};
 use super::effect::{Effect, Problem, Step};
 use super::enrolment::{After, Enrolment, Stage, Turn};
+use super::offer;
 use super::session::{Prompt, Proven, SessionUse, WhyLogIn, session_use};
 use super::state::{
     AskConsent, AskIdentifier, AskPassword, AskSignup, ChooseMethod, Deciding, Enrol, FirstFactor, LoggedIn,
@@ -37,6 +38,9 @@ pub fn begin(mut request: Request, session: Option<BrowserSession>, now: Timesta
                 enrolled_here: false,
                 session_saved: false,
                 consented: false,
+                signed_up: false,
+                from_elsewhere: false,
+                offered: Vec::new(),
                 request,
             },
         }),
@@ -88,14 +92,15 @@ impl Login {
             (
                 Self::AskIdentifier(AskIdentifier { request, .. })
                 | Self::AskPassword(AskPassword { request, .. }),
-                FirstAnswer::Passkey(PasskeyCheck::Right { user, method }),
-            ) => Step::to(proven(request, user, method)),
+                FirstAnswer::Passkey(PasskeyCheck::Right { user, method, from_elsewhere }),
+            ) => Step::to(proven(request, user, method, Came { from_elsewhere, ..Came::default() })),
             (
                 state @ (Self::AskIdentifier(_) | Self::AskPassword(_)),
                 FirstAnswer::Passkey(PasskeyCheck::No(why)),
             ) => Step::to(state).but(why),
             (Self::AskSignup(s), FirstAnswer::SignedUp(user)) => {
-                Step::to(proven(s.request, user, password_at(now)))
+                let came = Came { signed_up: true, ..Came::default() };
+                Step::to(proven(s.request, user, password_at(now), came))
             }
             (
                 Self::AskIdentifier(AskIdentifier { request, identifier })
@@ -172,6 +177,7 @@ impl Login {
             (Self::ShowNewRecoveryCode(s), Answer::Saved { ticked: false }) => {
                 Step::to(Self::ShowNewRecoveryCode(s)).but(Problem::NoConfirmation)
             }
+            (Self::AskOffer(s), answer) => s.answer(answer, facts, env),
             (Self::AskConsent(s), Answer::Consent { accepted: true }) => {
                 let granted =
                     Step { effects: vec![Effect::SaveConsent], ..Step::to(Self::AskConsent(s.clone())) };
@@ -217,7 +223,9 @@ impl AskPassword {
     /// Takes the result of the password check.
     pub fn answer(self, identifier: String, check: PasswordCheck, now: Timestamp) -> Step {
         match check {
-            PasswordCheck::Right(user) => Step::to(proven(self.request, user, password_at(now))),
+            PasswordCheck::Right(user) => {
+                Step::to(proven(self.request, user, password_at(now), Came::default()))
+            }
             wrong => {
                 let problem = match wrong {
                     PasswordCheck::Blocked => Problem::UserBlocked,
@@ -230,7 +238,7 @@ impl AskPassword {
 }
 
 /// The first factor was given here: a new list of evidence begins, whatever an earlier session proved.
-fn proven(request: Request, user: UserId, method: Method) -> Login {
+fn proven(request: Request, user: UserId, method: Method, came: Came) -> Login {
     Login::Deciding(Deciding {
         progress: Progress {
             request,
@@ -242,8 +250,18 @@ fn proven(request: Request, user: UserId, method: Method) -> Login {
             enrolled_here: false,
             session_saved: false,
             consented: false,
+            signed_up: came.signed_up,
+            from_elsewhere: came.from_elsewhere,
+            offered: Vec::new(),
         },
     })
+}
+
+/// What is odd about how somebody came, for what may be offered.
+#[derive(Clone, Copy, Default)]
+struct Came {
+    signed_up: bool,
+    from_elsewhere: bool,
 }
 
 const fn password_at(now: Timestamp) -> Method {
@@ -343,7 +361,11 @@ pub(super) fn decide_next(mut progress: Progress, facts: &Facts, env: &mut Env) 
             new_login: progress.first.here,
         });
     }
-    let next = if facts.consent_needed && !progress.consented {
+    let offer = offer::due(&progress, facts).filter(|_| !silent);
+    let offer = offer.and_then(|kind| offer::make(progress.clone(), kind, facts, env));
+    let next = if let Some(offer) = offer {
+        offer
+    } else if facts.consent_needed && !progress.consented {
         if silent { refuse(Refusal::ConsentRequired) } else { Login::AskConsent(AskConsent { progress }) }
     } else {
         Login::LoggedIn(logged_in(progress, why_not, decision.clone()))

@@ -98,6 +98,16 @@ impl Connection {
         self.data.text("options.passkey_options.challenge_ui") != Some("button")
     }
 
+    /// Returns whether who logs in by a password and has no passkey is offered one.
+    pub fn offers_passkeys(&self) -> bool {
+        self.data.flag("options.passkey_options.progressive_enrollment_enabled").unwrap_or(true)
+    }
+
+    /// Returns whether who logs in by a passkey of another device is offered one on this device.
+    pub fn offers_local_passkeys(&self) -> bool {
+        self.data.flag("options.passkey_options.local_enrollment_enabled").unwrap_or(true)
+    }
+
     /// Returns whether people may sign themselves up with a passkey. `signup_behavior` is about passwords alone.
     pub fn allows_passkey_signup(&self) -> bool {
         self.has_passkeys() && !self.data.flag("options.disable_signup").unwrap_or(false)

@@ -22,6 +22,8 @@ pub(super) struct Recognised {
     pub(super) method: Method,
     /// What is worth a remark.
     pub(super) remark: Option<Remark>,
+    /// Whether the passkey is on another device than the browser.
+    pub(super) from_elsewhere: bool,
 }
 
 /// Why an answer proves nobody.
@@ -70,7 +72,8 @@ pub(super) async fn recognise(
             if !claimed {
                 return Ok(Err(Unrecognised::Wrong));
             }
-            return Ok(Ok(Recognised { user, method: right.method, remark: right.remark }));
+            let (method, remark, from_elsewhere) = (right.method, right.remark, right.from_elsewhere);
+            return Ok(Ok(Recognised { user, method, remark, from_elsewhere }));
         }
         Err(why) => why,
     };

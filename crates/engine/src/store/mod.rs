@@ -15,6 +15,7 @@ pub mod consents;
 pub mod credentials;
 pub mod db;
 pub mod decisions;
+pub mod declined_offers;
 pub mod grants;
 pub mod keys;
 pub mod login_codes;

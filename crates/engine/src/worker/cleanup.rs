@@ -11,8 +11,8 @@ use super::delivery;
 use crate::app::App;
 use crate::store::db::{Conn, DbError};
 use crate::store::{
-    assertion_ids, authorization_codes, buckets, ceremonies, decisions, grants, login_codes, logs,
-    opaque_tokens, pushed_requests, remembered_browsers, sessions, tickets, transactions,
+    assertion_ids, authorization_codes, buckets, ceremonies, decisions, declined_offers, grants, login_codes,
+    logs, opaque_tokens, pushed_requests, remembered_browsers, sessions, tickets, transactions,
 };
 
 /// How often the server looks.
@@ -31,6 +31,7 @@ enum Kind {
     Grants,
     Sessions,
     RememberedBrowsers,
+    DeclinedOffers,
     Tickets,
     Buckets,
     Messages,
@@ -49,6 +50,7 @@ const ALL: &[Kind] = &[
     Kind::Grants,
     Kind::Sessions,
     Kind::RememberedBrowsers,
+    Kind::DeclinedOffers,
     Kind::Tickets,
     Kind::Buckets,
     Kind::Messages,
@@ -70,6 +72,7 @@ impl Kind {
             Self::Grants => grants::delete_ended(conn, now).await,
             Self::Sessions => sessions::delete_expired(conn, now).await,
             Self::RememberedBrowsers => remembered_browsers::delete_expired(conn, now).await,
+            Self::DeclinedOffers => declined_offers::delete_expired(conn, now).await,
             Self::Tickets => tickets::delete_expired(conn, now).await,
             Self::Buckets => buckets::delete_full(conn, now).await,
             Self::Messages => delivery::remove_expired(app, conn).await,

@@ -212,6 +212,13 @@ fn all(pages: &Pages, ctx: &Ctx, words: &Words) -> Vec<(String, Page)> {
     let unnamed = [FormError::new("nickname-too-long")];
     let unnamed = MfaWebauthnChangeKeyNickname { nickname: email, platform: true, errors: &unnamed };
     add("mfa-webauthn-change-key-nickname.long", pages.mfa_webauthn_change_key_nickname(ctx, &unnamed));
+    // Not for this device alone: a browser without such passkeys would leave the sample by itself.
+    let offered = OfferedPasskey { options: &options, platform: false, errors: &[] };
+    let offer = PasskeyEnrollment(offered.clone());
+    add("passkey-enrollment", pages.passkey_enrollment(ctx, &offer));
+    let failed = [FormError::new("passkey-authentication-failed")];
+    let offer = PasskeyEnrollmentLocal(OfferedPasskey { errors: &failed, ..offered });
+    add("passkey-enrollment-local.failed", pages.passkey_enrollment_local(ctx, &offer));
     let (bad, odd) = ([FormError::new("invalid-phone")], [FormError::new("invalid-phone-format")]);
     let regions: Vec<_> = Region::all().collect();
     let rows = countries::rows(&regions, Some("DE"), &ctx.locale);

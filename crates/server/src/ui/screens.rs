@@ -517,6 +517,24 @@ family!("mfa-webauthn-key.html", Key:
     MfaWebauthnPlatformChallenge, "mfa-webauthn", "mfa-webauthn-platform-challenge";
 );
 
+/// What the pages that offer a passkey show.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct OfferedPasskey<'a> {
+    /// What the browser is given, as JSON.
+    pub options: &'a str,
+    /// Whether it has to be on this device.
+    pub platform: bool,
+    /// What to mend.
+    #[serde(skip)]
+    pub errors: &'a [FormError],
+}
+family!("passkey-enrollment.html", OfferedPasskey:
+    /// `passkey-enrollment`: a passkey, after a sign-up or a login by password.
+    PasskeyEnrollment, "passkeys", "passkey-enrollment";
+    /// `passkey-enrollment-local`: a passkey on this device, after a login by one of another.
+    PasskeyEnrollmentLocal, "passkeys", "passkey-enrollment-local";
+);
+
 /// `mfa-webauthn-change-key-nickname`: a name for a new key.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct MfaWebauthnChangeKeyNickname<'a> {

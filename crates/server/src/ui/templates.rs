@@ -54,6 +54,7 @@ templates![
     "mfa-recovery-code-challenge-new-code.html",
     "mfa-webauthn-key.html",
     "mfa-webauthn-change-key-nickname.html",
+    "passkey-enrollment.html",
     "mfa-enroll-welcome.html",
     "mfa-enroll-result.html",
     "account.html",
@@ -166,6 +167,10 @@ pages! {
     mfa_webauthn_roaming_challenge: MfaWebauthnRoamingChallenge,
     /// Use the device's own key.
     mfa_webauthn_platform_challenge: MfaWebauthnPlatformChallenge,
+    /// A passkey to add, or not.
+    passkey_enrollment: PasskeyEnrollment,
+    /// A passkey of this device to add, or not.
+    passkey_enrollment_local: PasskeyEnrollmentLocal,
     /// An enrolment ticket was opened.
     mfa_enroll_welcome: MfaEnrollWelcome,
     /// How an enrolment ticket ended.

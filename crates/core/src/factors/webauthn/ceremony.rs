@@ -109,6 +109,8 @@ pub struct Asserted {
     pub state: KeyState,
     /// The page that asked.
     pub origin: String,
+    /// Where the browser says that it is.
+    pub attachment: Option<Attachment>,
 }
 
 /// Why an answer is refused.
@@ -294,7 +296,8 @@ pub fn assert(answer: &str, expected: Expected<'_>, known: &Known) -> Result<Ass
     {
         return Err(Refused::Counter { stored, got: state.sign_count });
     }
-    Ok(Asserted { state, origin })
+    let attachment = answer.authenticator_attachment.as_deref().and_then(Attachment::parse);
+    Ok(Asserted { state, origin, attachment })
 }
 
 impl Expected<'_> {

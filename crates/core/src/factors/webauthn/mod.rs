@@ -86,7 +86,7 @@ enum DeviceType {
 }
 
 /// What a draft or challenge keeps.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 struct Asked {
     challenge: String,
     relying_party: RelyingParty,
@@ -111,6 +111,13 @@ pub struct Listed {
 }
 
 impl Listed {
+    /// Returns the key that is stored so; none if it cannot be read, or answers to another relying party.
+    pub fn stored(data: &Value, relying_party: &RelyingParty) -> Option<Self> {
+        let stored: Stored = read(data).ok()?;
+        let mine = stored.relying_party_identifier == relying_party.id();
+        stored.listed().filter(|_| mine)
+    }
+
     /// Returns those of these authenticators that are keys of a relying party, so that none of them is enrolled twice.
     pub fn of<'a>(
         held: impl IntoIterator<Item = &'a Authenticator>,

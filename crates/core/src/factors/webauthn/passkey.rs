@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::super::{FactorError, Remark, read, write};
-use super::ceremony::{self, Known, Refused};
+use super::ceremony::{self, Attachment, Known, Refused};
 use super::relying_party::{KeyRules, RelyingParty, RelyingPartyError, UserHandle, UserVerification};
-use super::{Asked, BROWSER_WAITS, LIFE, Stored, bytes};
+use super::{Asked, BROWSER_WAITS, LIFE, Listed, Stored, bytes};
 use crate::assurance::{Detail, Method, MethodName};
 use crate::crypto::cose::CoseAlg;
 use crate::crypto::digest::sha256_b64url;
@@ -50,9 +50,12 @@ pub fn credential_id_of(answer: &str) -> Option<String> {
 }
 
 /// A passkey that is about to be made. Keep it sealed.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct Registration {
     asked: Asked,
+    /// Whether it has to be on the device that the browser runs on.
+    #[serde(default)]
+    on_this_device: bool,
     expires_at: Timestamp,
 }
 
@@ -84,6 +87,8 @@ pub struct Proven {
     pub sign_count: i64,
     /// What is worth a remark.
     pub remark: Option<Remark>,
+    /// Whether the passkey is on another device than the browser: a telephone that logs in at a desk. A key that is plugged in is not.
+    pub from_elsewhere: bool,
 }
 
 /// Why an answer proves nothing.
@@ -107,7 +112,28 @@ impl Registration {
     /// Draws the challenge for a new passkey, which will know its user by this handle.
     pub fn draw(relying_party: RelyingParty, user_handle: UserHandle, env: &mut Env) -> Self {
         let asked = Asked { user_handle: Some(user_handle), ..ask(relying_party, env) };
-        Self { asked, expires_at: env.now + LIFE }
+        Self { asked, on_this_device: false, expires_at: env.now + LIFE }
+    }
+
+    /// Returns it with the passkeys that the user has: none of them is made again.
+    #[must_use]
+    pub fn excluding(mut self, held: Vec<Listed>) -> Self {
+        self.asked.keys = held;
+        self
+    }
+
+    /// Returns it for a passkey on the device that the browser runs on.
+    #[must_use]
+    pub fn on_this_device(self) -> Self {
+        Self { on_this_device: true, ..self }
+    }
+
+    /// Returns the same with another challenge.
+    #[must_use]
+    pub fn anew(&self, env: &mut Env) -> Self {
+        let challenge = ask(self.asked.relying_party.clone(), env).challenge;
+        let asked = Asked { challenge, ..self.asked.clone() };
+        Self { asked, on_this_device: self.on_this_device, expires_at: env.now + LIFE }
     }
 
     /// Returns it with another life: an API has no page that would be closed.
@@ -121,6 +147,11 @@ impl Registration {
         self.expires_at
     }
 
+    /// Returns whether a page that is loaded now may ask this still.
+    pub fn is_fresh(&self, now: Timestamp) -> bool {
+        self.expires_at.since(now) > FRESH
+    }
+
     /// Returns the name under which the passkey will know its user.
     pub const fn user_handle(&self) -> Option<&UserHandle> {
         self.asked.user_handle.as_ref()
@@ -130,7 +161,7 @@ impl Registration {
     pub fn options(&self, issuer: &str, account: &str) -> Value {
         let handle = self.asked.user_handle.as_ref().map(UserHandle::as_str);
         let offered = OFFERED.map(|alg| json!({"type": "public-key", "alg": alg.number()}));
-        json!({
+        let mut options = json!({
             "challenge": self.asked.challenge,
             "timeout": BROWSER_WAITS,
             "rp": {"id": self.asked.relying_party.id(), "name": issuer},
@@ -140,13 +171,22 @@ impl Registration {
                 "residentKey": "required",
                 "userVerification": self.asked.user_verification.as_str(),
             },
-        })
+        });
+        if !self.asked.keys.is_empty() {
+            options["excludeCredentials"] = json!(self.asked.descriptors());
+        }
+        if self.on_this_device {
+            options["authenticatorSelection"]["authenticatorAttachment"] =
+                json!(Attachment::Platform.as_str());
+        }
+        options
     }
 
     /// Judges the answer of the new passkey. Who has it in hand is logged in by it too.
     pub fn answer(&self, answer: &str, now: Timestamp) -> Result<Proven, No> {
         in_time(self.expires_at, now)?;
-        let new = ceremony::register(answer, self.asked.expected(), &[])?;
+        let held: Vec<Vec<u8>> = self.asked.keys.iter().filter_map(|key| bytes(&key.id)).collect();
+        let new = ceremony::register(answer, self.asked.expected(), &held)?;
         let mut stored = Stored {
             key_id: URL_SAFE_NO_PAD.encode(&new.credential_id),
             public_key: STANDARD.encode(&new.public_key),
@@ -164,7 +204,8 @@ impl Registration {
         };
         stored.learn(new.state, &new.origin);
         let method = evidence(&stored, new.state.user_verified, now);
-        Ok(Proven { method, data: write(&stored)?, sign_count: new.state.sign_count, remark: None })
+        let (data, sign_count) = (write(&stored)?, new.state.sign_count);
+        Ok(Proven { method, data, sign_count, remark: None, from_elsewhere: false })
     }
 }
 
@@ -210,6 +251,8 @@ impl Login {
             ..stored.known(held.sign_count).ok_or(No::Wrong)?
         };
         let right = ceremony::assert(answer, self.asked.expected(), &known)?;
+        let carried = right.attachment == Some(Attachment::CrossPlatform);
+        let in_a_device = stored.transports.iter().any(|way| matches!(way.as_str(), "hybrid" | "internal"));
         let remark = stored.learn(right.state, &right.origin);
         if remark == Some(Remark::NotBackupEligible) && self.profile == Profile::Assured {
             return Err(No::Wrong);
@@ -220,11 +263,19 @@ impl Login {
             data.extend(learnt);
         }
         let method = evidence(&stored, right.state.user_verified, now);
-        Ok(Proven { method, data, sign_count: right.state.sign_count, remark })
+        let (sign_count, from_elsewhere) = (right.state.sign_count, carried && in_a_device);
+        Ok(Proven { method, data, sign_count, remark, from_elsewhere })
     }
 }
 
 /// Without the challenge: debug output ends in logs.
+impl std::fmt::Debug for Registration {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Registration").field("expires_at", &self.expires_at).finish_non_exhaustive()
+    }
+}
+
+/// The same of a login.
 impl std::fmt::Debug for Login {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Login").field("expires_at", &self.expires_at).finish_non_exhaustive()

@@ -7,9 +7,11 @@ use crate::assurance::Rules;
 use crate::env::Issuer;
 use crate::factors::totp::device::AuthenticatorApp;
 use crate::factors::totp::{Parameters, Seed, imported};
-use crate::factors::{Keys, Shown, recovery_code};
+use crate::factors::webauthn::device::{Model, VirtualKey};
+use crate::factors::{Keys, Listed, RelyingParty, Shown, UserHandle, recovery_code};
 use crate::ids::AuthenticatorId;
 use crate::login::demand::{Asks, NotNeeded};
+use crate::login::offer::{Leave, OfferKind, Offers, PasskeyOffers};
 use crate::login::state::{Accepts, Screen};
 use crate::model::authenticator::Authenticator;
 use crate::model::message::Channel;
@@ -44,6 +46,7 @@ fn facts() -> Facts {
         keys: Keys::default(),
         place: None,
         user_handle: None,
+        offers: Offers::default(),
         channels: vec![Channel::Sms],
         show_options: false,
         issuer: "Acme".into(),
@@ -94,6 +97,155 @@ fn session(env: &Env, mfa: bool) -> BrowserSession {
         methods.record(Method::second(crate::assurance::FactorType::Otp, at));
     }
     BrowserSession { user: ana(), identifier: Some("ana@example.com".into()), methods, auth_time: at }
+}
+
+/// Ana's facts where nobody asks for MFA and passkeys are offered; she has so many.
+fn offering(held: usize, facts: Facts) -> Facts {
+    let party = RelyingParty::parse("lockstep.test", &["https://lockstep.test"]).unwrap();
+    let one = |n: usize| {
+        let data = serde_json::json!({
+            "key_id": format!("AAAAAAAAAAAAAAAAAAAAA{n:03}"), "public_key": "AA==", "relying_party_identifier": "lockstep.test",
+        });
+        Listed::stored(&data, &party).unwrap()
+    };
+    let passkeys = PasskeyOffers {
+        held: (0..held).map(one).collect(),
+        relying_party: party.clone(),
+        user_handle: UserHandle::trusted("YW5h"),
+        progressive: true,
+        local: true,
+    };
+    let offers = Offers { passkeys: Some(passkeys), declined: Vec::new() };
+    Facts { policy_always: false, offers, ..facts }
+}
+
+#[test]
+fn a_passkey_is_offered_once_after_a_password_and_every_way_out_leads_on() {
+    let mut env = env();
+    let facts = offering(0, facts());
+    for (how, kept) in [
+        (Leave::Later, Some(Some(env.now + Span::days(7)))),
+        (Leave::Never, Some(None)),
+        (Leave::Unable, None),
+    ] {
+        let step = after_password(Request::default(), None, &facts, &mut env);
+        assert_eq!(screen(&step.next), "passkey-enrollment");
+        assert!(
+            step.effects.iter().any(|e| matches!(e, Effect::SaveSession { .. })),
+            "who leaves the page has nevertheless logged in"
+        );
+        let step = step.next.answer(Answer::Leave(how), &facts, &mut env);
+        assert!(matches!(step.next, Login::LoggedIn(_)), "{how:?}");
+        let declined = step.effects.iter().find_map(|e| match e {
+            Effect::DeclineOffer { kind: OfferKind::Passkey, until } => Some(*until),
+            _ => None,
+        });
+        assert_eq!(declined, kept, "{how:?}");
+    }
+    // Whoever has one, has declined, or is asked by an operator who does not want it, sees nothing.
+    let mut declined = facts.clone();
+    declined.offers.declined = vec![OfferKind::Passkey];
+    let mut off = facts.clone();
+    if let Some(passkeys) = &mut off.offers.passkeys {
+        passkeys.progressive = false;
+    }
+    for facts in [offering(1, self::facts()), declined, off.clone()] {
+        let step = after_password(Request::default(), None, &facts, &mut env);
+        assert!(matches!(step.next, Login::LoggedIn(_)));
+    }
+    // A session proves nothing here.
+    let step =
+        begin(Request::default(), Some(session(&env, false)), env.now).answer(Answer::Back, &facts, &mut env);
+    assert!(matches!(step.next, Login::LoggedIn(_)));
+    // Who signs up is offered one whatever the operator wants of the others.
+    let signup = Request { signup_first: true, ..Request::default() };
+    let step = begin(signup, None, env.now).first_factor(FirstAnswer::SignedUp(ana()), env.now);
+    let Login::Deciding(deciding) = step.next else { panic!("the first factor stands") };
+    assert_eq!(screen(&deciding.decide(&off, &mut env).next), "passkey-enrollment");
+}
+
+#[test]
+fn a_passkey_is_never_offered_on_one_factor_of_two() {
+    let mut env = env();
+    // She has an authenticator app, and nobody asks for it.
+    let facts = offering(0, with_totp());
+    let step = after_password(Request::default(), None, &facts, &mut env);
+    assert!(matches!(step.next, Login::LoggedIn(_)), "the password alone adds nothing");
+    let asked = asking(Asks { acr_mfa: true, ..Asks::default() });
+    let step = after_password(asked, None, &facts, &mut env);
+    assert_eq!(screen(&step.next), "mfa-otp-challenge");
+    let right = AuthenticatorApp::scan(SEED_A).unwrap().code_at(env.now);
+    let step = step.next.answer(code(&right), &facts, &mut env);
+    assert_eq!(screen(&step.next), "passkey-enrollment", "with the code it may be added");
+    // The app is enrolled while the page stands open in another login: the key that answers is not added.
+    let step = after_password(Request::default(), None, &offering(0, self::facts()), &mut env);
+    assert_eq!(screen(&step.next), "passkey-enrollment");
+    let Login::AskOffer(page) = &step.next else { panic!("an offer") };
+    let options = page.registration().options("Acme", "ana");
+    let made = VirtualKey::new(Model::SYNCED).create(&options, "https://lockstep.test", env.rng()).unwrap();
+    let step =
+        step.next.answer(Answer::Key { credential: made.to_string(), remember: false }, &facts, &mut env);
+    assert!(matches!(step.next, Login::LoggedIn(_)));
+    assert!(!step.effects.iter().any(|e| matches!(e, Effect::SavePasskey(_))));
+}
+
+#[test]
+fn who_used_a_passkey_of_another_device_is_offered_one_on_this() {
+    let mut env = env();
+    let log_in = |from_elsewhere: bool, facts: &Facts, env: &mut Env| {
+        let method = Method::first(MethodName::Passkey, env.now);
+        let check = PasskeyCheck::Right { user: ana(), method, from_elsewhere };
+        let step =
+            begin(Request::default(), None, env.now).first_factor(FirstAnswer::Passkey(check), env.now);
+        let Login::Deciding(deciding) = step.next else { panic!("the first factor stands") };
+        deciding.decide(facts, env).next
+    };
+    let facts = offering(1, facts());
+    let page = log_in(true, &facts, &mut env);
+    assert_eq!(screen(&page), "passkey-enrollment-local");
+    let Login::AskOffer(offer) = &page else { panic!("an offer") };
+    let options = offer.registration().options("Acme", "ana");
+    assert_eq!(options["authenticatorSelection"]["authenticatorAttachment"], "platform");
+    assert_eq!(options["excludeCredentials"].as_array().map(Vec::len), Some(1));
+    assert!(matches!(log_in(false, &facts, &mut env), Login::LoggedIn(_)), "she has it here");
+    let full = offering(20, self::facts());
+    assert!(matches!(log_in(true, &full, &mut env), Login::LoggedIn(_)), "no more than twenty");
+}
+
+#[test]
+fn a_new_passkey_answers_what_it_was_asked_or_is_asked_anew() {
+    let mut env = env();
+    let facts = offering(0, facts());
+    let mut key = VirtualKey::new(Model::SYNCED);
+    let mut made = |login: &Login, env: &mut Env| {
+        let Login::AskOffer(page) = login else { panic!("an offer: {login:?}") };
+        let options = page.registration().options("Acme", "ana");
+        let made = key.create(&options, "https://lockstep.test", env.rng()).unwrap().to_string();
+        Answer::Key { credential: made, remember: false }
+    };
+    let page = after_password(Request::default(), None, &facts, &mut env).next;
+    let old = made(&page, &mut env);
+    let step = page.answer(Answer::Key { credential: "{}".into(), remember: false }, &facts, &mut env);
+    assert_eq!(step.problem, Some(Problem::PasskeyNotAdded));
+    let step = step.next.answer(old, &facts, &mut env);
+    assert_eq!(step.problem, Some(Problem::PasskeyNotAdded), "what was asked is over");
+    let late = made(&step.next, &mut env);
+    env.now = env.now + Span::minutes(6);
+    let step = step.next.answer(late, &facts, &mut env);
+    assert_eq!(step.problem, Some(Problem::PasskeyFailed));
+    for (why, problem) in [
+        (KeyFailure::NotAllowed, Problem::PasskeyFailed),
+        (KeyFailure::InvalidState, Problem::PasskeyThere),
+        (KeyFailure::Unknown, Problem::PasskeyNotAdded),
+    ] {
+        let step = step.next.clone().answer(Answer::KeyFailed(why), &facts, &mut env);
+        assert_eq!((step.problem, step.next.clone() == step.next), (Some(problem), true));
+        assert_eq!(step.effects, [Effect::PasskeyReport(why)]);
+    }
+    let right = made(&step.next, &mut env);
+    let step = step.next.answer(right, &facts, &mut env);
+    assert!(matches!(step.next, Login::LoggedIn(_)));
+    assert_eq!(step.effects.iter().filter(|e| matches!(e, Effect::SavePasskey(_))).count(), 1);
 }
 
 #[test]

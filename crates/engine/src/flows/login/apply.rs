@@ -17,10 +17,13 @@ use serde_json::json;
 use super::{Browser, NewCookie, Running};
 use crate::app::App;
 use crate::flows::messages::Notice;
+use crate::flows::passkey::new_row;
 use crate::flows::{attempts, changes, consent};
 use crate::store::db::{Conn, DbError};
 use crate::store::decisions::Record;
-use crate::store::{authenticators, buckets, decisions, remembered_browsers, sessions, users};
+use crate::store::{
+    authenticators, buckets, decisions, declined_offers, passkeys, remembered_browsers, sessions, users,
+};
 
 /// What the effects of one step are written for.
 pub(super) struct Applying<'a> {
@@ -117,6 +120,33 @@ impl Applying<'_> {
                         changes::tell(tx, self.app, env, self.origin, user, &notice).await?;
                     }
                 }
+                Effect::SavePasskey(new) => {
+                    let Some(user) = user else { continue };
+                    let Some((row, hash)) = new_row(*new, &user.id, self.origin, env) else { continue };
+                    // A key that somebody has already cannot be another's too.
+                    if passkeys::find(tx, &hash).await?.is_some() {
+                        return Err(NotApplied::Spent);
+                    }
+                    changes::passkey_added(tx, self.app, env, self.origin, user, &row, &hash).await?;
+                    let complete = "Guardian - Enrollment complete (passkey)";
+                    let event = self.event("gd_enrollment_complete", complete, user).details(json!({
+                        "authenticator": {"id": format!("{}|{}", passkeys::KIND, row.id), "type": passkeys::KIND},
+                        "request": {"auth": {"strategy": "universal_login"}},
+                    }));
+                    self.app.logs().insert(tx, env, &event).await?;
+                }
+                Effect::DeclineOffer { kind, until } => {
+                    if let Some(user) = user {
+                        declined_offers::decline(tx, &user.id, kind, "", until).await?;
+                    }
+                }
+                Effect::PasskeyReport(why) => {
+                    if let Some(user) = user {
+                        let event = self.event("passkey_challenge_failed", why.as_str(), user);
+                        let details = json!({"error": {"message": why.as_str()}, "purpose": "register"});
+                        self.app.logs().insert(tx, env, &event.details(details)).await?;
+                    }
+                }
                 // Taken before the answer was looked at: see `step::answer`.
                 Effect::CountFailure(_) => {}
                 // Sent before all else: see `step::finish`.
@@ -155,6 +185,13 @@ impl Applying<'_> {
             }
         }
         Ok(cookies)
+    }
+
+    fn event(&self, code: &'static str, text: &str, user: &User) -> LogEvent {
+        LogEvent::new(code, text)
+            .client(&self.client.id, self.client.name())
+            .user(&user.id, user.display_name())
+            .from(self.origin)
     }
 
     /// Saves what was proven in the browser's session, under a new handle: every change of privilege changes the cookie. The session

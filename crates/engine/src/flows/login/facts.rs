@@ -2,8 +2,11 @@
 
 use lockstep_core::crypto::digest::sha256_b64url;
 use lockstep_core::env::Env;
-use lockstep_core::factors::Keys;
+use lockstep_core::factors::webauthn::passkey::relying_party;
+use lockstep_core::factors::{Keys, Listed, UserHandle};
+use lockstep_core::login::offer::{Offers, PasskeyOffers};
 use lockstep_core::login::steps::Facts;
+use lockstep_core::model::connection::Connection;
 use lockstep_core::model::log_event::Origin;
 use lockstep_core::model::settings::Guardian;
 use lockstep_core::model::user::User;
@@ -12,7 +15,7 @@ use lockstep_core::time::Span;
 use super::{Here, Loaded};
 use crate::flows::{consent, enrolling, held};
 use crate::store::db::{Conn, DbError};
-use crate::store::{connections, remembered_browsers};
+use crate::store::{connections, declined_offers, methods, passkeys, remembered_browsers, user_handles};
 
 /// Returns what is true of a user now: the tenant's policy, the factors that are on and that the user holds, the remembered browser,
 /// the consent. Nothing of it is kept from an earlier page.
@@ -32,7 +35,7 @@ pub(super) async fn load(
         None => false,
     };
     let connection = connections::find_by_name(conn, &user.connection).await?;
-    let mfa_active = connection.is_none_or(|c| c.mfa_active());
+    let mfa_active = connection.as_ref().is_none_or(|c| c.mfa_active());
     Ok(Facts {
         user: user.id.clone(),
         rules: here.app.config().rules(),
@@ -51,6 +54,32 @@ pub(super) async fn load(
         keys: Keys::of(here.app.issuer(), guardian),
         place: enrolling::place(here.origin),
         user_handle: enrolling::user_handle(conn, env, guardian, user).await?,
+        offers: offers(conn, here, env, connection.as_ref(), user).await?,
+    })
+}
+
+/// Returns what may be offered to a user of this connection.
+async fn offers(
+    conn: &mut Conn,
+    here: Here<'_>,
+    env: &mut Env,
+    connection: Option<&Connection>,
+    user: &User,
+) -> Result<Offers, DbError> {
+    // A server that is no domain, by its number say, can ask for no passkeys.
+    let party = relying_party(here.app.issuer(), std::iter::empty());
+    let (Some(connection), Ok(relying_party)) = (connection.filter(|c| c.has_passkeys()), party) else {
+        return Ok(Offers::default());
+    };
+    let fresh = UserHandle::new(env.rng());
+    let user_handle = user_handles::ensure(conn, &user.id, &fresh).await?;
+    let methods = methods::list_of_user(conn, &user.id).await?;
+    let held = methods.iter().filter(|method| method.kind == passkeys::KIND);
+    let held = held.filter_map(|method| Listed::stored(&method.data, &relying_party)).collect();
+    let (progressive, local) = (connection.offers_passkeys(), connection.offers_local_passkeys());
+    Ok(Offers {
+        passkeys: Some(PasskeyOffers { relying_party, user_handle, held, progressive, local }),
+        declined: declined_offers::list_of_user(conn, &user.id, "", env.now).await?,
     })
 }
 

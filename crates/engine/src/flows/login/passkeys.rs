@@ -31,14 +31,17 @@ pub enum PasskeyInput {
     Failed(KeyFailure),
 }
 
-/// Puts what a passkey is asked on the page that waits for a first factor, and takes it off every other one. What is fresh stays.
-/// Returns whether anything changed.
+/// Puts what a passkey is asked on the page that waits for a first factor, and takes it off every other one. What is fresh stays, also on
+/// the page that offers a passkey. Returns whether anything changed.
 pub(super) async fn offer(
     conn: &mut Conn,
     app: &App,
     env: &mut Env,
     running: &mut Running,
 ) -> Result<bool, DbError> {
+    if let Login::AskOffer(offer) = &mut running.login {
+        return Ok(offer.renew(env));
+    }
     let waits = matches!(running.login, Login::AskIdentifier(_) | Login::AskPassword(_));
     if running.passkey.as_ref().is_some_and(|asked| waits && asked.is_fresh(env.now)) {
         return Ok(false);
@@ -154,7 +157,8 @@ pub(super) async fn answered(
                     .details(json!({"passkey": {"note": remark.as_str()}}));
                 app.logs().insert(&mut tx, env, &event).await?;
             }
-            let check = PasskeyCheck::Right { user: user.id.clone(), method: found.method };
+            let (method, from_elsewhere) = (found.method, found.from_elsewhere);
+            let check = PasskeyCheck::Right { user: user.id.clone(), method, from_elsewhere };
             let step = loaded.stored.data.login.clone().first_factor(FirstAnswer::Passkey(check), env.now);
             return finish(here, env, tx, loaded, Some(user), step).await;
         }

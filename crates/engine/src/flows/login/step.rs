@@ -109,7 +109,7 @@ pub async fn answer(
     if reported
         && !buckets::take(&mut tx, &attempts::key_reports(&user.id), attempts::KEY_REPORTS, env.now).await?
     {
-        step.effects.retain(|effect| !matches!(effect, Effect::Log { .. }));
+        step.effects.retain(|effect| !matches!(effect, Effect::Log { .. } | Effect::PasskeyReport(_)));
     }
     finish(here, env, tx, loaded, Some(user), step).await
 }
@@ -299,7 +299,11 @@ async fn spent_elsewhere(
         buckets::take(&mut tx, &attempts::bucket(&user.id, kind), attempts::budget(kind), env.now).await?;
     }
     let id = loaded.stored.id.clone();
-    let showing = showing(&mut tx, &id, &loaded, Some(Trouble::Problem(Problem::InvalidCode))).await?;
+    let problem = match &loaded.stored.data.login {
+        Login::AskOffer(_) => Problem::PasskeyNotAdded,
+        _ => Problem::InvalidCode,
+    };
+    let showing = showing(&mut tx, &id, &loaded, Some(Trouble::Problem(problem))).await?;
     tx.commit().await?;
     Ok((Next::Again(Box::new(showing)), Vec::new()))
 }

@@ -128,7 +128,7 @@ async fn known(
     answer: &str,
 ) -> Result<Found, OAuthFailure> {
     match passkey_answer::recognise(tx, app, env, origin, connection, login, answer).await? {
-        Ok(Recognised { user, method, remark }) => Ok(Found { user, method, remark }),
+        Ok(Recognised { user, method, remark, .. }) => Ok(Found { user, method, remark }),
         Err(why) => Err(match why {
             Unrecognised::Malformed => malformed(),
             Unrecognised::Unknown => unknown(),

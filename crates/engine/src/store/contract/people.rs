@@ -2,6 +2,7 @@
 
 use lockstep_core::factors::{FactorKind, UserHandle};
 use lockstep_core::ids::{AuthenticatorId, RememberedBrowserId, ResourceServerId, RoleId, SessionId};
+use lockstep_core::login::offer::OfferKind;
 use lockstep_core::model::authenticator::Authenticator;
 use lockstep_core::model::document::Document;
 use lockstep_core::model::resource_server::ResourceServer;
@@ -12,13 +13,13 @@ use lockstep_core::time::{Span, Timestamp};
 use serde_json::json;
 
 use super::{T0, fill, pwd, rng, user};
-use crate::store::db::{Db, DbError};
+use crate::store::db::{Conn, Db, DbError};
 use crate::store::methods::{self, Method};
 use crate::store::search::{Filter, Order, Slice};
 use crate::store::tickets::{self, Ticket};
 use crate::store::{
-    authenticators, passkeys, remembered_browsers, resource_servers, roles, sessions, testing, user_handles,
-    users,
+    authenticators, declined_offers, passkeys, remembered_browsers, resource_servers, roles, sessions,
+    testing, user_handles, users,
 };
 
 #[tokio::test]
@@ -289,6 +290,34 @@ async fn a_passkey_is_found_by_its_key_and_is_one_persons() {
         let mut c = db.write().await.unwrap();
         let taken = passkeys::create(&mut c, &of(&ana, None), "h1").await;
         assert!(matches!(taken, Err(DbError::Conflict)));
+    }
+}
+
+#[tokio::test]
+async fn what_was_declined_counts_for_its_time_and_where_it_was_declined() {
+    for db in testing::databases().await {
+        let mut c = db.write().await.unwrap();
+        let (ana, ben) = fill(&mut c).await;
+        let (passkey, here) = (OfferKind::Passkey, OfferKind::PasskeyHere);
+        let later = T0 + Span::days(7);
+        declined_offers::decline(&mut c, &ana.id, passkey, "", Some(later)).await.unwrap();
+        declined_offers::decline(&mut c, &ana.id, here, "laptop", None).await.unwrap();
+        let list = async |c: &mut Conn, user: &User, browser: &str, now| {
+            declined_offers::list_of_user(c, &user.id, browser, now).await.unwrap()
+        };
+        let both = list(&mut c, &ana, "laptop", T0).await;
+        assert!(both.len() == 2 && both.contains(&passkey) && both.contains(&here));
+        assert_eq!(list(&mut c, &ana, "phone", T0).await, [passkey]);
+        assert_eq!(list(&mut c, &ben, "laptop", T0).await, [], "changing A leaves B alone");
+        assert_eq!(list(&mut c, &ana, "laptop", later).await, [here], "the other's time is over");
+        // Declined once more: for ever now.
+        declined_offers::decline(&mut c, &ana.id, passkey, "", None).await.unwrap();
+        assert_eq!(list(&mut c, &ana, "phone", later).await, [passkey]);
+        declined_offers::decline(&mut c, &ben.id, passkey, "", Some(later)).await.unwrap();
+        assert_eq!(declined_offers::delete_expired(&mut c, T0).await.unwrap(), 0);
+        assert_eq!(declined_offers::delete_expired(&mut c, later).await.unwrap(), 1);
+        users::delete(&mut c, &ana.id).await.unwrap();
+        assert_eq!(list(&mut c, &ana, "laptop", T0).await, [], "it goes with its user");
     }
 }
 

@@ -9,6 +9,7 @@ use http::StatusCode;
 use lockstep_core::env::Env;
 use lockstep_core::ids::TransactionId;
 use lockstep_core::login::enrolment::Stage;
+use lockstep_core::login::offer::Leave;
 use lockstep_core::login::state::Login;
 use lockstep_core::login::steps::{Answer, KeyFailure};
 use lockstep_core::model::log_event::Origin;
@@ -144,6 +145,7 @@ async fn take(
     let answer = match (action, at, picked(action)) {
         ("accept", ..) => Answer::Consent { accepted: true },
         ("deny", ..) => Answer::Consent { accepted: false },
+        ("skip", Login::AskOffer(_), _) => Answer::Leave(leave(fields)),
         (_, Login::ListAuthenticators(list), Some((_, row))) => match list.options().get(row) {
             Some((id, _)) => Answer::PickAuthenticator(id.clone()),
             None => Answer::Back,
@@ -155,6 +157,17 @@ async fn take(
         showing.typed.identifier = enrolment::typed(fields);
     }
     result
+}
+
+/// Reads how somebody leaves an offer.
+fn leave(fields: &Fields) -> Leave {
+    if fields.contains_key("unable") {
+        Leave::Unable
+    } else if fields.contains_key("doNotShowAgain") {
+        Leave::Never
+    } else {
+        Leave::Later
+    }
 }
 
 /// Reads what the browser says of a passkey.

@@ -2,6 +2,7 @@
 
 use lockstep_core::factors::FactorKind;
 use lockstep_core::login::effect::Problem;
+use lockstep_core::login::offer::OfferKind;
 use lockstep_core::login::state::{Login, Refusal, Refused};
 use lockstep_core::model::connection::{Connection, PasswordRule};
 use lockstep_core::time::Timestamp;
@@ -165,6 +166,19 @@ pub(super) fn page(
         Login::ChooseMethod(state) => {
             let rows = enrolment::rows(state.options(), &showing.channels);
             pages.mfa_login_options(ctx, &screens::MfaLoginOptions { methods: &rows, back: true, errors })
+        }
+        Login::AskOffer(state) => {
+            let account = showing.user_name.as_deref().unwrap_or_default();
+            let options = state.registration().options(showing.tenant.friendly_name(), account).to_string();
+            let offered = |platform| screens::OfferedPasskey { options: &options, platform, errors };
+            match state.kind() {
+                OfferKind::Passkey => {
+                    pages.passkey_enrollment(ctx, &screens::PasskeyEnrollment(offered(false)))
+                }
+                OfferKind::PasskeyHere => {
+                    pages.passkey_enrollment_local(ctx, &screens::PasskeyEnrollmentLocal(offered(true)))
+                }
+            }
         }
         Login::AskConsent(_) => {
             let scopes: Vec<ScopeRow<'_>> =

@@ -3,6 +3,7 @@
 use lockstep_core::assurance::PAPE;
 use lockstep_core::factors::webauthn::device::{Model, Signing, VirtualKey};
 use lockstep_core::model::message::MessageKind;
+use lockstep_core::random::SystemRng;
 use lockstep_core::time::Span;
 use serde_json::{Value, json};
 
@@ -417,4 +418,212 @@ async fn no_page_before_the_first_factor_names_a_key() {
     browser.password(&fay).await;
     assert_eq!(browser.screen(), "mfa-webauthn-roaming-challenge");
     assert!(browser.page.body.contains(&id) && !browser.page.body.contains(&own));
+}
+
+/// Posts what the browser would of a new passkey.
+async fn create(browser: &mut Browser<'_>, key: &mut VirtualKey) {
+    let options = browser.attribute("[data-key=create]", "data-options").expect("a passkey is offered");
+    let made = key.create(&serde_json::from_str(&options).unwrap(), ORIGIN, &mut SystemRng).unwrap();
+    browser.submit(&[("response", &made.to_string())]).await;
+}
+
+async fn methods(app: &TestApp, person: &Person) -> Vec<Value> {
+    let path = format!("/users/{}/authentication-methods", person.id.as_str().replace('|', "%7C"));
+    let all = admin(app).await.expect(200, "GET", &path, None).await;
+    all.as_array().unwrap().iter().filter(|m| m["type"] == "passkey").cloned().collect()
+}
+
+#[tokio::test]
+async fn who_has_a_password_alone_is_offered_a_passkey_and_logs_in_by_it_ever_after() {
+    let app = tenant().await;
+    let ana = app.user("ana@example.com").await;
+    let mut browser = app.browser();
+    browser.authorize(&[]).await.password(&ana).await;
+    assert_eq!(browser.screen(), "passkey-enrollment");
+    let options: Value =
+        serde_json::from_str(&browser.attribute("[data-key]", "data-options").unwrap()).unwrap();
+    assert_eq!(options["rp"], json!({"id": "lockstep.test", "name": "Lockstep"}));
+    assert_eq!(options["user"]["name"], "ana@example.com");
+    assert_eq!(
+        options["authenticatorSelection"],
+        json!({"residentKey": "required", "userVerification": "preferred"})
+    );
+    let mut key = VirtualKey::new(Model::SYNCED);
+    create(&mut browser, &mut key).await;
+    let tokens = app.redeem(&browser.back_with_code()).await;
+    assert_eq!(tokens.id["amr"], json!(["pwd"]), "it was made, and has proven nothing");
+    let stored = methods(&app, &ana).await;
+    assert_eq!((stored.len(), &stored[0]["key_id"]), (1, &json!(key_id(&mut key, &app).await)));
+    assert!(app.message(MessageKind::NoticeEmail).await.text.contains("passkey"));
+    let enrolled = logged(&app, "gd_enrollment_complete").await;
+    assert_eq!(enrolled[0]["details"]["authenticator"]["type"], "passkey");
+    let mut other = app.browser();
+    other.authorize(&[]).await;
+    answer(&mut other, &mut key).await;
+    let tokens = app.redeem(&other.back_with_code()).await;
+    assert_eq!((&tokens.id["sub"], &tokens.id["amr"]), (&json!(ana.id.as_str()), &json!(["pop", "swk"])));
+    // Who has one is not asked again.
+    let mut third = app.browser();
+    third.authorize(&[]).await.password(&ana).await;
+    third.back_with_code();
+}
+
+/// The identifier of the passkey that this key holds.
+async fn key_id(key: &mut VirtualKey, app: &TestApp) -> String {
+    let mut browser = app.browser();
+    browser.authorize(&[]).await;
+    key.get(&options(&browser), ORIGIN).unwrap()["id"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn an_offer_that_is_put_off_comes_again_in_a_week_and_one_that_is_declined_never() {
+    let app = tenant().await;
+    let ana = app.user("ana@example.com").await;
+    let log_in = async |answer: &[(&str, &str)]| {
+        let mut browser = app.browser();
+        browser.authorize(&[]).await.password(&ana).await;
+        let offered = browser.screen() == "passkey-enrollment";
+        if offered {
+            browser.submit(answer).await;
+        }
+        browser.back_with_code();
+        offered
+    };
+    assert!(log_in(&[("action", "skip"), ("unable", "1")]).await);
+    assert!(log_in(&[("action", "skip")]).await, "a browser that cannot do it declines nothing");
+    assert!(!log_in(&[]).await);
+    app.clock.advance(Span::days(6));
+    assert!(!log_in(&[]).await);
+    app.clock.advance(Span::days(1));
+    assert!(log_in(&[("action", "skip"), ("doNotShowAgain", "true")]).await);
+    app.clock.advance(Span::days(4000));
+    assert!(!log_in(&[]).await);
+    assert_eq!(methods(&app, &ana).await, [] as [Value; 0]);
+}
+
+#[tokio::test]
+async fn who_leaves_the_offer_without_a_word_is_logged_in_all_the_same() {
+    let app = tenant().await;
+    let ana = app.user("ana@example.com").await;
+    let mut browser = app.browser();
+    browser.authorize(&[]).await.password(&ana).await;
+    assert_eq!(browser.screen(), "passkey-enrollment");
+    browser.authorize(&[]).await;
+    browser.back_with_code();
+    // Nobody is asked by a silent request, and a session is not asked at a step-up.
+    browser.authorize(&[("prompt", "none")]).await;
+    browser.back_with_code();
+}
+
+#[tokio::test]
+async fn no_passkey_is_added_by_the_password_alone_to_somebody_who_has_a_factor() {
+    let app = tenant().await;
+    app.mfa(&["otp"], &[]).await;
+    let ana = app.user_with_totp("ana@example.com").await;
+    let mut browser = app.browser();
+    browser.authorize(&[]).await.password(&ana).await;
+    browser.back_with_code();
+    browser.drop_cookie("__Host-auth0");
+    browser.authorize(&[ACR]).await.password(&ana).await;
+    assert_eq!(browser.screen(), "mfa-otp-challenge");
+    browser.code(&app.code(&ana)).await;
+    assert_eq!(browser.screen(), "passkey-enrollment", "with the code she may");
+    // A form for it that is sent before the code adds nothing.
+    let mut forged = app.browser();
+    let mut key = VirtualKey::new(Model::SYNCED);
+    let options = browser.attribute("[data-key=create]", "data-options").unwrap();
+    let made =
+        key.create(&serde_json::from_str(&options).unwrap(), ORIGIN, &mut SystemRng).unwrap().to_string();
+    app.clock.advance(Span::minutes(1));
+    forged.authorize(&[ACR]).await.password(&ana).await;
+    forged.submit(&[("response", &made)]).await;
+    assert_eq!(forged.screen(), "mfa-otp-challenge");
+    assert_eq!(methods(&app, &ana).await, [] as [Value; 0]);
+    browser.submit(&[("response", &made)]).await;
+    browser.back_with_code();
+    assert_eq!(methods(&app, &ana).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_new_account_is_offered_a_passkey_whatever_others_are_offered() {
+    let app = TestApp::new().await.with_apps().await;
+    app.passkeys(json!({"progressive_enrollment_enabled": false})).await;
+    let ana = app.user("ana@example.com").await;
+    let mut browser = app.browser();
+    browser.authorize(&[]).await.password(&ana).await;
+    browser.back_with_code();
+    let mut new = app.browser();
+    new.authorize(&[("screen_hint", "signup")]).await;
+    new.submit(&[("email", "new@example.com"), ("password", "Pw-new-1!")]).await;
+    assert_eq!(new.screen(), "passkey-enrollment");
+    let mut key = VirtualKey::new(Model::DEVICE);
+    create(&mut new, &mut key).await;
+    let tokens = app.redeem(&new.back_with_code()).await;
+    let mut again = app.browser();
+    again.authorize(&[]).await;
+    answer(&mut again, &mut key).await;
+    assert_eq!(app.redeem(&again.back_with_code()).await.id["sub"], tokens.id["sub"]);
+}
+
+#[tokio::test]
+async fn who_logs_in_by_a_passkey_of_another_device_is_offered_one_on_this() {
+    let app = tenant().await;
+    let ana = app.user("ana@example.com").await;
+    let mut phone = app.with_passkey(&ana, Model::SYNCED).await;
+    let mut log_in = async |local: bool| {
+        app.passkeys(json!({"local_enrollment_enabled": local})).await;
+        let mut browser = app.browser();
+        browser.authorize(&[]).await;
+        let mut said = phone.get(&options(&browser), ORIGIN).unwrap();
+        said["authenticatorAttachment"] = json!("cross-platform");
+        browser.submit(&[("response", &said.to_string())]).await;
+        browser
+    };
+    log_in(false).await.back_with_code();
+    let mut browser = log_in(true).await;
+    assert_eq!(browser.screen(), "passkey-enrollment-local");
+    create(&mut browser, &mut VirtualKey::new(Model::DEVICE)).await;
+    browser.back_with_code();
+    assert_eq!(methods(&app, &ana).await.len(), 2);
+    // A key that is plugged in is at hand here too.
+    let ben = app.user("ben@example.com").await;
+    let mut stick = app.with_passkey(&ben, Model::SECURITY_KEY).await;
+    let mut browser = app.browser();
+    browser.authorize(&[]).await;
+    answer(&mut browser, &mut stick).await;
+    browser.back_with_code();
+}
+
+#[tokio::test]
+async fn what_goes_wrong_with_a_new_passkey_is_told_and_adds_nothing() {
+    let app = tenant().await;
+    let ana = app.user("ana@example.com").await;
+    let mut browser = app.browser();
+    browser.authorize(&[]).await.password(&ana).await;
+    let asked = browser.attribute("[data-key]", "data-options").unwrap();
+    for (why, key) in [
+        ("NotAllowedError", "passkey-authentication-failed"),
+        ("InvalidStateError", "passkey-already-there"),
+        ("SecurityError", "passkey-not-added"),
+    ] {
+        browser.submit(&[("failure", why)]).await;
+        assert_eq!(browser.error_shown().as_deref(), Some(key));
+    }
+    let reports = logged(&app, "passkey_challenge_failed").await;
+    assert_eq!((reports.len(), &reports[0]["details"]["purpose"]), (3, &json!("register")));
+    let mut wrong = VirtualKey::new(Model::SYNCED);
+    let mut made = wrong.create(&serde_json::from_str(&asked).unwrap(), ORIGIN, &mut SystemRng).unwrap();
+    made["response"]["attestationObject"] = json!("AAAA");
+    browser.submit(&[("response", &made.to_string())]).await;
+    assert_eq!(browser.error_shown().as_deref(), Some("passkey-not-added"));
+    assert_ne!(browser.attribute("[data-key]", "data-options"), Some(asked));
+    // A page that stood open for long asks anew when it is loaded.
+    let asked = browser.attribute("[data-key]", "data-options").unwrap();
+    app.clock.advance(Span::minutes(10));
+    let state = browser.query("state").unwrap();
+    browser.goto(&format!("/u/passkey-enrollment?state={state}")).await;
+    assert_ne!(browser.attribute("[data-key]", "data-options"), Some(asked));
+    assert_eq!(methods(&app, &ana).await, [] as [Value; 0]);
+    create(&mut browser, &mut VirtualKey::new(Model::SYNCED)).await;
+    browser.back_with_code();
 }

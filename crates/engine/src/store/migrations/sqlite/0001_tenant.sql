@@ -99,6 +99,14 @@ create table user_handles (
   handle text not null unique
 ) strict;
 
+create table declined_offers (
+  user_id text not null references users (user_id) on delete cascade,
+  offer text not null,
+  browser text not null,
+  until integer,
+  primary key (user_id, offer, browser)
+) strict;
+
 create table authenticators (
   id text primary key,
   user_id text not null references users (user_id) on delete cascade,
