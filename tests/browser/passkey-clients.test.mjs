@@ -28,6 +28,8 @@ before(async () => {
   }
   const [connection] = await management.get(`connections?name=${CONNECTION}`);
   connection.options.authentication_methods = { ...connection.options.authentication_methods, passkey: { enabled: true } };
+  // They are added by the API here.
+  connection.options.passkey_options = { ...connection.options.passkey_options, progressive_enrollment_enabled: false };
   await management.patch(`connections/${connection.id}`, { options: connection.options });
   [app, stranger] = [await serveScripts(), await serveScripts()];
   client = await management.application({

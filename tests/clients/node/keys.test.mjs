@@ -28,6 +28,8 @@ before(async () => {
   }
   const [connection] = await management.get(`connections?name=${CONNECTION}`);
   connection.options.authentication_methods = { ...connection.options.authentication_methods, passkey: { enabled: true } };
+  // They are added by the API here.
+  connection.options.passkey_options = { ...connection.options.passkey_options, progressive_enrollment_enabled: false };
   await management.patch(`connections/${connection.id}`, { options: connection.options });
   web = await management.application();
   native = await management.application({ app_type: "native", token_endpoint_auth_method: "none", grant_types: [GRANT] });

@@ -25,6 +25,8 @@ def switched_on(management):
     connection = next(iter(management.connections.list(name=CONNECTION)))
     options = connection.options if isinstance(connection.options, dict) else connection.options.model_dump(exclude_none=True)
     options["authentication_methods"] = {**(options.get("authentication_methods") or {}), "passkey": {"enabled": True}}
+    # They are added by the API here.
+    options["passkey_options"] = {**(options.get("passkey_options") or {}), "progressive_enrollment_enabled": False}
     management.connections.update(connection.id, options=options)
     yield
     for factor in ("webauthn-roaming", "webauthn-platform"):
