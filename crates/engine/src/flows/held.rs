@@ -11,12 +11,17 @@ use crate::store::db::{Conn, DbError};
 /// Returns a user's authenticators, oldest first. Where mail is a factor, the account's verified address is one of them without having
 /// been enrolled (contract/mfa-api.md 1); an enrolled one with the same address stands for both.
 pub async fn load(conn: &mut Conn, user: &User, guardian: &Guardian) -> Result<Vec<Authenticator>, DbError> {
-    let mut held = authenticators::list_of_user(conn, &user.id).await?;
+    Ok(with_address(authenticators::list_of_user(conn, &user.id).await?, user, guardian))
+}
+
+/// Adds to what is stored of a user what [`load`] adds.
+pub fn with_address(stored: Vec<Authenticator>, user: &User, guardian: &Guardian) -> Vec<Authenticator> {
+    let mut held = stored;
     if guardian.enabled().contains(&FactorKind::Email)
         && let Some(own) = email::of_account(user)
         && !held.iter().any(|a| a.confirmed && email::address(a) == email::address(&own))
     {
         held.push(own);
     }
-    Ok(held)
+    held
 }

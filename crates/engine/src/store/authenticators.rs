@@ -1,12 +1,12 @@
 //! Authenticators of users. A factor's own data is sealed; spending is one statement.
 
-use lockstep_core::factors::FactorKind;
+use lockstep_core::factors::{FactorKind, Spend};
 use lockstep_core::ids::{AuthenticatorId, UserId};
 use lockstep_core::model::authenticator::Authenticator;
 use lockstep_core::time::Timestamp;
 use serde_json::Value;
 
-use super::db::{Conn, DbError, Row};
+use super::db::{Conn, DbError, Row, Statement};
 use crate::values;
 
 /// Returns the authenticators of a user, oldest first. Methods whose factor this version does not run are left out.
@@ -14,6 +14,15 @@ pub async fn list_of_user(conn: &mut Conn, user: &UserId) -> Result<Vec<Authenti
     let rows = conn
         .fetch_all("select * from authenticators where user_id = $1 order by created_at, id", values![user])
         .await?;
+    read_known(conn, &rows)
+}
+
+/// The query for the authenticators of the user of a ceremony.
+pub(super) fn of_ceremony(handle_hash: &str) -> Statement {
+    Statement::new(OF_CEREMONY, values![handle_hash])
+}
+
+pub(super) fn read_known(conn: &Conn, rows: &[Row]) -> Result<Vec<Authenticator>, DbError> {
     let known = |row: &&Row| {
         row.get::<String>("kind").is_ok_and(|kind| FactorKind::from_method_type(&kind).is_some())
     };
@@ -57,14 +66,34 @@ pub async fn create(conn: &mut Conn, authenticator: &Authenticator) -> Result<()
     Ok(())
 }
 
-/// Spends a TOTP step: returns false if this step or a later one was spent before, by whatever request.
-pub async fn claim_step(
+/// Spends what a right answer of this authenticator uses up: returns false if it was spent before, by whatever request. A challenge is
+/// spent by whoever keeps it; here its use is noted.
+pub async fn spend(
     conn: &mut Conn,
     id: &AuthenticatorId,
-    step: i64,
+    spend: Option<&Spend>,
     now: Timestamp,
 ) -> Result<bool, DbError> {
-    Ok(conn.execute(CLAIM_STEP, values![id, step, now]).await? == 1)
+    let Some(statement) = spending(conn, id, spend, now)? else {
+        note_use(conn, id, now).await?;
+        return Ok(true);
+    };
+    Ok(conn.execute_each([statement]).await? == [1])
+}
+
+/// Returns the statement that [`spend`] runs; it changes one row if nobody was faster. There is none where nothing can be spent twice.
+pub fn spending(
+    conn: &Conn,
+    id: &AuthenticatorId,
+    spend: Option<&Spend>,
+    now: Timestamp,
+) -> Result<Option<Statement>, DbError> {
+    Ok(match spend {
+        Some(Spend::Step(step)) => Some(Statement::new(CLAIM_STEP, values![id, step, now])),
+        Some(Spend::Counter { count, data }) => Some(claiming_counter(conn, id, *count, &data.0, now)?),
+        Some(Spend::Once) => Some(Statement::new(CLAIM_ONCE, values![id, now])),
+        Some(Spend::Challenge) | None => None,
+    })
 }
 
 /// Spends the signature counter of a key up to this one, and keeps what the key says of itself now: returns false if this count or a later
@@ -76,13 +105,19 @@ pub async fn claim_counter(
     data: &Value,
     now: Timestamp,
 ) -> Result<bool, DbError> {
-    let sealed = conn.keys().seal_json(data, &aad(id))?;
-    Ok(conn.execute(CLAIM_COUNTER, values![id, count, sealed, now]).await? == 1)
+    let statement = claiming_counter(conn, id, count, data, now)?;
+    Ok(conn.execute_each([statement]).await? == [1])
 }
 
-/// Spends an authenticator that works once (a recovery code): returns false if it was spent before.
-pub async fn claim_once(conn: &mut Conn, id: &AuthenticatorId, now: Timestamp) -> Result<bool, DbError> {
-    Ok(conn.execute(CLAIM_ONCE, values![id, now]).await? == 1)
+fn claiming_counter(
+    conn: &Conn,
+    id: &AuthenticatorId,
+    count: i64,
+    data: &Value,
+    now: Timestamp,
+) -> Result<Statement, DbError> {
+    let sealed = conn.keys().seal_json(data, &aad(id))?;
+    Ok(Statement::new(CLAIM_COUNTER, values![id, count, sealed, now]))
 }
 
 /// Notes that an authenticator proved its owner. One that is stored nowhere (the address of the account) notes nothing.
@@ -139,6 +174,8 @@ pub(super) fn aad(id: &AuthenticatorId) -> String {
 const CREATE: &str =
     "insert into authenticators (id, user_id, kind, confirmed, name, data, spent_step, link_id, created_at,
  enrolled_at, last_auth_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+const OF_CEREMONY: &str = "select * from authenticators
+ where user_id = (select user_id from ceremonies where handle_hash = $1) order by created_at, id";
 const CLAIM_STEP: &str = "update authenticators set spent_step = $2, last_auth_at = $3
  where id = $1 and confirmed = 1 and (spent_step is null or spent_step < $2)";
 const CLAIM_COUNTER: &str = "update authenticators set spent_step = $2, data = $3, last_auth_at = $4

@@ -2,11 +2,14 @@
 //! the MFA API, of an `auth_session`. Saved with a version, so that of two answers at once one loses.
 
 use lockstep_core::ids::{ClientId, UserId};
+use lockstep_core::model::authenticator::Authenticator;
+use lockstep_core::model::user::User;
 use lockstep_core::time::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::db::{Conn, DbError, Row};
+use super::db::{Conn, DbError, Row, Statement};
+use super::{authenticators, users};
 use crate::values;
 
 /// A stored ceremony; its data is sealed, since pending secrets are in it.
@@ -58,6 +61,38 @@ pub async fn find<T: DeserializeOwned>(
     row.map(|row| read(conn, &row)).transpose()
 }
 
+/// A ceremony with whom it is and what they hold.
+#[derive(Clone, Debug)]
+pub struct WithUser<T> {
+    /// The ceremony.
+    pub stored: Stored<T>,
+    /// The user.
+    pub user: User,
+    /// What the user holds, as [`authenticators::list_of_user`] returns it.
+    pub authenticators: Vec<Authenticator>,
+}
+
+/// Returns a ceremony as [`find`] does, with its user: three queries in one turn of the database.
+pub async fn find_with_user<T: DeserializeOwned>(
+    conn: &mut Conn,
+    handle_hash: &str,
+    kind: &str,
+) -> Result<Option<WithUser<T>>, DbError> {
+    let [found, users, held] = conn
+        .fetch_each([
+            Statement::new(FIND, values![handle_hash, kind]),
+            users::of_ceremony(handle_hash),
+            authenticators::of_ceremony(handle_hash),
+        ])
+        .await?;
+    let (Some(row), Some(user)) = (found.first(), users.first()) else { return Ok(None) };
+    Ok(Some(WithUser {
+        stored: read(conn, row)?,
+        user: users::read(user)?,
+        authenticators: authenticators::read_known(conn, &held)?,
+    }))
+}
+
 /// Returns what a user has under way of a kind, the oldest first.
 pub async fn list_of_user<T: DeserializeOwned>(
     conn: &mut Conn,
@@ -97,7 +132,12 @@ pub async fn claim(
     version: i64,
     now: Timestamp,
 ) -> Result<bool, DbError> {
-    Ok(conn.execute(CLAIM, values![handle_hash, version, now]).await? == 1)
+    Ok(conn.execute_each([claiming(handle_hash, version, now)]).await? == [1])
+}
+
+/// Returns the statement of [`claim`]; it changes one row if nobody was faster.
+pub fn claiming(handle_hash: &str, version: i64, now: Timestamp) -> Statement {
+    Statement::new(CLAIM, values![handle_hash, version, now])
 }
 
 /// Removes ceremonies that ended a day before `now`; until then answers can say that they have expired.

@@ -3,6 +3,7 @@
 //! One SQL text with `$n` serves both. Only integers, text and blobs go through: booleans are 0 and 1, times are
 //! milliseconds, JSON is text that SQL never looks into. Everything above this file is unaware of which one it is.
 
+mod batch;
 mod readers;
 mod writer;
 
@@ -11,6 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use batch::{Batch, Done};
 use readers::{Readers, Reading};
 use writer::{Held, WriteTx, Writer};
 
@@ -310,6 +312,22 @@ impl Conn {
         )
     }
 
+    /// Runs several statements and returns how many rows each changed: all of them, whatever the first ones say. SQLite gets them in one turn.
+    pub async fn execute_each<const N: usize>(
+        &mut self,
+        statements: [Statement; N],
+    ) -> Result<[u64; N], DbError> {
+        statements.iter().for_each(|statement| self.changes.note(statement.sql));
+        if let Inner::SqliteTx(tx) = &mut self.inner {
+            return Ok(tx.run_each(statements).await?.map(|done| done.changed));
+        }
+        let mut changed = [0; N];
+        for (Statement { sql, values }, changed) in statements.into_iter().zip(&mut changed) {
+            *changed = self.execute(sql, values).await?;
+        }
+        Ok(changed)
+    }
+
     /// Has a statement run whose result nobody asks for: at the latest with the commit, where it costs SQLite no turn of its own. A statement
     /// that follows sees what it did. If it fails, so does the transaction.
     pub async fn execute_later(&mut self, sql: &'static str, values: Vec<Value>) -> Result<(), DbError> {
@@ -349,6 +367,29 @@ impl Conn {
         )
     }
 
+    /// Returns all rows of each of several queries. SQLite gets them in one turn.
+    pub async fn fetch_each<const N: usize>(
+        &mut self,
+        queries: [Statement; N],
+    ) -> Result<[Vec<Row>; N], DbError> {
+        let of_sqlite = |done: Done| done.rows.into_iter().map(Row::from).collect();
+        let connection = match &mut self.inner {
+            Inner::SqliteTx(tx) => return Ok(tx.run_each(queries).await?.map(of_sqlite)),
+            Inner::Sqlite(reading) => reading.connection()?,
+            Inner::SqliteHeld(held) => held.connection()?,
+            Inner::Postgres(_) | Inner::PostgresTx(_) => {
+                let mut all = [const { Vec::new() }; N];
+                for (Statement { sql, values }, rows) in queries.into_iter().zip(&mut all) {
+                    *rows = self.fetch_all(sql, values).await?;
+                }
+                return Ok(all);
+            }
+        };
+        let mut batch = Batch::default();
+        batch.extend(queries);
+        Ok(batch.run(connection).await?.map(of_sqlite))
+    }
+
     /// Returns the rows of a statement put together at run time. For `store/search.rs` only: the text must come from our
     /// own constants, never from a caller; what a caller gave goes into `values`.
     pub(super) async fn fetch_all_built(
@@ -378,6 +419,20 @@ impl Conn {
             Inner::PostgresTx(tx) => Ok(tx.commit().await?),
             Inner::Sqlite(_) | Inner::SqliteHeld(_) | Inner::Postgres(_) => Ok(()),
         }
+    }
+}
+
+/// A statement with its values, to be run together with others.
+#[derive(Clone, Debug)]
+pub struct Statement {
+    sql: &'static str,
+    values: Vec<Value>,
+}
+
+impl Statement {
+    /// Returns the statement.
+    pub fn new(sql: &'static str, values: Vec<Value>) -> Self {
+        Self { sql, values }
     }
 }
 
@@ -566,6 +621,50 @@ impl Column for Option<Timestamp> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::testing;
+
+    #[tokio::test]
+    async fn of_statements_run_together_each_tells_what_it_changed() {
+        let add = |name: &str| {
+            let sql = "insert into buckets (name, tokens, updated_at) values ($1, $2, $2)";
+            Statement::new(sql, values![name, 1_i64])
+        };
+        let raise = |name: &str, to: i64| {
+            Statement::new(
+                "update buckets set tokens = $2 where name = $1 and tokens < $2",
+                values![name, to],
+            )
+        };
+        for db in testing::databases().await {
+            let mut tx = db.write().await.unwrap();
+            tx.execute_later("delete from buckets where tokens > $1", values![7_i64]).await.unwrap();
+            assert_eq!(tx.execute_each([add("a"), raise("b", 5), raise("a", 5)]).await.unwrap(), [1, 0, 1]);
+            assert_eq!(
+                tx.execute_each([raise("a", 5), add("b")]).await.unwrap(),
+                [0, 1],
+                "whatever came before"
+            );
+            let _none: [u64; 0] = tx.execute_each([]).await.unwrap();
+            tx.commit().await.unwrap();
+            let mut tx = db.write().await.unwrap();
+            assert!(matches!(tx.execute_each([add("c"), add("a")]).await, Err(DbError::Conflict)));
+            drop(tx);
+            let mut tx = db.write().await.unwrap();
+            assert_eq!(tx.execute_each([raise("c", 5), raise("b", 5)]).await.unwrap(), [0, 1]);
+            drop(tx);
+            let named = |from: &str| {
+                Statement::new("select name from buckets where name >= $1 order by name", values![from])
+            };
+            for write in [false, true] {
+                let mut conn = if write { db.write().await.unwrap() } else { db.read().await.unwrap() };
+                let found = conn.fetch_each([named("c"), named("a"), named("b")]).await.unwrap();
+                let names = found.map(|rows| {
+                    rows.iter().map(|row| row.get::<String>("name").unwrap()).collect::<Vec<_>>().join(" ")
+                });
+                assert_eq!(names, ["", "a b", "b"]);
+            }
+        }
+    }
 
     #[test]
     fn a_statement_tells_which_table_it_changes() {

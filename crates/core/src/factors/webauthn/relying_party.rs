@@ -151,12 +151,17 @@ pub struct Keys {
 impl Keys {
     /// Returns how a tenant asks for keys: for its own domain, unless it has named another that its pages may ask for.
     pub fn of(issuer: &Issuer, guardian: &Guardian) -> Self {
+        // Asked at each login, and a domain is parsed for it: once, as long as nobody names another.
+        let own = RelyingParty::at(issuer, None).ok();
         let rules = |factor: &str, user_verification: Option<UserVerification>| {
             let settings = guardian.other.get(&format!("{factor}.settings"));
             let setting = |name: &str| settings.and_then(|settings| settings.get(name));
             let overrides = setting("overrideRelyingParty").and_then(Value::as_bool) == Some(true);
             let named = setting("relyingPartyIdentifier").and_then(Value::as_str).filter(|_| overrides);
-            let relying_party = RelyingParty::at(issuer, named).ok()?;
+            let relying_party = match named {
+                Some(_) => RelyingParty::at(issuer, named).ok()?,
+                None => own.clone()?,
+            };
             let set = setting("userVerification").and_then(Value::as_str).and_then(UserVerification::parse);
             let user_verification = user_verification.or(set).unwrap_or(UserVerification::UNSET);
             Some(KeyRules { relying_party, user_verification })

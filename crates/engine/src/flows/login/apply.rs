@@ -3,7 +3,6 @@
 use lockstep_core::assurance::Methods;
 use lockstep_core::crypto::digest::sha256_b64url;
 use lockstep_core::env::Env;
-use lockstep_core::factors::Spend;
 use lockstep_core::ids::{DecisionId, RememberedBrowserId, SessionId, TransactionId, UserId};
 use lockstep_core::login::effect::Effect;
 use lockstep_core::model::client::Client;
@@ -66,21 +65,7 @@ impl Applying<'_> {
         for effect in effects {
             match effect {
                 Effect::Spend { authenticator, spend, at } => {
-                    let claimed = match spend {
-                        Some(Spend::Step(step)) => {
-                            authenticators::claim_step(tx, &authenticator, step, at).await?
-                        }
-                        Some(Spend::Counter { count, data }) => {
-                            authenticators::claim_counter(tx, &authenticator, count, &data.0, at).await?
-                        }
-                        Some(Spend::Once) => authenticators::claim_once(tx, &authenticator, at).await?,
-                        // What was answered goes with the state that kept it, under the version that was read.
-                        Some(Spend::Challenge) | None => {
-                            authenticators::note_use(tx, &authenticator, at).await?;
-                            true
-                        }
-                    };
-                    if !claimed {
+                    if !authenticators::spend(tx, &authenticator, spend.as_ref(), at).await? {
                         return Err(NotApplied::Spent);
                     }
                 }

@@ -43,7 +43,7 @@ pub async fn associate(
 ) -> Result<Value, OAuthFailure> {
     let mut tx = app.db().write().await?;
     let caller = caller(&mut tx, app, env, token, Place::Bearer).await?;
-    let facts = facts(&mut tx, app, &caller.user, &caller.proven()).await?;
+    let facts = facts(&mut tx, app, &caller, &caller.proven()).await?;
     match &caller.access {
         Some(access) => access.require("enroll")?,
         None if facts.means.enrolled() => {

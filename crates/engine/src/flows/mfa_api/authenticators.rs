@@ -19,7 +19,7 @@ pub async fn list(app: &App, env: &Env, token: &str) -> Result<Value, OAuthFailu
     if let Some(access) = &caller.access {
         access.require("read:authenticators")?;
     }
-    let facts = facts(&mut conn, app, &caller.user, &caller.proven()).await?;
+    let facts = facts(&mut conn, app, &caller, &caller.proven()).await?;
     let drafts = caller.stored.iter().flat_map(|stored| &stored.data.drafts);
     let pending: Vec<_> = drafts
         .filter(|p| !p.draft.expired(env.now))
@@ -60,7 +60,7 @@ pub async fn remove(
     let not_found =
         || OAuthError::new(OAuthCode::AuthenticatorNotFound, OAuthCode::AuthenticatorNotFound.text());
     let named = Named::parse(id).ok_or_else(not_found)?;
-    let facts = facts(&mut tx, app, &caller.user, &caller.proven()).await?;
+    let facts = facts(&mut tx, app, &caller, &caller.proven()).await?;
     let on = facts.held.iter().find(|on| named.is(on)).ok_or_else(not_found)?;
     let is_stored = authenticators::find_of_user(&mut tx, &caller.user.id, &on.id).await?.is_some();
     if on.kind == FactorKind::Email && !is_stored {

@@ -49,7 +49,7 @@ pub async fn challenge(
     if caller.client != client.id {
         return Err(OAuthError::invalid_request("mfa_token not issued to this client").into());
     }
-    let facts = facts(&mut tx, app, &caller.user, &caller.proven()).await?;
+    let facts = facts(&mut tx, app, &caller, &caller.proven()).await?;
     if !facts.means.enrolled() {
         return Err(OAuthError::new(
             OAuthCode::AssociationRequired,

@@ -35,9 +35,9 @@ use super::messages::About;
 use super::sending::{self, SendError};
 use super::{OAuthFailure, held};
 use crate::app::App;
-use crate::store::ceremonies::{self, Stored};
+use crate::store::ceremonies::{self, Stored, WithUser};
 use crate::store::db::Conn;
-use crate::store::{settings, users};
+use crate::store::{authenticators as stored_authenticators, settings, users};
 
 /// What a handle that came with `mfa_required` is stored as.
 const MFA_TOKEN: &str = "mfa_token";
@@ -154,6 +154,8 @@ pub(super) async fn required(
 /// Who calls, by the token that was brought.
 struct Caller {
     user: User,
+    /// What is stored of the user's.
+    authenticators: Vec<Authenticator>,
     client: ClientId,
     /// The row behind the handle; of an access token only once it enrols.
     stored: Option<Stored<Ceremony>>,
@@ -202,13 +204,13 @@ async fn caller(
     place: Place,
 ) -> Result<Caller, OAuthFailure> {
     let caller = if token.starts_with("Fe26.2*") {
-        let found = ceremonies::find::<Ceremony>(conn, &sha256_b64url(token), MFA_TOKEN).await?;
-        let stored = found.filter(|stored| stored.used_at.is_none()).ok_or_else(|| place.invalid())?;
+        let found = ceremonies::find_with_user(conn, &sha256_b64url(token), MFA_TOKEN).await?;
+        let found = found.filter(|found| found.stored.used_at.is_none()).ok_or_else(|| place.invalid())?;
+        let WithUser { stored, user, authenticators } = found;
         if stored.expires_at <= env.now {
             return Err(expired().into());
         }
-        let user = users::find(conn, &stored.user).await?.ok_or_else(|| place.invalid())?;
-        Caller { user, client: stored.client.clone(), stored: Some(stored), access: None }
+        Caller { user, authenticators, client: stored.client.clone(), stored: Some(stored), access: None }
     } else {
         by_access_token(conn, app, env, token, place).await?
     };
@@ -261,7 +263,8 @@ async fn by_access_token(
         wanted: Wanted { scope, audience: Some(audience), methods, auth_time, gty: None, refresh: None },
     };
     let stored = stored.filter(|stored| stored.used_at.is_none());
-    Ok(Caller { user, client: ClientId::trusted(client), stored, access: Some(access) })
+    let authenticators = stored_authenticators::list_of_user(conn, &user.id).await?;
+    Ok(Caller { user, authenticators, client: ClientId::trusted(client), stored, access: Some(access) })
 }
 
 impl Access {
@@ -287,9 +290,9 @@ struct Facts {
     keys: Keys,
 }
 
-async fn facts(conn: &mut Conn, app: &App, user: &User, proven: &Methods) -> Result<Facts, OAuthFailure> {
+async fn facts(conn: &mut Conn, app: &App, caller: &Caller, proven: &Methods) -> Result<Facts, OAuthFailure> {
     let guardian = app.catalog().guardian_in(conn).await?;
-    let held = held::load(conn, user, &guardian).await?;
+    let held = held::with_address(caller.authenticators.clone(), &caller.user, &guardian);
     let rules = app.config().rules();
     let keys = Keys::of(app.issuer(), &guardian);
     let all = held.iter().map(|on| Held::of(on, &keys));

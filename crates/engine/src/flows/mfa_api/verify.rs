@@ -5,7 +5,7 @@ use lockstep_core::codes::{OAuthCode, OAuthError};
 use lockstep_core::crypto::digest::{same_secret, sha256_b64url};
 use lockstep_core::env::Env;
 use lockstep_core::factors::{
-    self, Challenge, Draft, FactorError, FactorKind, Input, Passed, Spend, Verdict, recovery_code,
+    self, Challenge, Draft, FactorError, FactorKind, Input, Passed, Verdict, recovery_code,
 };
 use lockstep_core::model::authenticator::Authenticator;
 use lockstep_core::model::client::Client;
@@ -24,7 +24,7 @@ use crate::flows::token::refresh_token;
 use crate::flows::token::user_tokens::{self, Here, Known, tokens_or_mfa};
 use crate::flows::{OAuthFailure, attempts, changes};
 use crate::store::ceremonies::{self, Stored};
-use crate::store::db::Conn;
+use crate::store::db::{Conn, Statement};
 use crate::store::{authenticators, buckets};
 
 /// Which of the three.
@@ -93,7 +93,7 @@ pub(in crate::flows) async fn exchange(
     // An access token confirms what was begun with it, and nothing else.
     let enrols = |stored: &Stored<Ceremony>| caller.access.is_none() || stored.data.enrols(env.now);
     let Some(stored) = caller.stored.clone().filter(enrols) else { return Err(Place::Body.invalid().into()) };
-    let facts = facts(&mut conn, app, &caller.user, &stored.data.wanted.methods).await?;
+    let facts = facts(&mut conn, app, &caller, &stored.data.wanted.methods).await?;
     let exempt = user_tokens::is_exempt(app, &mut conn, &caller.user).await?;
     drop(conn);
     let wanted = narrowed(&stored.data.wanted, params, &env.issuer.userinfo_audience())?;
@@ -103,43 +103,56 @@ pub(in crate::flows) async fn exchange(
         still_enrolling(&facts, kind, by_access)?;
     }
     let bucket = attempts::bucket(&caller.user.id, kind);
-    let mut tx = app.db().write().await?;
-    // Counted before it is judged: of guesses sent at once, no more are looked at than the budget has.
-    if !buckets::take(&mut tx, &bucket, attempts::budget(kind), env.now).await? {
-        return Err(too_many(app, env, origin, client, &caller.user, grant));
-    }
+    let budget = attempts::budget(kind);
     let found = check(env, &stored.data, &facts, &against, typed);
+    let mut tx = app.db().write().await?;
+    // Counted before anything is answered or done: of guesses sent at once, no more are answered than the budget has.
+    let taking = buckets::taking(&bucket, budget, env.now);
     let right = match found {
-        Ok(right) => right,
-        Err(Not::Malformed) => {
-            buckets::give_back(&mut tx, &bucket, attempts::budget(kind)).await?;
-            tx.commit().await?;
-            return Err(wrong(grant).into());
+        Ok(right) => {
+            let claiming = ceremonies::claiming(&stored.handle_hash, stored.version, env.now);
+            let [taken, claimed, spent] = all_at_once(&mut tx, taking, claiming, &right).await?;
+            if !taken {
+                return Err(too_many(app, env, origin, client, &caller.user, grant));
+            }
+            if !claimed {
+                return Err(lost_race().into());
+            }
+            if !spent {
+                // Another request spent it first: to this one it was a wrong code, and it counts.
+                drop(tx);
+                let mut tx = app.db().write().await?;
+                buckets::take(&mut tx, &bucket, budget, env.now).await?;
+                tx.commit().await?;
+                return Err(wrong(grant).into());
+            }
+            right
         }
-        Err(Not::Expired) => {
-            buckets::give_back(&mut tx, &bucket, attempts::budget(kind)).await?;
+        Err(not) => {
+            if tx.execute_each([taking]).await? != [1] {
+                return Err(too_many(app, env, origin, client, &caller.user, grant));
+            }
+            let answer = match not {
+                Not::Malformed => {
+                    buckets::give_back(&mut tx, &bucket, budget).await?;
+                    wrong(grant)
+                }
+                Not::Expired => {
+                    buckets::give_back(&mut tx, &bucket, budget).await?;
+                    dead(env, &stored.data, &against)
+                }
+                Not::Wrong => {
+                    count_miss(&mut tx, stored, &against).await?;
+                    let recovery = grant == MfaGrant::RecoveryCode;
+                    let code = if recovery { "gd_recovery_failed" } else { "gd_auth_failed" };
+                    log(&mut tx, app, env, origin, client, &caller.user, code, None).await?;
+                    wrong(grant)
+                }
+            };
             tx.commit().await?;
-            return Err(dead(env, &stored.data, &against).into());
-        }
-        Err(Not::Wrong) => {
-            count_miss(&mut tx, stored, &against).await?;
-            let code = if grant == MfaGrant::RecoveryCode { "gd_recovery_failed" } else { "gd_auth_failed" };
-            log(&mut tx, app, env, origin, client, &caller.user, code, None).await?;
-            tx.commit().await?;
-            return Err(wrong(grant).into());
+            return Err(answer.into());
         }
     };
-    if !ceremonies::claim(&mut tx, &stored.handle_hash, stored.version, env.now).await? {
-        return Err(lost_race().into());
-    }
-    if right.enrolled.is_none() && !spend(&mut tx, &right.passed).await? {
-        // Another request spent it first: to this one it was a wrong code, and it counts.
-        drop(tx);
-        let mut tx = app.db().write().await?;
-        buckets::take(&mut tx, &bucket, attempts::budget(kind), env.now).await?;
-        tx.commit().await?;
-        return Err(wrong(grant).into());
-    }
     buckets::reset(&mut tx, &bucket).await?;
     let fresh = settle(&mut tx, app, env, origin, client, &caller.user, &stored.data, &right).await?;
     let mut wanted = wanted;
@@ -153,7 +166,12 @@ pub(in crate::flows) async fn exchange(
             let here = Here {
                 asks_mfa: false,
                 second: true,
-                known: Some(Known { guardian: &facts.guardian, held: &facts.held, exempt }),
+                known: Some(Known {
+                    guardian: &facts.guardian,
+                    held: &facts.held,
+                    keys: &facts.keys,
+                    exempt,
+                }),
             };
             tokens_or_mfa(app, env, origin, tx, client, &caller.user, wanted, here).await?
         }
@@ -326,21 +344,32 @@ async fn count_miss(
 /// How often a count is tried again: each try that fails is one of somebody else's that succeeded.
 const MOST_RETRIES: usize = 10;
 
-/// Claims what a success uses up; returns false if another request was faster.
-async fn spend(tx: &mut Conn, passed: &Passed) -> Result<bool, OAuthFailure> {
-    let (id, at) = (passed.authenticator(), passed.method().at);
-    Ok(match passed.spend() {
-        Some(Spend::Step(step)) => authenticators::claim_step(tx, id, *step, at).await?,
-        Some(Spend::Counter { count, data }) => {
-            authenticators::claim_counter(tx, id, *count, &data.0, at).await?
+/// Takes from the budget, brings the ceremony to its end and spends what a success uses up; returns which of the three went well. All are
+/// tried, in one turn of the database: whoever finds one missing drops the transaction.
+async fn all_at_once(
+    tx: &mut Conn,
+    taking: Statement,
+    claiming: Statement,
+    right: &Right,
+) -> Result<[bool; 3], OAuthFailure> {
+    let (id, at) = (right.passed.authenticator(), right.passed.method().at);
+    let spending = match &right.enrolled {
+        // Nobody else knows it yet.
+        Some(_) => None,
+        None => authenticators::spending(tx, id, right.passed.spend(), at)?,
+    };
+    let changed = match spending {
+        Some(spending) => tx.execute_each([taking, claiming, spending]).await?,
+        None => {
+            let [taken, claimed] = tx.execute_each([taking, claiming]).await?;
+            // What was answered goes with the ceremony.
+            if right.enrolled.is_none() {
+                authenticators::note_use(tx, id, at).await?;
+            }
+            [taken, claimed, 1]
         }
-        Some(Spend::Once) => authenticators::claim_once(tx, id, at).await?,
-        // What was answered goes with the ceremony, which was claimed under the version that was read.
-        Some(Spend::Challenge) | None => {
-            authenticators::note_use(tx, id, at).await?;
-            true
-        }
-    })
+    };
+    Ok(changed.map(|rows| rows == 1))
 }
 
 /// Writes what a success changes: the enrolment with the recovery code that came with it, or the code that replaces a used one. Returns a

@@ -44,6 +44,8 @@ pub(in crate::flows) struct Known<'a> {
     pub(in crate::flows) held: &'a [Authenticator],
     /// Whether the policy does not apply to the person's connection.
     pub(in crate::flows) exempt: bool,
+    /// How keys are asked for.
+    pub(in crate::flows) keys: &'a Keys,
 }
 
 /// Returns whether the tenant's policy does not apply to the connection of a person.
@@ -78,21 +80,24 @@ pub(in crate::flows) async fn tokens_or_mfa(
     {
         wanted.scope = api.scopes().collect::<Scopes>().to_string();
     }
-    let (guardian, held, exempt) = match here.known {
-        Some(known) => (Arc::clone(known.guardian), known.held.to_vec(), known.exempt),
+    let read;
+    let known = match here.known {
+        Some(known) => known,
         None => {
             let guardian = app.catalog().guardian_in(&mut tx).await?;
             let held = held::load(&mut tx, user, &guardian).await?;
-            (guardian, held, is_exempt(app, &mut tx, user).await?)
+            let keys = Keys::of(app.issuer(), &guardian);
+            let exempt = is_exempt(app, &mut tx, user).await?;
+            read = (guardian, held, keys);
+            Known { guardian: &read.0, held: &read.1, keys: &read.2, exempt }
         }
     };
     let rules = app.config().rules();
-    let keys = Keys::of(app.issuer(), &guardian);
     let decision = decide(&Situation {
         now: env.now,
         rules,
         asks: Asks {
-            policy_always: guardian.always() && !exempt,
+            policy_always: known.guardian.always() && !known.exempt,
             acr_mfa: here.asks_mfa,
             mfa_audience: wanted.audience.as_deref() == Some(env.issuer.mfa_audience().as_str()),
             ..Asks::default()
@@ -104,8 +109,8 @@ pub(in crate::flows) async fn tokens_or_mfa(
             second_here: here.second,
         }),
         means: Means::new(
-            held.iter().map(|on| Held::of(on, &keys)),
-            &guardian.enabled(),
+            known.held.iter().map(|on| Held::of(on, known.keys)),
+            &known.guardian.enabled(),
             &wanted.methods,
             rules,
         ),

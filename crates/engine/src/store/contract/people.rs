@@ -1,7 +1,9 @@
 //! Users and what hangs on them.
 
-use lockstep_core::factors::{FactorKind, UserHandle};
-use lockstep_core::ids::{AuthenticatorId, RememberedBrowserId, ResourceServerId, RoleId, SessionId};
+use lockstep_core::factors::{FactorKind, Spend, UserHandle};
+use lockstep_core::ids::{
+    AuthenticatorId, ClientId, RememberedBrowserId, ResourceServerId, RoleId, SessionId,
+};
 use lockstep_core::login::offer::OfferKind;
 use lockstep_core::model::authenticator::Authenticator;
 use lockstep_core::model::document::Document;
@@ -10,9 +12,10 @@ use lockstep_core::model::role::{Permission, Role};
 use lockstep_core::model::session::{Device, Session};
 use lockstep_core::model::user::User;
 use lockstep_core::time::{Span, Timestamp};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{T0, fill, pwd, rng, user};
+use crate::store::ceremonies::{self, Stored};
 use crate::store::db::{Conn, Db, DbError};
 use crate::store::methods::{self, Method};
 use crate::store::search::{Filter, Order, Slice};
@@ -177,14 +180,20 @@ async fn a_step_is_spent_once_and_never_after_a_later_one() {
         let (good, pending) = (totp(&ana, true), totp(&ana, false));
         authenticators::create(&mut c, &good).await.unwrap();
         authenticators::create(&mut c, &pending).await.unwrap();
-        assert!(authenticators::claim_step(&mut c, &good.id, 100, T0).await.unwrap());
+        assert!(authenticators::spend(&mut c, &good.id, Some(&Spend::Step(100)), T0).await.unwrap());
         for spent in [100, 99, 1] {
-            assert!(!authenticators::claim_step(&mut c, &good.id, spent, T0).await.unwrap(), "{spent}");
+            assert!(
+                !authenticators::spend(&mut c, &good.id, Some(&Spend::Step(spent)), T0).await.unwrap(),
+                "{spent}"
+            );
         }
-        assert!(authenticators::claim_step(&mut c, &good.id, 101, T0).await.unwrap());
-        assert!(!authenticators::claim_step(&mut c, &pending.id, 100, T0).await.unwrap(), "unconfirmed");
-        assert!(authenticators::claim_once(&mut c, &good.id, T0).await.unwrap());
-        assert!(!authenticators::claim_once(&mut c, &good.id, T0).await.unwrap());
+        assert!(authenticators::spend(&mut c, &good.id, Some(&Spend::Step(101)), T0).await.unwrap());
+        assert!(
+            !authenticators::spend(&mut c, &pending.id, Some(&Spend::Step(100)), T0).await.unwrap(),
+            "unconfirmed"
+        );
+        assert!(authenticators::spend(&mut c, &good.id, Some(&Spend::Once), T0).await.unwrap());
+        assert!(!authenticators::spend(&mut c, &good.id, Some(&Spend::Once), T0).await.unwrap());
     }
 }
 
@@ -362,6 +371,40 @@ async fn a_use_is_noted_for_one_authenticator_alone() {
 }
 
 #[tokio::test]
+async fn a_ceremony_is_read_with_its_user_and_nobody_elses_authenticators() {
+    for db in testing::databases().await {
+        let mut c = db.write().await.unwrap();
+        let (ana, ben) = fill(&mut c).await;
+        let (old, new) =
+            (totp(&ana, true), Authenticator { created_at: T0 + Span::hours(1), ..key(&ana, true) });
+        for on in [&new, &old, &totp(&ben, true)] {
+            authenticators::create(&mut c, on).await.unwrap();
+        }
+        for (hash, user) in [("hers", &ana), ("his", &ben)] {
+            let begun = Stored {
+                handle_hash: hash.to_owned(),
+                version: 0,
+                kind: "mfa_token".to_owned(),
+                user: user.id.clone(),
+                client: ClientId::trusted("web"),
+                data: json!({"of": hash}),
+                created_at: T0,
+                expires_at: T0 + Span::minutes(10),
+                used_at: None,
+            };
+            ceremonies::create(&mut c, &begun).await.unwrap();
+        }
+        let mut find =
+            async |hash, kind| ceremonies::find_with_user::<Value>(&mut c, hash, kind).await.unwrap();
+        let hers = find("hers", "mfa_token").await.expect("it is there");
+        assert_eq!((hers.stored.data, hers.stored.user), (json!({"of": "hers"}), ana.id.clone()));
+        assert_eq!((hers.user.id, hers.authenticators), (ana.id, vec![old, new]), "the oldest first");
+        assert!(find("hers", "access_token").await.is_none());
+        assert!(find("nobodys", "mfa_token").await.is_none());
+    }
+}
+
+#[tokio::test]
 async fn of_many_at_once_one_spends_a_step() {
     for db in testing::databases().await {
         let mut c = db.write().await.unwrap();
@@ -383,7 +426,7 @@ async fn of_many_at_once_one_spends_a_step() {
 
 async fn spend(db: Db, id: AuthenticatorId, step: i64) -> bool {
     let mut c = db.write().await.unwrap();
-    let claimed = authenticators::claim_step(&mut c, &id, step, T0).await.unwrap();
+    let claimed = authenticators::spend(&mut c, &id, Some(&Spend::Step(step)), T0).await.unwrap();
     c.commit().await.unwrap();
     claimed
 }

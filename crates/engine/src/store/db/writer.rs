@@ -11,12 +11,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use futures_util::TryStreamExt as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteRow};
-use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Either, Executor as _};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-use super::{DbError, Value, bind_sqlite};
+use super::batch::{Batch, Done};
+use super::{DbError, Statement, Value, bind_sqlite};
 
 /// How long somebody waits for a connection.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
@@ -124,6 +124,18 @@ impl WriteTx {
     /// Runs a statement and returns how many rows it changed.
     pub(super) async fn execute(&mut self, sql: &str, values: Vec<Value>) -> Result<u64, DbError> {
         let batch = self.with_pending(sql, values).await?;
+        let [done] = self.run(batch).await?;
+        Ok(done.changed)
+    }
+
+    /// Runs several statements at one go and returns what each did.
+    pub(super) async fn run_each<const N: usize>(
+        &mut self,
+        statements: [Statement; N],
+    ) -> Result<[Done; N], DbError> {
+        let mut batch = self.begun()?;
+        batch.append(std::mem::take(&mut self.later));
+        batch.extend(statements);
         self.run(batch).await
     }
 
@@ -164,7 +176,7 @@ impl WriteTx {
         let mut batch = self.begun()?;
         batch.append(std::mem::take(&mut self.later));
         batch.push("commit", vec![]);
-        self.run(batch).await?;
+        let [] = self.run(batch).await?;
         self.state = State::Unbegun;
         let log = self.log.take();
         // Who comes next writes while this one waits for the disk.
@@ -180,7 +192,7 @@ impl WriteTx {
         let mut batch = self.begun()?;
         if !self.later.is_empty() {
             batch.append(std::mem::take(&mut self.later));
-            self.run(batch).await?;
+            let [] = self.run(batch).await?;
             batch = Batch::default();
         }
         batch.push(sql, values);
@@ -203,24 +215,10 @@ impl WriteTx {
         Ok(batch)
     }
 
-    /// Runs statements at one go and returns how many rows the last one changed.
-    async fn run(&mut self, Batch { sql, values }: Batch) -> Result<u64, DbError> {
-        let query = bind_sqlite(sqlx::query(AssertSqlSafe(sql)), values);
-        let last = async {
-            let mut last = 0;
-            let mut results = self.connection()?.fetch_many(query);
-            while let Some(result) = results.try_next().await? {
-                if let Either::Left(done) = result {
-                    last = done.rows_affected();
-                }
-            }
-            Ok(last)
-        }
-        .await;
-        if last.is_err() {
-            self.state = State::Failed;
-        }
-        last
+    /// Runs statements at one go and returns what the last `N` of them did.
+    async fn run<const N: usize>(&mut self, batch: Batch) -> Result<[Done; N], DbError> {
+        let done = batch.run(self.connection()?).await;
+        self.noting_failure(done)
     }
 
     fn connection(&mut self) -> Result<&mut SqliteConnection, DbError> {
@@ -252,44 +250,6 @@ impl Drop for WriteTx {
             // Nobody is left to wait: the process ends, and SQLite rolls back when the file is opened again.
             Err(_) => drop(rollback),
         }
-    }
-}
-
-/// Statements that are sent to SQLite at one go: each on its own costs a change of threads there and back.
-#[derive(Debug, Default)]
-struct Batch {
-    sql: String,
-    values: Vec<Value>,
-}
-
-impl Batch {
-    fn is_empty(&self) -> bool {
-        self.sql.is_empty()
-    }
-
-    fn append(&mut self, other: Self) {
-        self.push(&other.sql, other.values);
-    }
-
-    /// Adds a statement. Its `$n` become the numbers that its values have in the whole.
-    fn push(&mut self, sql: &str, values: Vec<Value>) {
-        if !self.sql.is_empty() {
-            self.sql.push_str(";\n");
-        }
-        let before = self.values.len();
-        let mut parts = sql.split('$');
-        self.sql.push_str(parts.next().unwrap_or_default());
-        for part in parts {
-            let digits = part.bytes().take_while(u8::is_ascii_digit).count();
-            let (number, rest) = part.split_at(digits);
-            self.sql.push('$');
-            match number.parse::<usize>() {
-                Ok(number) if before > 0 => self.sql.push_str(&(number + before).to_string()),
-                _ => self.sql.push_str(number),
-            }
-            self.sql.push_str(rest);
-        }
-        self.values.extend(values);
     }
 }
 
@@ -384,19 +344,6 @@ mod tests {
     use crate::app::new_master_keys;
     use crate::store::db::Db;
     use crate::values;
-
-    #[test]
-    fn statements_sent_together_keep_their_own_values() {
-        let mut batch = Batch::default();
-        batch.push("begin immediate", vec![]);
-        batch.push("update a set x = $2 where id = $1", values![1_i64, "x"]);
-        batch.push("insert into b values ($1, $1, $12, 'costs 3 $')", values![2_i64]);
-        assert_eq!(
-            batch.sql,
-            "begin immediate;\nupdate a set x = $2 where id = $1;\ninsert into b values ($3, $3, $14, 'costs 3 $')"
-        );
-        assert_eq!(batch.values, values![1_i64, "x", 2_i64]);
-    }
 
     /// A disk that syncs when it is let.
     #[derive(Default)]

@@ -1,0 +1,2 @@
+-- SQLite alone has something to change here.
+select 1;
