@@ -38,14 +38,20 @@ enum What {
     Load(load::Args),
     /// Kills the server in the middle of logins, again and again, and checks what it promised
     Crash(crash::Args),
+    /// RS256 signatures a second on the cores that this process may use
+    Signatures(load::SignaturesArgs),
 }
 
 #[tokio::main]
 async fn main() -> Outcome<()> {
     let args = <Args as clap::Parser>::parse();
-    let place = server::Place::new(args.bin, args.database);
+    let place = || server::Place::new(args.bin, args.database);
     match args.what {
-        What::Load(what) => load::run(place?, what).await,
-        What::Crash(what) => crash::run(place?, what).await,
+        What::Load(what) => load::run(place()?, what).await,
+        What::Crash(what) => crash::run(place()?, what).await,
+        What::Signatures(what) => {
+            println!("{}", load::signatures(&what)?);
+            Ok(())
+        }
     }
 }

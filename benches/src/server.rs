@@ -1,6 +1,6 @@
 //! The server process: made ready in a folder of its own, started, killed.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -40,15 +40,20 @@ impl Place {
         self.cpus = cpus;
     }
 
-    fn command(&self, args: &[&str]) -> Command {
-        let mut command = match &self.cpus {
+    /// Returns how a program is started on the server's cores.
+    pub(crate) fn pinned(&self, program: &Path) -> Command {
+        match &self.cpus {
             Some(cpus) => {
                 let mut command = Command::new("taskset");
-                command.args(["--cpu-list", cpus]).arg(&self.bin);
+                command.args(["--cpu-list", cpus]).arg(program);
                 command
             }
-            None => Command::new(&self.bin),
-        };
+            None => Command::new(program),
+        }
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = self.pinned(&self.bin);
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("LOCKSTEP_") {
                 command.env_remove(name);
