@@ -52,6 +52,8 @@ const tags = (page) => page.locator(".tags li").allTextContents();
 /** Presses a button and waits for the page that follows. */
 async function press(page, selector) {
   await Promise.all([page.waitForEvent("load"), page.click(selector)]);
+  // The page asks the browser what it can do, and goes on by itself.
+  if (new URL(page.url()).pathname === "/u/mfa-detect-browser-capabilities") await page.waitForURL((url) => !url.pathname.includes("detect"));
   // Applications on localhost are asked for consent, once a person.
   if (new URL(page.url()).pathname === "/u/consent") await press(page, "button[value=accept]");
 }
@@ -71,6 +73,8 @@ async function enrol(page, person) {
   await next(page);
   assert.equal(await screen(page), "mfa-webauthn-change-key-nickname", await shown(page));
   await next(page);
+  assert.equal(await screen(page), "mfa-webauthn-enrollment-success");
+  await next(page);
   assert.equal(new URL(page.url()).pathname, "/_dev/playground");
 }
 
@@ -89,6 +93,9 @@ describe("a security key", () => {
       await next(page);
       assert.deepEqual(await violations(page), []);
       await page.fill("#nickname", "Blue key");
+      await next(page);
+      assert.equal(await screen(page), "mfa-webauthn-enrollment-success");
+      assert.deepEqual(await violations(page), []);
       await next(page);
       assert.deepEqual(await tags(page), ["pwd", "mfa", "pop", "hwk"]);
       await begin(page, person);
@@ -217,4 +224,80 @@ describe("a key of the device", () => {
       assert.deepEqual(await tags(page), ["pwd", "mfa", "pop", kept]);
     });
   }
+});
+
+describe("the offer of a key of the device", () => {
+  /** Ana's account has a security key; she logs in with it on a device that has an authenticator too. */
+  async function offered(model) {
+    const person = await management.person();
+    const { page, cdp, add, id } = await withKey(USB);
+    await enrol(page, person);
+    const internal = await add(model);
+    const log = async () => {
+      // The cookies stay: this is the same browser.
+      await page.goto(`${server.https}/_dev/playground/login?prompt=login`);
+      await page.fill("#username", person.email);
+      await page.fill("#password", person.password);
+      await next(page);
+      if ((await screen(page)) !== "mfa-webauthn-roaming-challenge") return;
+      await next(page);
+    };
+    return { page, cdp, id, internal, person, log };
+  }
+
+  test("is made after another factor, taken, and the key is asked for first from then on", async () => {
+    const { page, log, person } = await offered(INTERNAL);
+    await log();
+    assert.equal(await screen(page), "mfa-webauthn-platform-enrollment");
+    assert.deepEqual(await violations(page), []);
+    await next(page);
+    assert.equal(await screen(page), "mfa-webauthn-change-key-nickname", await shown(page));
+    await next(page);
+    assert.equal(await screen(page), "mfa-webauthn-enrollment-success");
+    await next(page);
+    assert.equal(new URL(page.url()).pathname, "/_dev/playground");
+    const methods = await management.get(`users/${encodeURIComponent(person.id)}/authentication-methods`);
+    assert.deepEqual(methods.map((method) => method.type), ["webauthn-roaming", "webauthn-platform"]);
+    await log();
+    assert.equal(await screen(page), "mfa-webauthn-platform-challenge");
+    await next(page);
+    assert.deepEqual(await tags(page), ["pwd", "mfa", "pop", "hwk"]);
+  });
+
+  for (const [button, words, days] of [
+    ["snooze-enrollment", "Remind me later", 7],
+    ["refuse-add-device", "Not on this device", 365],
+  ]) {
+    test(`is left by "${words}" for ${days} days`, async () => {
+      const { page, log } = await offered(INTERNAL);
+      await log();
+      assert.equal(await screen(page), "mfa-webauthn-platform-enrollment");
+      assert.equal((await page.textContent(`button[value=${button}]`)).trim(), words);
+      await press(page, `button[value=${button}]`);
+      assert.equal(new URL(page.url()).pathname, "/_dev/playground");
+      await log();
+      assert.equal(new URL(page.url()).pathname, "/_dev/playground", "not at once again");
+      const cookies = await page.context().cookies();
+      const { expires } = cookies.find((cookie) => cookie.name === "__Host-auth0-declined");
+      assert.ok(expires - Date.now() / 1000 > 364 * 86400, "the browser is known again for a year");
+    });
+  }
+
+  test("that the person cancels stays, and the login goes on when she leaves it", async () => {
+    const { page, cdp, internal, log } = await offered(INTERNAL);
+    await log();
+    await cdp.send("WebAuthn.setUserVerified", { authenticatorId: internal, isUserVerified: false });
+    await next(page);
+    assert.equal(await shown(page), "webauthn-not-allowed");
+    assert.deepEqual(await violations(page), []);
+    await press(page, "button[value=snooze-enrollment]");
+    assert.deepEqual(await tags(page), ["pwd", "mfa", "pop", "hwk"]);
+  });
+
+  test("is not made on a device without an authenticator", async () => {
+    const { page, cdp, internal, log } = await offered(INTERNAL);
+    await cdp.send("WebAuthn.removeVirtualAuthenticator", { authenticatorId: internal });
+    await log();
+    assert.equal(new URL(page.url()).pathname, "/_dev/playground");
+  });
 });

@@ -215,6 +215,11 @@ pub enum Answer {
     Leave(Leave),
     /// "Back".
     Back,
+    /// What the browser says of itself.
+    Browser {
+        /// Whether the device has an authenticator that verifies its user.
+        platform: bool,
+    },
     /// Accept or decline.
     Consent {
         /// Accept.

@@ -6,6 +6,7 @@
 
 mod challenge;
 pub mod demand;
+mod device_key;
 pub mod effect;
 pub mod enrolment;
 pub mod input;

@@ -30,6 +30,8 @@ pub enum OfferKind {
     Passkey,
     /// A passkey on this device: to who has logged in by one on another.
     PasskeyHere,
+    /// A key of the device as a second factor. It is declined in one browser, and offered in others.
+    DeviceKey,
 }
 
 impl OfferKind {
@@ -38,12 +40,21 @@ impl OfferKind {
         match self {
             Self::Passkey => "passkey",
             Self::PasskeyHere => "passkey-here",
+            Self::DeviceKey => "device-key",
         }
     }
 
     /// Reads such a name.
     pub fn parse(name: &str) -> Option<Self> {
-        [Self::Passkey, Self::PasskeyHere].into_iter().find(|kind| kind.as_str() == name)
+        [Self::Passkey, Self::PasskeyHere, Self::DeviceKey].into_iter().find(|kind| kind.as_str() == name)
+    }
+
+    /// Returns whether it is declined for one browser only.
+    pub const fn of_browser(self) -> bool {
+        match self {
+            Self::DeviceKey => true,
+            Self::Passkey | Self::PasskeyHere => false,
+        }
     }
 }
 

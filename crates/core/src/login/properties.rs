@@ -20,8 +20,8 @@ use crate::factors::totp::device::AuthenticatorApp;
 use crate::factors::totp::{Parameters, Seed, imported};
 use crate::factors::webauthn::device::{Model, VirtualKey};
 use crate::factors::{
-    self, ALL, EnrolAsk, FactorKind, Input, KeyAsks, KeyRules, Keys, Listed, RelyingParty, Shown, Spend,
-    UserHandle, UserVerification, recovery_code,
+    self, ALL, EnrolAsk, FactorKind, Input, KeyAsks, KeyRules, Keys, Listed, Place, RelyingParty, Shown,
+    Spend, UserHandle, UserVerification, recovery_code,
 };
 use crate::ids::{AuthenticatorId, UserId};
 use crate::model::authenticator::Authenticator;
@@ -71,6 +71,8 @@ enum Op {
     Name(bool),
     /// The browser has no answer of a key.
     KeyFailed,
+    /// What the browser says of its device.
+    Browser(bool),
     Consent(bool),
     /// Goes on without what is offered.
     Leave(Leave),
@@ -101,6 +103,10 @@ impl Op {
             Login::ListAuthenticators(_) => Self::PickNumber(usize::from(n)),
             Login::ChallengeRecovery(_) => Self::RecoveryCode(me),
             Login::ShowNewRecoveryCode(_) => Self::Saved(true),
+            Login::DetectBrowser(_) => Self::Browser(n % 4 != 0),
+            Login::Enrol(s) if s.may_be_left() && n % 2 == 0 => {
+                Self::Leave(if n % 3 == 0 { Leave::Never } else { Leave::Later })
+            }
             Login::Enrol(s) => match s.enrolment().stage() {
                 Stage::Choose => Self::Pick(ALL[usize::from(n) % ALL.len()]),
                 Stage::Totp { .. } => Self::Code(me, false),
@@ -153,8 +159,9 @@ fn op() -> impl Strategy<Value = Op> {
         2 => any::<bool>().prop_map(Op::OldTouch),
         2 => any::<bool>().prop_map(Op::Name),
         1 => Just(Op::KeyFailed),
+        2 => any::<bool>().prop_map(Op::Browser),
+        2 => prop::sample::select(vec![Leave::Later, Leave::Never, Leave::Unable]).prop_map(Op::Leave),
         3 => prop_oneof![4 => Just(true), 1 => Just(false)].prop_map(Op::Consent),
-        1 => prop::sample::select(vec![Leave::Later, Leave::Never, Leave::Unable]).prop_map(Op::Leave),
         4 => Just(Op::SwitchPolicy),
         1 => kind.prop_map(Op::SwitchFactor),
         1 => Just(Op::SwitchConsent),
@@ -175,6 +182,8 @@ struct Start {
     /// Who has a security key, and whether both have a key in their device.
     keys: [bool; 2],
     laptops: bool,
+    /// Whether the browser is of a kind of device that is known again.
+    at_a_laptop: bool,
     /// Telephones of each user, and whether an address is known.
     phones: [usize; 2],
     with_mail: bool,
@@ -212,7 +221,7 @@ fn start() -> impl Strategy<Value = Start> {
     );
     let session =
         prop::option::of((0..2000i64).prop_flat_map(|first| (Just(first), prop::option::of(0..=first))));
-    let flags = any::<[bool; 15]>();
+    let flags = any::<[bool; 16]>();
     (asks, session, flags, [0..3usize, 0..3usize]).prop_map(
         |(
             asks,
@@ -233,6 +242,7 @@ fn start() -> impl Strategy<Value = Start> {
                 laptops,
                 passkey_satisfies_mfa,
                 offers,
+                at_a_laptop,
             ],
             phones,
         )| {
@@ -244,6 +254,7 @@ fn start() -> impl Strategy<Value = Start> {
                 enrolled: [ana, ben],
                 keys: [key_of_ana, key_of_ben],
                 laptops,
+                at_a_laptop,
                 phones,
                 with_mail,
                 show_options,
@@ -319,6 +330,7 @@ fn reachable(kind: FactorKind, who: Who, data: serde_json::Value, env: &mut Env)
 }
 
 const ORIGIN: &str = "https://lockstep.test";
+const WINDOWS: &str = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) Chrome/130.0";
 
 fn keys() -> Keys {
     let relying_party = RelyingParty::parse("lockstep.test", &[ORIGIN]).unwrap();
@@ -444,7 +456,7 @@ impl World {
             issuer: "Acme".into(),
             account: "ana@example.com".into(),
             keys: keys(),
-            place: None,
+            place: self.start.at_a_laptop.then(|| Place::of(WINDOWS)).flatten(),
             user_handle: Some(handle()),
             offers: self.offers(of),
         }
@@ -485,7 +497,9 @@ impl World {
             }
             Login::Enrol(s) if login.user() == Some(&user(who)) => match s.enrolment().shown() {
                 Some(Ok(Shown::PublicKey(options))) => {
-                    self.sticks[who].create(&options, ORIGIN, self.env.rng()).ok()
+                    let platform = options["authenticatorSelection"]["authenticatorAttachment"] == "platform";
+                    let key = if platform { &mut self.laptops[who] } else { &mut self.sticks[who] };
+                    key.create(&options, ORIGIN, self.env.rng()).ok()
                 }
                 _ => None,
             },
@@ -611,6 +625,7 @@ impl World {
                 let proven = if asked && *named { self.touched.take() } else { None };
                 (self.answer(login, Answer::Name(name.into())), proven)
             }
+            Op::Browser(platform) => (self.answer(login, Answer::Browser { platform: *platform }), None),
             Op::KeyFailed => (self.answer(login, Answer::KeyFailed(KeyFailure::NotAllowed)), None),
             Op::Number(plausible) => {
                 let number = if *plausible { "+12025550199" } else { "+1" };
@@ -761,6 +776,7 @@ impl World {
                 Effect::DeclineOffer { kind, .. } => {
                     let of = step.next.user().cloned().or_else(|| self.first_by.clone()).unwrap();
                     self.declined.push((of, *kind));
+                    assert!(*kind != OfferKind::DeviceKey || self.second_passed, "not before MFA");
                 }
                 Effect::Send(message) => {
                     let to = step.next.user().expect("a message is for somebody").clone();
@@ -894,10 +910,10 @@ fn the_random_people_do_get_in() {
     use proptest::strategy::ValueTree;
     use proptest::test_runner::TestRunner;
     let mut runner = TestRunner::deterministic();
-    let strategy = (start(), prop::collection::vec(op(), 1..30));
+    let strategy = (start(), prop::collection::vec(op(), 1..40));
     let (mut passed, mut not_needed, mut by_passkey) = (0, 0, 0);
     let mut with = std::collections::BTreeMap::new();
-    for _ in 0..2200 {
+    for _ in 0..2500 {
         let (start, ops) = strategy.new_tree(&mut runner).unwrap().current();
         for end in run(start, &ops) {
             by_passkey += i32::from(end.methods().iter().any(|m| m.name == MethodName::Passkey));

@@ -5,11 +5,13 @@
 //!        ├─ AskSignup ───────────────────┤            (signup)
 //!        └─ a session that will do ──────┴─► Deciding ◄───────────────────────────────┐
 //!                                              ├─ Enrol (see `enrolment`) ───────────┤
+//!                                              │   └ ShowEnrolled (a key) ───────────┤
 //!                                              ├─ [AskChannel] ChallengeFactor ──────┤
 //!                                              │   ├ ListAuthenticators ◄► back      │
 //!                                              │   └ ChooseMethod ◄► back            │
 //!                                              │        └ ChallengeRecovery ─ ShowNewRecoveryCode
 //!                                              ├─ AskOffer (see `offer`) ────────────┤
+//!                                              ├─ DetectBrowser (see `device_key`) ──┤
 //!                                              ├─ AskConsent ────────────────────────┘
 //!                                              ├─► LoggedIn
 //!                                              └─► Refused
@@ -25,7 +27,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::demand::{Asks, Decision, NotNeeded};
-use super::enrolment::Enrolment;
+use super::device_key::KeyOffer;
+use super::enrolment::{Enrolment, Stage};
 pub use super::offer::AskOffer;
 use super::offer::OfferKind;
 use super::session::{Proven, WhyLogIn};
@@ -49,6 +52,10 @@ pub enum Login {
     Deciding(Deciding),
     /// Something is being enrolled: a factor, or the recovery code after it.
     Enrol(Enrol),
+    /// Says that a key is enrolled.
+    ShowEnrolled(ShowEnrolled),
+    /// Waits for what the browser says of itself, before a key of the device is offered.
+    DetectBrowser(DetectBrowser),
     /// Waits for the second factor.
     ChallengeFactor(ChallengeFactor),
     /// Waits for the choice between text and call; nothing is sent yet.
@@ -178,6 +185,8 @@ pub struct Progress {
     /// What was offered in this login: nothing is offered twice.
     #[serde(default)]
     pub(super) offered: Vec<OfferKind>,
+    #[serde(default)]
+    pub(super) key_offer: KeyOffer,
 }
 
 impl Progress {
@@ -203,6 +212,9 @@ pub struct Deciding {
 pub struct Enrol {
     pub(super) progress: Progress,
     pub(super) enrolment: Enrolment,
+    /// Whether it is an offer that may be left: the login has succeeded without it.
+    #[serde(default)]
+    pub(super) offered: bool,
 }
 
 impl Enrol {
@@ -210,6 +222,31 @@ impl Enrol {
     pub const fn enrolment(&self) -> &Enrolment {
         &self.enrolment
     }
+
+    /// Returns whether the page may be left by "Remind me later" and "Not on this device".
+    pub const fn may_be_left(&self) -> bool {
+        self.offered && matches!(self.enrolment.stage(), Stage::Key { .. })
+    }
+}
+
+/// See [`Login::ShowEnrolled`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ShowEnrolled {
+    pub(super) progress: Progress,
+    pub(super) kind: FactorKind,
+}
+
+impl ShowEnrolled {
+    /// Returns what is enrolled.
+    pub const fn kind(&self) -> FactorKind {
+        self.kind
+    }
+}
+
+/// See [`Login::DetectBrowser`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DetectBrowser {
+    pub(super) progress: Progress,
 }
 
 /// See [`Login::ChallengeFactor`].
@@ -527,6 +564,10 @@ pub enum Accepts {
     Pick,
     /// "Back".
     Back,
+    /// What the browser can do.
+    Browser,
+    /// Nothing but Continue.
+    Continue,
     /// Accept or decline.
     Consent,
     /// "Not now", with "do not show again".
@@ -542,6 +583,8 @@ impl Login {
             Self::AskPassword(_) => ("login", "login"),
             Self::AskSignup(_) => ("signup", "signup"),
             Self::Enrol(s) => return Some(s.enrolment.screen()),
+            Self::ShowEnrolled(_) => ("mfa-webauthn", "mfa-webauthn-enrollment-success"),
+            Self::DetectBrowser(_) => ("mfa", "mfa-detect-browser-capabilities"),
             Self::ChallengeFactor(s) => match s.kind {
                 FactorKind::WebauthnRoaming => ("mfa-webauthn", "mfa-webauthn-roaming-challenge"),
                 FactorKind::WebauthnPlatform => ("mfa-webauthn", "mfa-webauthn-platform-challenge"),
@@ -555,7 +598,8 @@ impl Login {
             Self::ChallengeRecovery(_) => ("mfa-recovery-code", "mfa-recovery-code-challenge"),
             Self::ShowNewRecoveryCode(_) => ("mfa-recovery-code", "mfa-recovery-code-challenge-new-code"),
             Self::AskOffer(s) => match s.kind() {
-                OfferKind::Passkey => ("passkeys", "passkey-enrollment"),
+                // A key of the device is offered by an enrolment, never by this page.
+                OfferKind::Passkey | OfferKind::DeviceKey => ("passkeys", "passkey-enrollment"),
                 OfferKind::PasskeyHere => ("passkeys", "passkey-enrollment-local"),
             },
             Self::AskConsent(_) => ("consent", "consent"),
@@ -575,7 +619,13 @@ impl Login {
             }
             Self::AskPassword(_) => vec![A::Password, A::GoToSignup],
             Self::AskSignup(_) => vec![A::Signup, A::GoToLogin],
-            Self::Enrol(s) => s.enrolment.accepts(),
+            Self::Enrol(s) => {
+                let mut all = s.enrolment.accepts();
+                all.extend(s.may_be_left().then_some(A::Leave));
+                all
+            }
+            Self::ShowEnrolled(_) => vec![A::Continue],
+            Self::DetectBrowser(_) => vec![A::Browser],
             Self::ShowNewRecoveryCode(_) => vec![A::Saved],
             Self::AskChannel(s) => {
                 [Some(A::Channel), s.listed.then_some(A::List), s.can_try_another().then_some(A::TryAnother)]
@@ -626,6 +676,8 @@ impl Login {
         match self {
             Self::Deciding(Deciding { progress })
             | Self::Enrol(Enrol { progress, .. })
+            | Self::ShowEnrolled(ShowEnrolled { progress, .. })
+            | Self::DetectBrowser(DetectBrowser { progress })
             | Self::AskChannel(AskChannel { progress, .. })
             | Self::ListAuthenticators(ListAuthenticators { progress, .. })
             | Self::ChallengeFactor(ChallengeFactor { progress, .. })

@@ -6,13 +6,14 @@
 
 use super::challenge::{Rest, challenge, list};
 use super::demand::{Decision, Demand, Impossible, Silent, Situation, decide};
+use super::device_key::{self, KeyOffer};
 use super::effect::{Effect, Problem, Step};
 use super::enrolment::{After, Enrolment, Stage, Turn};
 use super::offer;
 use super::session::{Prompt, Proven, SessionUse, WhyLogIn, session_use};
 use super::state::{
     AskConsent, AskIdentifier, AskPassword, AskSignup, ChooseMethod, Deciding, Enrol, FirstFactor, LoggedIn,
-    Login, MfaOutcome, Progress, Receipt, Refusal, Refused, Request,
+    Login, MfaOutcome, Progress, Receipt, Refusal, Refused, Request, ShowEnrolled,
 };
 use crate::assurance::{Method, MethodName, Methods};
 use crate::env::Env;
@@ -41,6 +42,7 @@ pub fn begin(mut request: Request, session: Option<BrowserSession>, now: Timesta
                 signed_up: false,
                 from_elsewhere: false,
                 offered: Vec::new(),
+                key_offer: KeyOffer::default(),
                 request,
             },
         }),
@@ -121,7 +123,12 @@ impl Login {
         }
         match (self, answer) {
             (Self::Deciding(s), _) => s.decide(facts, env),
+            (Self::Enrol(s), Answer::Leave(how)) if s.may_be_left() => {
+                device_key::leave(s.progress, how, facts, env)
+            }
             (Self::Enrol(s), answer) => s.answer(answer, facts, env),
+            (Self::ShowEnrolled(s), _) => decide_next(s.progress, facts, env),
+            (Self::DetectBrowser(s), Answer::Browser { platform }) => s.answer(platform, facts, env),
             (Self::ChallengeFactor(s), Answer::Code { code, remember }) => {
                 s.answer(Input::Code(code), remember, facts, env)
             }
@@ -253,6 +260,7 @@ fn proven(request: Request, user: UserId, method: Method, came: Came) -> Login {
             signed_up: came.signed_up,
             from_elsewhere: came.from_elsewhere,
             offered: Vec::new(),
+            key_offer: KeyOffer::default(),
         },
     })
 }
@@ -348,9 +356,9 @@ pub(super) fn decide_next(mut progress: Progress, facts: &Facts, env: &mut Env) 
     };
     if progress.enrolled_here && lacks_code {
         let turn = Enrolment::write_down(&facts.enrolling(), env);
-        return decided(enrolled(progress, turn, facts, env));
+        return decided(enrolled(progress, turn, false, facts, env));
     }
-    // Before consent: who declines has nevertheless logged in.
+    // Before offers and consent: who declines has nevertheless logged in.
     let mut effects = Vec::new();
     if !progress.session_saved && (progress.first.here || progress.second.is_some()) {
         progress.session_saved = true;
@@ -363,6 +371,14 @@ pub(super) fn decide_next(mut progress: Progress, facts: &Facts, env: &mut Env) 
     }
     let offer = offer::due(&progress, facts).filter(|_| !silent);
     let offer = offer.and_then(|kind| offer::make(progress.clone(), kind, facts, env));
+    // One offer a login is enough.
+    if !silent
+        && offer.is_none()
+        && progress.offered.is_empty()
+        && let Some(offered) = device_key::next(&progress, facts, env)
+    {
+        return decided(Step { effects, ..Step::to(offered.next.clone()) }.then(offered));
+    }
     let next = if let Some(offer) = offer {
         offer
     } else if facts.consent_needed && !progress.consented {
@@ -399,14 +415,20 @@ fn key_failed(code: &'static str, kind: FactorKind, why: KeyFailure) -> Effect {
 /// Begins an enrolment.
 fn enrol(progress: Progress, options: Vec<FactorKind>, facts: &Facts, env: &mut Env) -> Step {
     let turn = Enrolment::begin(options, &facts.enrolling(), env);
-    enrolled(progress, turn, facts, env)
+    enrolled(progress, turn, false, facts, env)
 }
 
 /// Goes on with what became of an enrolment.
-fn enrolled(mut progress: Progress, turn: Turn, facts: &Facts, env: &mut Env) -> Step {
+pub(super) fn enrolled(
+    mut progress: Progress,
+    turn: Turn,
+    offered: bool,
+    facts: &Facts,
+    env: &mut Env,
+) -> Step {
     let Turn { next, send, problem, missed, begun, failed } = turn;
     let mut step = match next {
-        After::Going(enrolment) => Step::to(Login::Enrol(Enrol { progress, enrolment })),
+        After::Going(enrolment) => Step::to(Login::Enrol(Enrol { progress, enrolment, offered })),
         After::Broken => Step::to(refuse(Refusal::Internal)),
         After::Done(done) => {
             let kind = done.authenticator.kind;
@@ -420,12 +442,16 @@ fn enrolled(mut progress: Progress, turn: Turn, facts: &Facts, env: &mut Env) ->
                 }
                 progress.enrolled_here = true;
                 effects.push(Effect::ClearFailures(kind));
-                let (code, kind) = ("gd_enrollment_complete", Some(kind));
-                effects.push(Effect::Log { code, kind, authenticator: Some(id), note: None });
+                let code = "gd_enrollment_complete";
+                effects.push(Effect::Log { code, kind: Some(kind), authenticator: Some(id), note: None });
             }
-            let facts = facts.and(&done.authenticator);
-            let next = decide_next(progress, &facts, env);
-            Step { effects, ..Step::to(next.next.clone()) }.then(next)
+            if kind.is_key() {
+                Step { effects, ..Step::to(Login::ShowEnrolled(ShowEnrolled { progress, kind })) }
+            } else {
+                let facts = facts.and(&done.authenticator);
+                let next = decide_next(progress, &facts, env);
+                Step { effects, ..Step::to(next.next.clone()) }.then(next)
+            }
         }
     };
     step.effects.extend(begun.map(|kind| log("gd_start_enroll", Some(kind))));
@@ -444,16 +470,18 @@ impl Enrol {
         // Enrolled in another tab or by a ticket since this page was shown: who has a factor must pass it first. The recovery code
         // comes after that.
         let writes_down = matches!(self.enrolment.stage(), Stage::WriteDown { .. });
-        if !writes_down && facts.means(&self.progress).enrolled() {
+        if !writes_down && !self.offered && facts.means(&self.progress).enrolled() {
             return decide_next(self.progress, facts, env).but(Problem::UserAlreadyEnrolled);
         }
         // The factor was switched off meanwhile: decide anew what is offered.
         let off = |kind: FactorKind| !facts.enabled.contains(&kind);
         if self.enrolment.asked_kind().is_some_and(off) || self.enrolment.options().iter().copied().all(off) {
-            return decide_next(self.progress, facts, env).but(Problem::TransactionNotFound);
+            let step = decide_next(self.progress, facts, env);
+            // Who was only offered it misses nothing.
+            return if self.offered { step } else { step.but(Problem::TransactionNotFound) };
         }
         let turn = self.enrolment.answer(answer, &facts.enrolling(), env);
-        enrolled(self.progress, turn, facts, env)
+        enrolled(self.progress, turn, self.offered, facts, env)
     }
 }
 

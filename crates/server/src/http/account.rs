@@ -299,6 +299,7 @@ async fn draw_enrolment(
             errors: &errors,
             channels: &page.channels,
             countries: &countries,
+            may_be_left: false,
         };
         enrolment::page(pages, ctx, &page.enrolment, &about).unwrap_or_else(|| {
             pages.error(ctx, &screens::ErrorPage { kind: "generic", ..screens::ErrorPage::default() })

@@ -12,6 +12,8 @@ use lockstep_core::time::Span;
 pub const SESSION: &str = "__Host-auth0";
 /// The handle of a browser that is remembered for MFA.
 pub const REMEMBERED: &str = "__Host-auth0-mf";
+/// The handle of a browser on which something was declined. Same-site.
+pub const DECLINED: &str = "__Host-auth0-declined";
 /// Binds the running login to the browser (CSRF). Same-site.
 pub const TRANSACTION: &str = "__Host-auth0-tx";
 
@@ -55,7 +57,7 @@ pub struct Cookie<'a> {
 impl Cookie<'_> {
     /// Returns the header that sets it.
     pub fn to_header(self) -> HeaderValue {
-        let same_site = if self.name == TRANSACTION { "Lax" } else { "None" };
+        let same_site = if matches!(self.name, TRANSACTION | DECLINED) { "Lax" } else { "None" };
         let age = self.max_age.map_or_else(String::new, |age| format!("; Max-Age={}", age.as_secs().max(0)));
         let text =
             format!("{}={}; Path=/; Secure; HttpOnly; SameSite={same_site}{age}", self.name, self.value);

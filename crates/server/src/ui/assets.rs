@@ -1,4 +1,4 @@
-//! The files that pages load: one style sheet, one script, and one more on the pages that ask for keys, embedded in the binary.
+//! The files that pages load: one style sheet, one script, and one more on the pages that ask for keys or what the browser can do, embedded in the binary.
 //!
 //! Served under `/assets/NAME?v=HASH`. The hash changes with the content, so they may be cached for a year.
 
@@ -24,6 +24,11 @@ const ASSETS: &[Asset] = &[
         name: "webauthn.js",
         content_type: "text/javascript; charset=utf-8",
         bytes: include_bytes!("../../assets/webauthn.js"),
+    },
+    Asset {
+        name: "capabilities.js",
+        content_type: "text/javascript; charset=utf-8",
+        bytes: include_bytes!("../../assets/capabilities.js"),
     },
     Asset {
         name: "favicon.svg",
@@ -64,7 +69,7 @@ mod tests {
 
     #[test]
     fn a_page_stays_small() {
-        let usual = ASSETS.iter().filter(|asset| asset.name != "webauthn.js");
+        let usual = ASSETS.iter().filter(|asset| !matches!(asset.name, "webauthn.js" | "capabilities.js"));
         let total: usize = usual.map(|asset| asset.bytes.len()).sum();
         assert!(
             total < 22_000,

@@ -193,6 +193,7 @@ fn all(pages: &Pages, ctx: &Ctx, words: &Words) -> Vec<(String, Page)> {
         platform: false,
         remember: None,
         pick_authenticator: true,
+        may_be_left: false,
         errors: &[],
     };
     let roaming = MfaWebauthnRoamingEnrollment(key.clone());
@@ -201,6 +202,17 @@ fn all(pages: &Pages, ctx: &Ctx, words: &Words) -> Vec<(String, Page)> {
     let platform = Key { platform: true, errors: &cancelled, ..key.clone() };
     let platform = MfaWebauthnPlatformEnrollment(platform);
     add("mfa-webauthn-platform-enrollment.cancelled", pages.mfa_webauthn_platform_enrollment(ctx, &platform));
+    let offer = Key { platform: true, pick_authenticator: false, may_be_left: true, ..key.clone() };
+    let offer = MfaWebauthnPlatformEnrollment(offer);
+    add("mfa-webauthn-platform-enrollment", pages.mfa_webauthn_platform_enrollment(ctx, &offer));
+    let plain = MfaDetectBrowserCapabilities::default();
+    add("mfa-detect-browser-capabilities", pages.mfa_detect_browser_capabilities(ctx, &plain));
+    for (name, platform) in
+        [("mfa-webauthn-enrollment-success", false), ("mfa-webauthn-enrollment-success.platform", true)]
+    {
+        let done = MfaWebauthnEnrollmentSuccess { platform, errors: &[] };
+        add(name, pages.mfa_webauthn_enrollment_success(ctx, &done));
+    }
     let key = Key { ceremony: "get", remember, ..key };
     let roaming = MfaWebauthnRoamingChallenge(key.clone());
     add("mfa-webauthn-roaming-challenge", pages.mfa_webauthn_roaming_challenge(ctx, &roaming));
@@ -540,7 +552,7 @@ fn samples_are_written_where_asked() {
     };
     let folder = std::path::Path::new(&folder);
     std::fs::create_dir_all(folder.join("assets")).unwrap();
-    for name in ["page.css", "page.js", "webauthn.js", "favicon.svg"] {
+    for name in ["page.css", "page.js", "webauthn.js", "capabilities.js", "favicon.svg"] {
         std::fs::write(folder.join("assets").join(name), super::assets::get(name).unwrap().1).unwrap();
     }
     let pages = Pages::new();

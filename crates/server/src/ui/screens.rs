@@ -502,6 +502,8 @@ pub struct Key<'a> {
     pub remember: Option<Remember>,
     /// Whether another method may be tried.
     pub pick_authenticator: bool,
+    /// Whether it is an offer that may be left.
+    pub may_be_left: bool,
     /// What to mend.
     #[serde(skip)]
     pub errors: &'a [FormError],
@@ -556,6 +558,35 @@ screen!(
         (format!("title{of}"), format!("description{of}"))
     }
 );
+
+/// `mfa-webauthn-enrollment-success`: a key is enrolled.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct MfaWebauthnEnrollmentSuccess<'a> {
+    /// Whether it is the device's own key.
+    pub platform: bool,
+    /// What to mend.
+    #[serde(skip)]
+    pub errors: &'a [FormError],
+}
+screen!(
+    MfaWebauthnEnrollmentSuccess,
+    "mfa-webauthn",
+    "mfa-webauthn-enrollment-success",
+    errors = errors,
+    words = |page: &MfaWebauthnEnrollmentSuccess<'_>| {
+        let of = if page.platform { "Platform" } else { "" };
+        (format!("title{of}"), format!("description{of}"))
+    }
+);
+
+/// `mfa-detect-browser-capabilities`: the browser says what it can do.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct MfaDetectBrowserCapabilities<'a> {
+    /// What to mend.
+    #[serde(skip)]
+    pub errors: &'a [FormError],
+}
+screen!(MfaDetectBrowserCapabilities, "mfa", "mfa-detect-browser-capabilities", errors = errors);
 
 /// `mfa-phone-challenge`: text or call; nothing is sent yet.
 #[derive(Debug, Default, Serialize)]

@@ -55,6 +55,8 @@ templates![
     "mfa-webauthn-key.html",
     "mfa-webauthn-change-key-nickname.html",
     "passkey-enrollment.html",
+    "mfa-webauthn-enrollment-success.html",
+    "mfa-detect-browser-capabilities.html",
     "mfa-enroll-welcome.html",
     "mfa-enroll-result.html",
     "account.html",
@@ -82,6 +84,7 @@ pub struct Pages {
     style_url: String,
     script_url: String,
     webauthn_url: String,
+    capabilities_url: String,
     favicon_url: String,
 }
 
@@ -163,6 +166,10 @@ pages! {
     mfa_webauthn_platform_enrollment: MfaWebauthnPlatformEnrollment,
     /// A name for a new key.
     mfa_webauthn_change_key_nickname: MfaWebauthnChangeKeyNickname,
+    /// A key is there.
+    mfa_webauthn_enrollment_success: MfaWebauthnEnrollmentSuccess,
+    /// What the browser can do.
+    mfa_detect_browser_capabilities: MfaDetectBrowserCapabilities,
     /// Use a security key.
     mfa_webauthn_roaming_challenge: MfaWebauthnRoamingChallenge,
     /// Use the device's own key.
@@ -214,6 +221,7 @@ impl Pages {
             style_url: assets::url("page.css"),
             script_url: assets::url("page.js"),
             webauthn_url: assets::url("webauthn.js"),
+            capabilities_url: assets::url("capabilities.js"),
             favicon_url: assets::url("favicon.svg"),
         }
     }
@@ -287,6 +295,7 @@ impl Pages {
             style_url => self.style_url.as_str(),
             script_url => self.script_url.as_str(),
             webauthn_url => self.webauthn_url.as_str(),
+            capabilities_url => self.capabilities_url.as_str(),
             languages => languages,
             error_code => screen.errors().first().map_or("", |e| e.code.as_ref()),
             form_errors => above,

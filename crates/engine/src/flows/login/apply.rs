@@ -5,6 +5,7 @@ use lockstep_core::crypto::digest::sha256_b64url;
 use lockstep_core::env::Env;
 use lockstep_core::ids::{DecisionId, RememberedBrowserId, SessionId, TransactionId, UserId};
 use lockstep_core::login::effect::Effect;
+use lockstep_core::login::offer::OfferKind;
 use lockstep_core::model::client::Client;
 use lockstep_core::model::log_event::{LogEvent, Origin};
 use lockstep_core::model::session::{Device, Session};
@@ -23,6 +24,9 @@ use crate::store::decisions::Record;
 use crate::store::{
     authenticators, buckets, decisions, declined_offers, passkeys, remembered_browsers, sessions, users,
 };
+
+/// How long a browser is known again on which something was declined: as long as the longest refusal.
+const DECLINED_COOKIE: Span = Span::days(365);
 
 /// What the effects of one step are written for.
 pub(super) struct Applying<'a> {
@@ -89,6 +93,11 @@ impl Applying<'_> {
                     }
                 }
                 Effect::RememberBrowser(user) => cookies.push(self.remember(tx, env, &user).await?),
+                Effect::DeclineOffer { kind, until } => {
+                    if let Some(user) = user {
+                        cookies.extend(self.decline(tx, env, user, kind, until).await?);
+                    }
+                }
                 Effect::SaveConsent => {
                     if let Some(user) = user {
                         consent::save(tx, env, self.client, &running.request, &user.id).await?;
@@ -119,11 +128,6 @@ impl Applying<'_> {
                         "request": {"auth": {"strategy": "universal_login"}},
                     }));
                     self.app.logs().insert(tx, env, &event).await?;
-                }
-                Effect::DeclineOffer { kind, until } => {
-                    if let Some(user) = user {
-                        declined_offers::decline(tx, &user.id, kind, "", until).await?;
-                    }
                 }
                 Effect::PasskeyReport(why) => {
                     if let Some(user) = user {
@@ -232,6 +236,25 @@ impl Applying<'_> {
         running.session = Some(session.id);
         let lifetime = self.tenant.cookies_persist().then_some(lifetimes.absolute);
         Ok(NewCookie::Session { handle, lifetime })
+    }
+
+    /// Keeps what was declined: for this browser, or everywhere. All people of a browser share its handle, which opens nothing.
+    async fn decline(
+        &self,
+        tx: &mut Conn,
+        env: &mut Env,
+        user: &User,
+        kind: OfferKind,
+        until: Option<Timestamp>,
+    ) -> Result<Option<NewCookie>, DbError> {
+        if !kind.of_browser() {
+            declined_offers::decline(tx, &user.id, kind, "", until).await?;
+            return Ok(None);
+        }
+        let handle = self.browser.declined.map_or_else(|| env.rng().url_safe(43), str::to_owned);
+        declined_offers::decline(tx, &user.id, kind, &sha256_b64url(&handle), until).await?;
+        let lifetime = self.tenant.cookies_persist().then_some(DECLINED_COOKIE);
+        Ok(Some(NewCookie::Declined { handle, lifetime }))
     }
 
     async fn remember(&self, tx: &mut Conn, env: &mut Env, user: &UserId) -> Result<NewCookie, DbError> {

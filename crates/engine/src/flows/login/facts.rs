@@ -66,10 +66,12 @@ async fn offers(
     connection: Option<&Connection>,
     user: &User,
 ) -> Result<Offers, DbError> {
+    let browser = here.browser.declined.map(sha256_b64url).unwrap_or_default();
+    let declined = declined_offers::list_of_user(conn, &user.id, &browser, env.now).await?;
     // A server that is no domain, by its number say, can ask for no passkeys.
     let party = relying_party(here.app.issuer(), std::iter::empty());
     let (Some(connection), Ok(relying_party)) = (connection.filter(|c| c.has_passkeys()), party) else {
-        return Ok(Offers::default());
+        return Ok(Offers { declined, ..Offers::default() });
     };
     let fresh = UserHandle::new(env.rng());
     let user_handle = user_handles::ensure(conn, &user.id, &fresh).await?;
@@ -79,7 +81,7 @@ async fn offers(
     let (progressive, local) = (connection.offers_passkeys(), connection.offers_local_passkeys());
     Ok(Offers {
         passkeys: Some(PasskeyOffers { relying_party, user_handle, held, progressive, local }),
-        declined: declined_offers::list_of_user(conn, &user.id, "", env.now).await?,
+        declined,
     })
 }
 

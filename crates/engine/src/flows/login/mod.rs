@@ -46,6 +46,8 @@ pub struct Browser<'a> {
     pub session: Option<&'a str>,
     /// The handle of a remembered browser.
     pub remembered: Option<&'a str>,
+    /// The handle of a browser on which something was declined.
+    pub declined: Option<&'a str>,
     /// The handle that binds running logins to this browser.
     pub transaction: Option<&'a str>,
 }
@@ -56,6 +58,13 @@ pub enum NewCookie {
     /// The session's new handle.
     Session {
         /// The secret.
+        handle: String,
+        /// How long the cookie lives; none: as long as the window.
+        lifetime: Option<Span>,
+    },
+    /// The handle of a browser on which something was declined.
+    Declined {
+        /// It opens nothing: it only says that this is the same browser.
         handle: String,
         /// How long the cookie lives; none: as long as the window.
         lifetime: Option<Span>,

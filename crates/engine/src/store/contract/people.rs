@@ -507,6 +507,31 @@ async fn sessions_are_found_by_the_hash_of_their_handle_which_rotates() {
 }
 
 #[tokio::test]
+async fn what_was_declined_is_of_a_user_on_a_browser_and_for_a_time() {
+    for db in testing::databases().await {
+        let mut c = db.write().await.unwrap();
+        let (ana, ben) = fill(&mut c).await;
+        let key = OfferKind::DeviceKey;
+        let week = T0 + Span::days(7);
+        declined_offers::decline(&mut c, &ana.id, key, "h", Some(week)).await.unwrap();
+        let list = async |c: &mut _, user: &User, browser: &str, at: Timestamp| {
+            declined_offers::list_of_user(c, &user.id, browser, at).await.unwrap()
+        };
+        assert_eq!(list(&mut c, &ana, "h", T0).await, [key]);
+        assert_eq!(list(&mut c, &ana, "h", week).await, []);
+        assert_eq!(list(&mut c, &ana, "other", T0).await, []);
+        assert_eq!(list(&mut c, &ana, "", T0).await, [], "a browser that is not known");
+        assert_eq!(list(&mut c, &ben, "h", T0).await, [], "changing A leaves B alone");
+        declined_offers::decline(&mut c, &ana.id, key, "h", None).await.unwrap();
+        assert_eq!(list(&mut c, &ana, "h", week).await, [key], "declined again, for ever");
+        declined_offers::decline(&mut c, &ben.id, key, "", Some(week)).await.unwrap();
+        assert_eq!(list(&mut c, &ben, "any", T0).await, [key], "everywhere");
+        assert_eq!(declined_offers::delete_expired(&mut c, week).await.unwrap(), 1);
+        assert_eq!(list(&mut c, &ana, "h", week).await, [key]);
+    }
+}
+
+#[tokio::test]
 async fn remembered_browsers_end_by_idleness_age_and_order() {
     for db in testing::databases().await {
         let mut c = db.write().await.unwrap();

@@ -6,6 +6,7 @@ use axum::http::{HeaderMap, header};
 use lockstep_core::factors::phone::{PhoneCountries, Region};
 use lockstep_core::factors::{FactorKind, Sent, Shown};
 use lockstep_core::login::enrolment::{Enrolment, Stage};
+use lockstep_core::login::offer::Leave;
 use lockstep_core::login::steps::{Answer, KeyFailure};
 use lockstep_core::model::languages::wished_region;
 use lockstep_core::model::message::Channel;
@@ -32,6 +33,8 @@ pub(in crate::http) struct About<'a> {
     pub(in crate::http) channels: &'a [Channel],
     /// The countries of telephone numbers.
     pub(in crate::http) countries: &'a Countries,
+    /// Whether it is an offer that may be left.
+    pub(in crate::http) may_be_left: bool,
 }
 
 /// Which countries telephone numbers may be of, and which one this browser's person most likely means.
@@ -141,6 +144,7 @@ pub(in crate::http) fn page(pages: &Pages, ctx: &Ctx, at: &Enrolment, about: &Ab
                 platform,
                 remember: None,
                 pick_authenticator,
+                may_be_left: about.may_be_left,
                 errors,
             };
             if platform {
@@ -212,6 +216,8 @@ pub(in crate::http) fn answer(action: &str, fields: &HashMap<String, String>, wr
     match action {
         "pick-authenticator" => return Answer::TryAnother,
         "back" => return Answer::Back,
+        "snooze-enrollment" => return Answer::Leave(Leave::Later),
+        "refuse-add-device" => return Answer::Leave(Leave::Never),
         "show-code" => return Answer::ShowKey,
         "show-qr" => return Answer::ShowQr,
         "resend-code" => return Answer::Resend,
@@ -231,6 +237,9 @@ pub(in crate::http) fn answer(action: &str, fields: &HashMap<String, String>, wr
         return Answer::Pick(kind);
     }
     let remember = fields.get("rememberBrowser").is_some_and(|v| v == "true");
+    if let Some(said) = fields.get("isWebAuthnPlatformAvailable") {
+        return Answer::Browser { platform: said == "true" };
+    }
     if let Some(failure) = fields.get("failure") {
         return Answer::KeyFailed(KeyFailure::parse(failure));
     }

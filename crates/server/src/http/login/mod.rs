@@ -43,6 +43,7 @@ pub(super) fn browser(headers: &HeaderMap) -> Browser<'_> {
     Browser {
         session: cookies::read(headers, cookies::SESSION),
         remembered: cookies::read(headers, cookies::REMEMBERED),
+        declined: cookies::read(headers, cookies::DECLINED),
         transaction: cookies::read(headers, cookies::TRANSACTION),
     }
 }
@@ -53,6 +54,9 @@ pub(super) fn with_cookies(mut response: Response, new: &[NewCookie]) -> Respons
         let cookie = match cookie {
             NewCookie::Session { handle, lifetime } => {
                 Cookie { name: cookies::SESSION, value: handle, max_age: *lifetime }
+            }
+            NewCookie::Declined { handle, lifetime } => {
+                Cookie { name: cookies::DECLINED, value: handle, max_age: *lifetime }
             }
             NewCookie::Remembered { handle, lifetime } => {
                 Cookie { name: cookies::REMEMBERED, value: handle, max_age: *lifetime }

@@ -91,6 +91,7 @@ pub(super) fn page(
                 errors,
                 channels: &showing.channels,
                 countries,
+                may_be_left: state.may_be_left(),
             };
             enrolment::page(pages, ctx, state.enrolment(), &about).unwrap_or_else(|| broken(pages, ctx))
         }
@@ -108,6 +109,7 @@ pub(super) fn page(
                     platform,
                     remember,
                     pick_authenticator,
+                    may_be_left: false,
                     errors,
                 };
                 return if platform {
@@ -159,6 +161,14 @@ pub(super) fn page(
             ctx,
             &screens::MfaRecoveryCodeChallenge { pick_authenticator: true, errors },
         ),
+        Login::ShowEnrolled(state) => {
+            let platform = state.kind() == FactorKind::WebauthnPlatform;
+            let page = screens::MfaWebauthnEnrollmentSuccess { platform, errors };
+            pages.mfa_webauthn_enrollment_success(ctx, &page)
+        }
+        Login::DetectBrowser(_) => {
+            pages.mfa_detect_browser_capabilities(ctx, &screens::MfaDetectBrowserCapabilities { errors })
+        }
         Login::ShowNewRecoveryCode(state) => pages.mfa_recovery_code_challenge_new_code(
             ctx,
             &screens::MfaRecoveryCodeNewCode { code: state.code(), errors },
@@ -172,7 +182,8 @@ pub(super) fn page(
             let options = state.registration().options(showing.tenant.friendly_name(), account).to_string();
             let offered = |platform| screens::OfferedPasskey { options: &options, platform, errors };
             match state.kind() {
-                OfferKind::Passkey => {
+                // A key of the device is offered by an enrolment, never by this page.
+                OfferKind::Passkey | OfferKind::DeviceKey => {
                     pages.passkey_enrollment(ctx, &screens::PasskeyEnrollment(offered(false)))
                 }
                 OfferKind::PasskeyHere => {

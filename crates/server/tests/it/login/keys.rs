@@ -30,6 +30,13 @@ async fn create(browser: &mut Browser<'_>, key: &mut VirtualKey) {
     browser.submit(&[("response", &made.to_string())]).await;
 }
 
+/// Names a new key in a login, and goes on.
+async fn name(browser: &mut Browser<'_>, name: &str) {
+    browser.submit(&[("nickname", name)]).await;
+    assert_eq!(browser.screen(), "mfa-webauthn-enrollment-success", "{}", browser.page.body);
+    browser.submit(&[]).await;
+}
+
 async fn methods(app: &TestApp, person: &Person) -> Value {
     let id = person.id.as_str().replace('|', "%7C");
     admin(app).await.expect(200, "GET", &format!("/users/{id}/authentication-methods"), None).await
@@ -58,7 +65,7 @@ async fn with_key(app: &TestApp, email: &str, model: Model) -> (Person, VirtualK
     browser.authorize(&[]).await.password(&person).await;
     assert_eq!(browser.screen(), "mfa-webauthn-roaming-enrollment", "{}", browser.page.body);
     create(&mut browser, &mut key).await;
-    browser.submit(&[("nickname", "Blue key")]).await;
+    name(&mut browser, "Blue key").await;
     browser.back_with_code();
     (person, key)
 }
@@ -88,7 +95,7 @@ async fn a_key_is_enrolled_named_and_asked_for_at_the_next_login() {
         Some("x".repeat(21)),
         "what was typed is still there"
     );
-    browser.submit(&[("nickname", "Blue key")]).await;
+    name(&mut browser, "Blue key").await;
     let tokens = app.redeem(&browser.back_with_code()).await;
     assert_eq!(tokens.id["amr"], json!(["pwd", "mfa", "pop", "hwk"]));
     let listed = methods(&app, &ana).await;
@@ -202,7 +209,7 @@ async fn a_copied_key_is_refused_logged_and_another_way_is_open() {
     let mut browser = app.browser();
     browser.authorize(&[]).await.password(&ana).await;
     create(&mut browser, &mut key).await;
-    browser.submit(&[("nickname", "Blue key")]).await;
+    name(&mut browser, "Blue key").await;
     let code = browser.save_recovery_code().await;
     let mut copy = key.clone();
     let mut browser = app.browser();
@@ -355,7 +362,7 @@ async fn an_answer_that_is_too_late_or_of_a_removed_key_is_none() {
     browser.authorize(&[]).await.password(&ana).await;
     browser.submit(&[("action", "webauthn-roaming::0")]).await;
     create(&mut browser, &mut key).await;
-    browser.submit(&[("nickname", "Blue key")]).await;
+    name(&mut browser, "Blue key").await;
     browser.back_with_code();
 
     let mut browser = app.browser();
@@ -369,4 +376,121 @@ async fn an_answer_that_is_too_late_or_of_a_removed_key_is_none() {
     admin(&app).await.expect(204, "DELETE", &format!("/users/{id}/authenticators"), None).await;
     browser.submit(&[("response", &signed.to_string())]).await;
     assert_eq!(browser.screen(), "mfa-begin-enroll-options", "nothing is left to ask for");
+}
+
+/// Ana with an app and no key, where keys of the device are switched on.
+async fn ana_with_an_app(app: &TestApp) -> Person {
+    app.mfa(&["webauthn-platform", "otp"], &["all-applications"]).await;
+    app.user_with_totp("ana@example.com").await
+}
+
+/// Logs in at a laptop by password and code, as far as that goes; the browser says what it can do.
+async fn log_in_at_a_laptop(app: &TestApp, browser: &mut Browser<'_>, person: &Person, platform: &str) {
+    browser.pretend_to_be(WINDOWS);
+    // Each code counts once.
+    app.clock.advance(Span::minutes(2));
+    browser.authorize(&[("prompt", "login")]).await.password(person).await;
+    assert_eq!(browser.screen(), "mfa-otp-challenge", "{}", browser.page.body);
+    let code = person.phone.as_ref().unwrap().code_at(app.now());
+    browser.submit(&[("code", &code)]).await;
+    if browser.screen() == "mfa-detect-browser-capabilities" {
+        let said = [("isWebAuthnAvailable", "true"), ("isWebAuthnPlatformAvailable", platform)];
+        browser.submit(&said).await;
+    }
+}
+
+#[tokio::test]
+async fn a_key_of_the_device_is_offered_after_another_factor_and_asked_first_ever_after() {
+    let app = TestApp::new().await.with_apps().await;
+    let ana = ana_with_an_app(&app).await;
+    let mut browser = app.browser();
+    log_in_at_a_laptop(&app, &mut browser, &ana, "true").await;
+    assert_eq!(browser.screen(), "mfa-webauthn-platform-enrollment", "{}", browser.page.body);
+    assert!(
+        browser.page.body.contains("Remind me later") && browser.page.body.contains("Not on this device")
+    );
+    let mut key = VirtualKey::new(Model::DEVICE);
+    create(&mut browser, &mut key).await;
+    assert!(!browser.page.body.contains("Remind me later"));
+    name(&mut browser, "Laptop").await;
+    let tokens = app.redeem(&browser.back_with_code()).await;
+    assert_eq!(tokens.id["amr"], json!(["pwd", "mfa", "otp", "pop", "hwk"]), "both were proven");
+    assert_eq!(methods(&app, &ana).await[1]["type"], "webauthn-platform");
+
+    let mut browser = app.browser();
+    browser.pretend_to_be(WINDOWS);
+    browser.authorize(&[]).await.password(&ana).await;
+    assert_eq!(browser.screen(), "mfa-webauthn-platform-challenge");
+    touch(&mut browser, &mut key).await;
+    browser.back_with_code();
+    // Another factor on the same kind of device: it is there already.
+    let mut browser = app.browser();
+    browser.pretend_to_be(WINDOWS);
+    app.clock.advance(Span::minutes(2));
+    browser.authorize(&[]).await.password(&ana).await;
+    browser.submit(&[("action", "pick-authenticator")]).await;
+    browser.submit(&[("action", "otp::0")]).await;
+    let code = ana.phone.as_ref().unwrap().code_at(app.now());
+    browser.submit(&[("code", &code)]).await;
+    browser.back_with_code();
+}
+
+#[tokio::test]
+async fn what_was_declined_is_asked_again_after_a_week_or_a_year_in_that_browser() {
+    let app = TestApp::new().await.with_apps().await;
+    let ana = ana_with_an_app(&app).await;
+    let mut browser = app.browser();
+    let offered = |browser: &Browser<'_>| browser.screen() == "mfa-webauthn-platform-enrollment";
+    for (action, days) in [("snooze-enrollment", 7), ("refuse-add-device", 365)] {
+        log_in_at_a_laptop(&app, &mut browser, &ana, "true").await;
+        assert!(offered(&browser), "{action}: {}", browser.page.body);
+        browser.submit(&[("action", action)]).await;
+        browser.back_with_code();
+        app.clock.advance(Span::minutes(days * 24 * 60 - 5));
+        log_in_at_a_laptop(&app, &mut browser, &ana, "true").await;
+        browser.back_with_code();
+        app.clock.advance(Span::minutes(5));
+    }
+    log_in_at_a_laptop(&app, &mut browser, &ana, "true").await;
+    assert!(offered(&browser), "{}", browser.page.body);
+    browser.submit(&[("action", "refuse-add-device")]).await;
+    browser.back_with_code();
+    // Another browser is another device, and another person is not asked for.
+    let mut other = app.browser();
+    log_in_at_a_laptop(&app, &mut other, &ana, "true").await;
+    assert!(offered(&other));
+    let ben = app.user_with_totp("ben@example.com").await;
+    log_in_at_a_laptop(&app, &mut browser, &ben, "true").await;
+    assert!(offered(&browser), "{}", browser.page.body);
+}
+
+#[tokio::test]
+async fn a_device_that_has_no_authenticator_is_offered_nothing_and_nobody_is_kept_from_the_application() {
+    let app = TestApp::new().await.with_apps().await;
+    let ana = ana_with_an_app(&app).await;
+    for said in ["false", "", "maybe"] {
+        let mut browser = app.browser();
+        log_in_at_a_laptop(&app, &mut browser, &ana, said).await;
+        browser.back_with_code();
+    }
+    // Without scripts the form says false by itself.
+    let mut browser = app.browser();
+    browser.pretend_to_be(WINDOWS);
+    app.clock.advance(Span::minutes(2));
+    browser.authorize(&[]).await.password(&ana).await;
+    let code = ana.phone.as_ref().unwrap().code_at(app.now());
+    browser.submit(&[("code", &code)]).await;
+    assert_eq!(browser.screen(), "mfa-detect-browser-capabilities");
+    // Who leaves here has logged in.
+    let mut same = browser;
+    same.authorize(&[("prompt", "none")]).await;
+    same.back_with_code();
+    // A browser that cannot be known again is not asked.
+    let mut odd = app.browser();
+    odd.pretend_to_be("curl/8.0");
+    app.clock.advance(Span::minutes(2));
+    odd.authorize(&[]).await.password(&ana).await;
+    let code = ana.phone.as_ref().unwrap().code_at(app.now());
+    odd.submit(&[("code", &code)]).await;
+    odd.back_with_code();
 }

@@ -5,7 +5,9 @@ use crate::assurance::{Detail, Kept};
 use crate::factors::webauthn::device::{Model, VirtualKey};
 use crate::factors::{
     self, EnrolAsk, Input, KeyAsks, KeyRules, Place, RelyingParty, Spend, UserHandle, UserVerification,
+    recovery_code,
 };
+use crate::login::offer::{Leave, OfferKind};
 use crate::model::settings::Profile;
 
 const HERE: &str = "https://lockstep.test";
@@ -226,8 +228,12 @@ fn a_first_login_enrols_a_key_and_a_wrong_one_is_asked_anew() {
     assert_eq!(screen(&step.next), "mfa-webauthn-change-key-nickname");
     assert!(!logged(&step, "gd_enrollment_complete"), "it has no name yet");
     let step = step.next.answer(Answer::Name("Blue".into()), &facts, &mut env);
-    assert_eq!(screen(&step.next), "mfa-recovery-code-enrollment");
+    assert_eq!(screen(&step.next), "mfa-webauthn-enrollment-success");
+    assert_eq!(step.next.accepts(), [Accepts::Continue]);
     assert!(logged(&step, "gd_enrollment_complete"));
+    let facts = facts_with(vec![saved(&step).unwrap()]);
+    let step = step.next.answer(code(""), &facts, &mut env);
+    assert_eq!(screen(&step.next), "mfa-recovery-code-enrollment");
     let step = step.next.answer(Answer::Saved { ticked: true }, &facts, &mut env);
     assert!(matches!(&step.next, Login::LoggedIn(end) if matches!(end.mfa(), MfaOutcome::Passed(_))));
 }
@@ -263,4 +269,133 @@ fn the_key_of_this_device_comes_first_there_and_last_elsewhere() {
     // It is never the only one: without a factor that stands alone nobody is enrolled.
     let facts = Facts { place: windows, ..facts_with(vec![laptop]) };
     assert_eq!(screen(&log_in(&facts, &mut env)), "mfa-webauthn-roaming-enrollment");
+}
+
+fn saved(step: &Step) -> Option<Authenticator> {
+    step.effects.iter().find_map(|effect| match effect {
+        Effect::SaveAuthenticator(new) => Some(new.clone()),
+        _ => None,
+    })
+}
+
+fn laptop() -> Option<Place> {
+    Place::of("Mozilla/5.0 (Windows NT 10.0; Win64; x64) Chrome/130.0.0.0 Safari/537.36")
+}
+
+/// Ana at her laptop, with an app and a recovery code.
+fn at_a_laptop(env: &mut Env) -> Facts {
+    let written_down = recovery_code::replacement(&ana(), env).unwrap().authenticator;
+    let held = vec![app_with(SEED_A, "dev_0123456789abcdef"), written_down];
+    Facts { place: laptop(), ..facts_with(held) }
+}
+
+/// The step after her app's code.
+fn after_her_code(facts: &Facts, env: &mut Env) -> Step {
+    let login = log_in(facts, env);
+    assert_eq!(screen(&login), "mfa-otp-challenge");
+    let app = AuthenticatorApp::scan(SEED_A).unwrap();
+    login.answer(code(&app.code_at(env.now)), facts, env)
+}
+
+fn declined(step: &Step) -> Option<Timestamp> {
+    step.effects.iter().find_map(|effect| match effect {
+        Effect::DeclineOffer { kind: OfferKind::DeviceKey, until } => *until,
+        _ => None,
+    })
+}
+
+#[test]
+fn after_another_factor_the_key_of_the_device_is_offered_once_and_may_be_left() {
+    let mut env = env();
+    let facts = at_a_laptop(&mut env);
+    let step = after_her_code(&facts, &mut env);
+    assert_eq!(screen(&step.next), "mfa-detect-browser-capabilities");
+    assert_eq!(step.next.accepts(), [Accepts::Browser]);
+    let saves = |step: &Step| step.effects.iter().any(|e| matches!(e, Effect::SaveSession { .. }));
+    assert!(saves(&step), "she is logged in whatever she says");
+    // Nothing but what the browser says leads on.
+    let stays = step.next.clone().answer(Answer::TryAnother, &facts, &mut env);
+    assert_eq!(screen(&stays.next), "mfa-detect-browser-capabilities");
+    let cannot = step.next.clone().answer(Answer::Browser { platform: false }, &facts, &mut env);
+    assert!(matches!(cannot.next, Login::LoggedIn(_)), "a device without an authenticator");
+    let offer = step.next.answer(Answer::Browser { platform: true }, &facts, &mut env);
+    assert_eq!(screen(&offer.next), "mfa-webauthn-platform-enrollment");
+    assert_eq!(offer.next.accepts(), [Accepts::Key, Accepts::Leave]);
+    assert!(!saves(&offer), "once");
+    for (how, days) in [(Leave::Later, 7), (Leave::Never, 365)] {
+        let left = offer.next.clone().answer(Answer::Leave(how), &facts, &mut env);
+        assert_eq!(declined(&left), Some(env.now + Span::days(days)));
+        let Login::LoggedIn(end) = &left.next else { panic!("{:?}", left.next) };
+        assert!(matches!(end.mfa(), MfaOutcome::Passed(receipt) if receipt.kind() == FactorKind::Totp));
+    }
+    let unable = offer.next.clone().answer(Answer::Leave(Leave::Unable), &facts, &mut env);
+    assert!(declined(&unable).is_none() && matches!(unable.next, Login::LoggedIn(_)));
+    let failed = offer.next.clone().answer(Answer::KeyFailed(KeyFailure::NotAllowed), &facts, &mut env);
+    assert_eq!(failed.problem, Some(Problem::KeyFailed(KeyFailure::NotAllowed)));
+    assert_eq!(failed.next.accepts(), offer.next.accepts(), "the page stands as it was");
+
+    let mut key = VirtualKey::new(Model::DEVICE);
+    let credential = key.create(&options(&offer.next), HERE, env.rng()).unwrap();
+    let named = offer.next.answer(says(&credential), &facts, &mut env);
+    assert_eq!(named.next.accepts(), [Accepts::Name], "it has answered: too late to leave");
+    let done = named.next.answer(Answer::Name("Laptop".into()), &facts, &mut env);
+    assert_eq!(screen(&done.next), "mfa-webauthn-enrollment-success");
+    let new = saved(&done).unwrap();
+    let facts = facts.and(&new);
+    let end = done.next.answer(code(""), &facts, &mut env);
+    let Login::LoggedIn(end) = &end.next else { panic!("{:?}", end.next) };
+    assert!(
+        matches!(end.mfa(), MfaOutcome::Passed(receipt) if receipt.kind() == FactorKind::WebauthnPlatform)
+    );
+    // Known again, and not offered again.
+    let login = log_in(&facts, &mut env);
+    assert_eq!(screen(&login), "mfa-webauthn-platform-challenge");
+    let credential = key.get(&options(&login), HERE).unwrap();
+    let step = login.answer(says(&credential), &facts, &mut env);
+    assert!(matches!(step.next, Login::LoggedIn(_)));
+}
+
+#[test]
+fn the_key_of_the_device_is_not_offered_to_who_cannot_or_will_not_have_it() {
+    let mut env = env();
+    let facts = at_a_laptop(&mut env);
+    let keys = keys("lockstep.test", HERE);
+    let (mine, _) = enrolled_at(laptop().as_ref(), FactorKind::WebauthnPlatform, &keys, HERE, &mut env);
+    let phone = Place::of("Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X) Mobile/15E148");
+    let (of_phone, _) = enrolled_at(phone.as_ref(), FactorKind::WebauthnPlatform, &keys, HERE, &mut env);
+    let mac = Place::of("Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) Version/18.1 Safari/605.1.15");
+    let off = |kind| facts.enabled.iter().copied().filter(|on| *on != kind).collect();
+    let with = |on: &Authenticator, place: &Option<Place>| Facts { place: place.clone(), ..facts.and(on) };
+    for (facts, offered) in [
+        (facts.clone(), true),
+        (with(&of_phone, &laptop()), true),
+        // One for each class of device: a Mac is a computer too.
+        (with(&mine, &mac), false),
+        (with(&mine, &phone), true),
+        (Facts { place: None, ..facts.clone() }, false),
+        (
+            Facts {
+                offers: Offers { declined: vec![OfferKind::DeviceKey], ..Offers::default() },
+                ..facts.clone()
+            },
+            false,
+        ),
+        (Facts { enabled: off(FactorKind::WebauthnPlatform), ..facts.clone() }, false),
+        (Facts { user_handle: None, ..facts.clone() }, false),
+        (Facts { keys: Keys::default(), ..facts.clone() }, false),
+    ] {
+        let next = after_her_code(&facts, &mut env).next;
+        assert_eq!(matches!(next, Login::DetectBrowser(_)), offered, "{:?} {:?}", facts.place, next.screen());
+    }
+    // Without a second factor there is nothing that it could be added beside.
+    let login = log_in(&Facts { policy_always: false, ..facts.clone() }, &mut env);
+    assert!(matches!(login, Login::LoggedIn(_)));
+    // It was switched off while the page was open: she goes on.
+    let step =
+        after_her_code(&facts, &mut env).next.answer(Answer::Browser { platform: true }, &facts, &mut env);
+    let credential = VirtualKey::new(Model::DEVICE).create(&options(&step.next), HERE, env.rng()).unwrap();
+    let facts = Facts { enabled: off(FactorKind::WebauthnPlatform), ..facts };
+    let step = step.next.answer(says(&credential), &facts, &mut env);
+    assert!(matches!(step.next, Login::LoggedIn(_)) && step.problem.is_none(), "{:?}", step.problem);
+    assert!(saved(&step).is_none());
 }
