@@ -251,6 +251,25 @@ describe("a passkey", () => {
     assert.deepEqual(told, { rpId: domain, credentialId: method.key_id });
   });
 
+  test("is one that the account page tells the browser is still good", async () => {
+    const { page, touch } = await withKey();
+    await page.addInitScript(() => {
+      PublicKeyCredential.signalAllAcceptedCredentials = async (told) => sessionStorage.setItem("good", JSON.stringify(told));
+    });
+    await touch();
+    await passkeys({ challenge_ui: "button", progressive_enrollment_enabled: true });
+    const other = await management.person();
+    await begin(page);
+    await page.fill("#username", other.email);
+    await page.fill("#password", other.password);
+    await press(page, "button[value=default]");
+    await press(page, "button[value=default]");
+    await page.goto(`${server.https}/account`);
+    const [made] = await management.get(`users/${encodeURIComponent(other.id)}/authentication-methods`);
+    const good = JSON.parse(await page.evaluate(() => sessionStorage.getItem("good")));
+    assert.deepEqual(good, { rpId: domain, userId: made.user_handle, allAcceptedCredentialIds: [made.key_id] });
+  });
+
   test("is asked for a second factor where the policy wants one, also if it verified its user", async () => {
     await passkeys({ challenge_ui: "button" });
     await policies(["all-applications"]);

@@ -4,6 +4,14 @@
   const form = document.getElementById("main");
   const place = document.querySelector("[data-key]");
   let options = JSON.parse(place.dataset.options);
+  const { PublicKeyCredential } = window;
+  // The account page asks for nothing: it tells the browser which keys are still good, so that it offers no others.
+  if (place.dataset.key === "accepted") {
+    if (PublicKeyCredential && PublicKeyCredential.signalAllAcceptedCredentials) {
+      PublicKeyCredential.signalAllAcceptedCredentials(options).catch(() => {});
+    }
+    return;
+  }
   const create = place.dataset.key === "create";
   const login = place.dataset.key === "login";
   const button = form.querySelector(login ? "button[value=passkey]" : "button[value=default]");
@@ -63,7 +71,7 @@
     form.querySelectorAll(".check").forEach((box) => box.remove());
     button.remove();
   };
-  if (!window.PublicKeyCredential || !navigator.credentials) { missing(); return; }
+  if (!PublicKeyCredential || !navigator.credentials) { missing(); return; }
   if (place.dataset.platform) {
     PublicKeyCredential.isUserVerifyingPlatformAuthenticatorAvailable().then((has) => { if (!has) missing(); }, missing);
   }

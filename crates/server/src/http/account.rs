@@ -225,6 +225,7 @@ async fn draw_home(
     let remembered: Vec<BrowserRow> =
         overview.remembered.iter().map(|one| remembered_row(one, env.now)).collect();
     let errors: Vec<FormError> = problem.map(FormError::new).into_iter().collect();
+    let keys = overview.keys.as_ref().map(ToString::to_string);
     let page = screens::Account {
         account: visitor.user.display_name(),
         form_token: &visitor.form_token,
@@ -234,6 +235,7 @@ async fn draw_home(
         recovery_code: visitor.may_have_recovery_code().then(|| visitor.recovery_code().is_some()),
         sessions: &sessions,
         remembered: &remembered,
+        keys: keys.as_deref(),
         errors: &errors,
     };
     let status = if problem.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK };

@@ -348,6 +348,7 @@ fn all(pages: &Pages, ctx: &Ctx, words: &Words) -> Vec<(String, Page)> {
         recovery_code: Some(true),
         sessions: &both,
         remembered: &both[..1],
+        keys: Some("{\"rpId\":\"localhost\",\"userId\":\"AAAA\",\"allAcceptedCredentialIds\":[]}"),
         errors: &[],
     };
     add("account", pages.account(ctx, &account));

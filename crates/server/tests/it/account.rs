@@ -1,8 +1,10 @@
 //! The account page, as a person uses it.
 
 use lockstep_core::factors::totp::device::AuthenticatorApp;
+use lockstep_core::factors::webauthn::device::Model;
 use lockstep_core::model::message::MessageKind;
 use lockstep_core::time::Span;
+use serde_json::{Value, json};
 
 use crate::management::admin;
 use crate::support::{Browser, Person, TestApp};
@@ -263,4 +265,36 @@ async fn the_pages_own_application_is_in_no_list_and_redeems_nothing() {
         .await;
     assert_eq!(answer.status, 401, "{}", answer.body);
     let _ = at_home(&app, &ana).await;
+}
+
+/// The Signal API: a browser that is told of all that is good hides the rest.
+#[tokio::test]
+async fn the_browser_is_told_which_keys_are_still_good() {
+    let app = tenant(&[]).await;
+    let told = |browser: &Browser<'_>| {
+        let text = browser.attribute("[data-key=accepted]", "data-options")?;
+        Some(serde_json::from_str::<Value>(&text).unwrap())
+    };
+    let ana = app.user("ana@example.com").await;
+    let browser = at_home(&app, &ana).await;
+    assert_eq!(told(&browser), None, "no key has ever been told who she is");
+    app.with_passkey(&ana, Model::SYNCED).await;
+    let (second, _) = app.with_key(&ana, Model::DEVICE).await;
+    // Somebody else's are not hers.
+    let ben = app.user("ben@example.com").await;
+    app.with_passkey(&ben, Model::SYNCED).await;
+    let mut browser = at_home(&app, &ana).await;
+    let listed = told(&browser).unwrap();
+    assert_eq!(listed["rpId"], "lockstep.test");
+    let ids = listed["allAcceptedCredentialIds"].as_array().unwrap().clone();
+    assert!(ids.len() == 2 && ids.contains(&second.data["key_id"]), "second factors are among them");
+    let admin = admin(&app).await;
+    let path = format!("/users/{}/authentication-methods", ana.id.as_str().replace('|', "%7C"));
+    let methods = admin.expect(200, "GET", &path, None).await;
+    let one = methods.as_array().unwrap().iter().find(|m| m["type"] == "passkey").unwrap();
+    assert!(ids.contains(&one["key_id"]) && one["user_handle"] == listed["userId"]);
+    let one = format!("{path}/{}", one["id"].as_str().unwrap().replace('|', "%7C"));
+    admin.expect(204, "DELETE", &one, None).await;
+    browser.goto("/account").await;
+    assert_eq!(told(&browser).unwrap()["allAcceptedCredentialIds"], json!([second.data["key_id"]]));
 }

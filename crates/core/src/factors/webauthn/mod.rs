@@ -111,6 +111,11 @@ pub struct Listed {
 }
 
 impl Listed {
+    /// Returns its identifier, as browsers write it.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
     /// Returns the key that is stored so; none if it cannot be read, or answers to another relying party.
     pub fn stored(data: &Value, relying_party: &RelyingParty) -> Option<Self> {
         let stored: Stored = read(data).ok()?;

@@ -9,8 +9,9 @@ pub mod enrolment;
 use lockstep_core::assurance::{PAPE, multi_factor_at};
 use lockstep_core::crypto::digest::sha256_b64url;
 use lockstep_core::env::{Env, Issuer};
-use lockstep_core::factors::{FactorKind, Keys};
-use lockstep_core::ids::{RememberedBrowserId, SessionId};
+use lockstep_core::factors::webauthn::passkey::relying_party;
+use lockstep_core::factors::{FactorKind, Keys, Listed};
+use lockstep_core::ids::{RememberedBrowserId, SessionId, UserId};
 use lockstep_core::login::demand::{Asks, Held, Means, Situation, decide};
 use lockstep_core::login::session::Proven;
 use lockstep_core::model::authenticator::Authenticator;
@@ -19,13 +20,15 @@ use lockstep_core::model::session::Session;
 use lockstep_core::model::settings::Guardian;
 use lockstep_core::model::user::User;
 use lockstep_core::time::Span;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{changes, held};
 use crate::app::App;
 use crate::store::db::{Conn, DbError};
 use crate::store::remembered_browsers::RememberedBrowser;
-use crate::store::{authenticators, connections, remembered_browsers, sessions, settings, users};
+use crate::store::{
+    authenticators, connections, methods, remembered_browsers, sessions, settings, user_handles, users,
+};
 
 /// How old the proof of who changes something may be.
 const FRESH: Span = Span::minutes(15);
@@ -221,6 +224,8 @@ pub struct Overview {
     pub sessions: Vec<Session>,
     /// The browsers that are not asked for MFA.
     pub remembered: Vec<RememberedBrowser>,
+    /// The keys that know the person, for her browser to forget those that are none any more.
+    pub keys: Option<Value>,
 }
 
 /// Returns what the page shows.
@@ -231,7 +236,19 @@ pub async fn overview(app: &App, env: &Env, handle: Option<&str>) -> Result<Over
     all.sort_by_key(|session| (!visitor.is_current(session), std::cmp::Reverse(session.last_used_at)));
     let idle = Span::seconds(visitor.guardian.remember.mfa_session_inactivity_timeout);
     let remembered = remembered_browsers::list_of_user(&mut conn, &visitor.user.id, idle, env.now).await?;
-    Ok(Overview { visitor, sessions: all, remembered })
+    let keys = accepted_keys(&mut conn, app, &visitor.user.id).await?;
+    Ok(Overview { visitor, sessions: all, remembered, keys })
+}
+
+/// Returns which keys of this domain a user may log in with, as browsers are told (WebAuthn section 5.1.10.3): passkeys and second factors
+/// alike, since a browser hides what is not listed. None where no key has ever been told who the user is.
+async fn accepted_keys(conn: &mut Conn, app: &App, user: &UserId) -> Result<Option<Value>, DbError> {
+    let party = relying_party(app.issuer(), std::iter::empty());
+    let (Some(handle), Ok(party)) = (user_handles::find(conn, user).await?, party) else { return Ok(None) };
+    let methods = methods::list_of_user(conn, user).await?;
+    let keys: Vec<_> = methods.iter().filter_map(|method| Listed::stored(&method.data, &party)).collect();
+    let ids: Vec<&str> = keys.iter().map(Listed::id).collect();
+    Ok(Some(json!({"rpId": party.id(), "userId": handle.as_str(), "allAcceptedCredentialIds": ids})))
 }
 
 /// Returns who visits for a page that leads to a change.

@@ -336,7 +336,10 @@ async fn a_user_keeps_the_first_handle_whatever_becomes_of_the_keys() {
         let mut c = db.write().await.unwrap();
         let (ana, ben) = fill(&mut c).await;
         let [first, second, third] = ["Zmlyc3Q", "c2Vjb25k", "dGhpcmQ"].map(UserHandle::trusted);
+        assert_eq!(user_handles::find(&mut c, &ana.id).await.unwrap(), None);
         assert_eq!(user_handles::ensure(&mut c, &ana.id, &first).await.unwrap(), first);
+        assert_eq!(user_handles::find(&mut c, &ana.id).await.unwrap(), Some(first.clone()));
+        assert_eq!(user_handles::find(&mut c, &ben.id).await.unwrap(), None, "changing A leaves B alone");
         authenticators::create(&mut c, &key(&ana, true)).await.unwrap();
         authenticators::delete_all(&mut c, &ana.id).await.unwrap();
         assert_eq!(user_handles::ensure(&mut c, &ana.id, &second).await.unwrap(), first);

@@ -60,6 +60,8 @@ pub struct Account<'a> {
     pub sessions: &'a [BrowserRow],
     /// The browsers that skip the second step.
     pub remembered: &'a [BrowserRow],
+    /// The keys that know the person, as JSON for her browser.
+    pub keys: Option<&'a str>,
     /// What to mend.
     #[serde(skip)]
     pub errors: &'a [FormError],
