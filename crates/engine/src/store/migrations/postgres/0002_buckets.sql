@@ -1,2 +1,0 @@
--- SQLite alone has something to change here.
-select 1;
