@@ -25,6 +25,7 @@ use super::{
 };
 use crate::app::App;
 use crate::flows::account::application;
+use crate::flows::management::prompts;
 use crate::store::db::{Conn, DbError};
 use crate::store::transactions::{self, Stored};
 use crate::store::{sessions, settings, users};
@@ -56,7 +57,7 @@ pub async fn begin(
         None => None,
     };
     let connection = choose_connection(&mut tx, &client, request.connection.as_deref()).await?;
-    let prompts = settings::find::<Document>(&mut tx, "prompts").await?.unwrap_or_default();
+    let prompts = settings::find::<Document>(&mut tx, prompts::SETTING).await?.unwrap_or_default();
     let machine = machine_request(env, &request, session.as_ref().is_some(), &prompts);
     let held = session.as_ref().map(|(session, user)| BrowserSession {
         user: user.id.clone(),

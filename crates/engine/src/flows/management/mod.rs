@@ -21,6 +21,7 @@ pub mod logs;
 pub mod phone_providers;
 pub mod phone_templates;
 pub mod policies;
+pub mod prompts;
 pub mod query;
 pub mod resource_servers;
 pub mod roles;

@@ -11,6 +11,7 @@ mod guardian;
 mod logs;
 mod messages;
 mod methods;
+mod prompts;
 mod resource_servers;
 mod roles;
 mod stubs;

@@ -11,8 +11,8 @@ use lockstep_engine::flows::management::guardian_settings::Group;
 use super::answer::Answer;
 use super::dispatch::Request;
 use super::{
-    branding, clients, connections, emails, guardian, logs, messages, methods, resource_servers, roles,
-    stubs, tenants, users,
+    branding, clients, connections, emails, guardian, logs, messages, methods, prompts, resource_servers,
+    roles, stubs, tenants, users,
 };
 
 /// What answers a route.
@@ -210,6 +210,8 @@ pub static TABLE: &[Route] = table! {
     GET "/connections-scim-configurations", Any(&["read:scim_config"]), "Get SCIM configurations", |r| stubs::always(r, "scim_configurations");
     GET "/connections-directory-provisionings", Any(&["read:directory_provisionings"]), "Get directory provisionings", |r| stubs::always(r, "directory_provisionings");
     GET "/organizations", Any(&["read:organizations"]), "Get organizations", |r| stubs::empty(r, "organizations");
+    GET "/prompts", Any(&["read:prompts"]), "Get how logins begin", |r| prompts::read(r);
+    PATCH "/prompts", Any(&["update:prompts"]), "Update how logins begin", |r| prompts::update(r);
     GET "/prompts/mfa-push", Any(&["read:prompts"]), "Get the push app", |r| guardian::read(r, Group::PushApp);
     PATCH "/prompts/mfa-push", Any(&["update:prompts"]), "Update the push app", |r| guardian::patch(r, Group::PushApp);
 };

@@ -30,6 +30,36 @@ async fn tenant_settings_merge_flags_take_minutes_and_unset_with_null() {
 }
 
 #[tokio::test]
+async fn how_logins_begin_is_set_shown_whole_and_takes_effect() {
+    let app = TestApp::new().await.with_apps().await;
+    let admin = admin(&app).await;
+    let path = "/prompts";
+    let fresh = json!({
+        "universal_login_experience": "new", "identifier_first": false, "webauthn_platform_first_factor": false
+    });
+    assert_eq!(admin.expect(200, "GET", path, None).await, fresh);
+    let begins = async |with: &str| {
+        let mut browser = app.browser();
+        browser.authorize(&[]).await;
+        assert_eq!(browser.screen(), with);
+    };
+    begins("login").await;
+    let changed = admin.expect(200, "PATCH", path, Some(json!({"identifier_first": true}))).await;
+    let mut expected = fresh.clone();
+    expected["identifier_first"] = json!(true);
+    assert_eq!(changed, expected);
+    begins("login-id").await;
+    let odd =
+        [json!({"universal_login_experience": "old"}), json!({"identifier_first": "yes"}), json!({"a": 1})];
+    for odd in odd {
+        admin.expect(400, "PATCH", path, Some(odd)).await;
+    }
+    assert_eq!(admin.expect(200, "GET", path, None).await, expected);
+    assert_eq!(admin.expect(200, "PATCH", path, Some(json!({"identifier_first": null}))).await, fresh);
+    begins("login").await;
+}
+
+#[tokio::test]
 async fn branding_keeps_what_is_not_sent_unsets_with_null_and_takes_only_colours() {
     let app = TestApp::new().await;
     let admin = admin(&app).await;
