@@ -121,7 +121,11 @@ impl Applying<'_> {
                     if passkeys::find(tx, &hash).await?.is_some() {
                         return Err(NotApplied::Spent);
                     }
-                    changes::passkey_added(tx, self.app, env, self.origin, user, &row, &hash).await?;
+                    match changes::passkey_added(tx, self.app, env, self.origin, user, &row, &hash).await {
+                        // Added elsewhere since it was looked for.
+                        Err(DbError::Conflict) => return Err(NotApplied::Spent),
+                        other => other?,
+                    }
                     let complete = "Guardian - Enrollment complete (passkey)";
                     let event = self.event("gd_enrollment_complete", complete, user).details(json!({
                         "authenticator": {"id": format!("{}|{}", passkeys::KIND, row.id), "type": passkeys::KIND},
