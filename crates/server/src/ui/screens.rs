@@ -57,9 +57,35 @@ macro_rules! screen {
     };
 }
 
+/// Writes the screens that differ in their words alone: one template, several names.
+macro_rules! family {
+    ($template:literal, $fields:ident: $($(#[$doc:meta])* $type:ident, $prompt:literal, $screen:literal $(, vars = [$($name:literal = $field:ident),*])?;)*) => {
+        $(
+            $(#[$doc])*
+            #[derive(Debug, Default, Serialize)]
+            #[serde(transparent)]
+            pub struct $type<'a>(pub $fields<'a>);
+
+            impl Screen for $type<'_> {
+                const TEMPLATE: &'static str = $template;
+                const PROMPT: &'static str = $prompt;
+                const SCREEN: &'static str = $screen;
+                fn errors(&self) -> &[FormError] { self.0.errors }
+                $(fn variables(&self) -> Vec<(&'static str, &str)> { vec![$(($name, self.0.$field)),*] })?
+            }
+        )*
+    };
+}
+
 mod account;
+mod keys;
 
 pub use account::{Account, AccountRemove, BrowserRow, FactorRow};
+pub use keys::{
+    Key, MfaDetectBrowserCapabilities, MfaWebauthnChangeKeyNickname, MfaWebauthnEnrollmentSuccess,
+    MfaWebauthnPlatformChallenge, MfaWebauthnPlatformEnrollment, MfaWebauthnRoamingChallenge,
+    MfaWebauthnRoamingEnrollment, OfferedPasskey, PasskeyEnrollment, PasskeyEnrollmentLocal, PasskeyLogin,
+};
 
 /// Which identifiers a connection takes at login.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -93,21 +119,6 @@ pub struct Remember {
     pub checked: bool,
     /// For how long.
     pub days: u32,
-}
-
-/// What the login pages ask the browser for beside the form.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
-pub struct PasskeyLogin<'a> {
-    /// What the browser is given, as JSON.
-    pub options: &'a str,
-    /// Whether there is a button.
-    pub button: bool,
-    /// Whether the browser offers passkeys in the field.
-    pub autofill: bool,
-    /// How long the challenge lives, in seconds: the page gets another one before.
-    pub seconds: i64,
-    /// The identifier of a passkey that nobody here has, for the browser to forget it; or empty.
-    pub unknown: &'a str,
 }
 
 /// `login`: identifier and password on one page.
@@ -389,26 +400,6 @@ pub struct MfaOtpChallenge<'a> {
 }
 screen!(MfaOtpChallenge, "mfa-otp", "mfa-otp-challenge", errors = errors);
 
-/// Writes the screens that differ in their words alone: one template, several names.
-macro_rules! family {
-    ($template:literal, $fields:ident: $($(#[$doc:meta])* $type:ident, $prompt:literal, $screen:literal $(, vars = [$($name:literal = $field:ident),*])?;)*) => {
-        $(
-            $(#[$doc])*
-            #[derive(Debug, Default, Serialize)]
-            #[serde(transparent)]
-            pub struct $type<'a>(pub $fields<'a>);
-
-            impl Screen for $type<'_> {
-                const TEMPLATE: &'static str = $template;
-                const PROMPT: &'static str = $prompt;
-                const SCREEN: &'static str = $screen;
-                fn errors(&self) -> &[FormError] { self.0.errors }
-                $(fn variables(&self) -> Vec<(&'static str, &str)> { vec![$(($name, self.0.$field)),*] })?
-            }
-        )*
-    };
-}
-
 /// A country and its calling code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct CountryRow {
@@ -488,105 +479,6 @@ family!("mfa-code-sent.html", CodeSent:
     /// `mfa-email-challenge`: the code of a mail.
     MfaEmailChallenge, "mfa-email", "mfa-email-challenge", vars = ["to" = to];
 );
-
-/// What the pages show that ask the browser for a key.
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct Key<'a> {
-    /// `create` or `get`.
-    pub ceremony: &'static str,
-    /// What the browser is given, as JSON.
-    pub options: &'a str,
-    /// Whether it is the device's own key.
-    pub platform: bool,
-    /// The remember box, if it may be shown.
-    pub remember: Option<Remember>,
-    /// Whether another method may be tried.
-    pub pick_authenticator: bool,
-    /// Whether it is an offer that may be left.
-    pub may_be_left: bool,
-    /// What to mend.
-    #[serde(skip)]
-    pub errors: &'a [FormError],
-}
-family!("mfa-webauthn-key.html", Key:
-    /// `mfa-webauthn-roaming-enrollment`: a new security key.
-    MfaWebauthnRoamingEnrollment, "mfa-webauthn", "mfa-webauthn-roaming-enrollment";
-    /// `mfa-webauthn-platform-enrollment`: a new key of the device.
-    MfaWebauthnPlatformEnrollment, "mfa-webauthn", "mfa-webauthn-platform-enrollment";
-    /// `mfa-webauthn-roaming-challenge`: a security key.
-    MfaWebauthnRoamingChallenge, "mfa-webauthn", "mfa-webauthn-roaming-challenge";
-    /// `mfa-webauthn-platform-challenge`: the device's key.
-    MfaWebauthnPlatformChallenge, "mfa-webauthn", "mfa-webauthn-platform-challenge";
-);
-
-/// What the pages that offer a passkey show.
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct OfferedPasskey<'a> {
-    /// What the browser is given, as JSON.
-    pub options: &'a str,
-    /// Whether it has to be on this device.
-    pub platform: bool,
-    /// What to mend.
-    #[serde(skip)]
-    pub errors: &'a [FormError],
-}
-family!("passkey-enrollment.html", OfferedPasskey:
-    /// `passkey-enrollment`: a passkey, after a sign-up or a login by password.
-    PasskeyEnrollment, "passkeys", "passkey-enrollment";
-    /// `passkey-enrollment-local`: a passkey on this device, after a login by one of another.
-    PasskeyEnrollmentLocal, "passkeys", "passkey-enrollment-local";
-);
-
-/// `mfa-webauthn-change-key-nickname`: a name for a new key.
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct MfaWebauthnChangeKeyNickname<'a> {
-    /// What was typed.
-    pub nickname: &'a str,
-    /// Whether it is the device's own key.
-    pub platform: bool,
-    /// What to mend.
-    #[serde(skip)]
-    pub errors: &'a [FormError],
-}
-screen!(
-    MfaWebauthnChangeKeyNickname,
-    "mfa-webauthn",
-    "mfa-webauthn-change-key-nickname",
-    errors = errors,
-    words = |page: &MfaWebauthnChangeKeyNickname<'_>| {
-        let of = if page.platform { "Platform" } else { "" };
-        (format!("title{of}"), format!("description{of}"))
-    }
-);
-
-/// `mfa-webauthn-enrollment-success`: a key is enrolled.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
-pub struct MfaWebauthnEnrollmentSuccess<'a> {
-    /// Whether it is the device's own key.
-    pub platform: bool,
-    /// What to mend.
-    #[serde(skip)]
-    pub errors: &'a [FormError],
-}
-screen!(
-    MfaWebauthnEnrollmentSuccess,
-    "mfa-webauthn",
-    "mfa-webauthn-enrollment-success",
-    errors = errors,
-    words = |page: &MfaWebauthnEnrollmentSuccess<'_>| {
-        let of = if page.platform { "Platform" } else { "" };
-        (format!("title{of}"), format!("description{of}"))
-    }
-);
-
-/// `mfa-detect-browser-capabilities`: the browser says what it can do.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
-pub struct MfaDetectBrowserCapabilities<'a> {
-    /// What to mend.
-    #[serde(skip)]
-    pub errors: &'a [FormError],
-}
-screen!(MfaDetectBrowserCapabilities, "mfa", "mfa-detect-browser-capabilities", errors = errors);
 
 /// `mfa-phone-challenge`: text or call; nothing is sent yet.
 #[derive(Debug, Default, Serialize)]
