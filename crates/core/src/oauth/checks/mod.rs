@@ -27,6 +27,7 @@ use super::params::Params;
 use super::request::{AuthorizeRequest, Prompt, ScreenHint};
 use super::response::{ReplyTo, ResponseMode, ResponseTypes};
 use super::scope::Scopes;
+use crate::assurance::PAPE;
 use crate::codes::OAuthError;
 use crate::model::client::Client;
 use crate::model::resource_server::ResourceServer;
@@ -171,6 +172,11 @@ pub struct Refused {
 /// Returns the audience of a request: what it names, else the tenant's default. `/userinfo` is no API of its own.
 pub fn audience(params: &Params, tenant: &TenantSettings, userinfo: &str) -> Option<String> {
     params.get("audience").or_else(|| tenant.default_audience()).filter(|a| *a != userinfo).map(str::to_owned)
+}
+
+/// Returns whether a token request asks for MFA (contract/step-up-and-claims.md).
+pub fn asks_mfa(params: &Params) -> bool {
+    params.get("acr_values").is_some_and(|values| values.split_ascii_whitespace().any(|v| v == PAPE))
 }
 
 /// Checks a request by every rule of the endpoint, in order, and returns it parsed.

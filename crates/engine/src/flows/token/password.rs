@@ -1,7 +1,7 @@
 //! `password` and `password-realm` (RFC 6749 section 4.3, contract/oidc.md 6.3). Off for every application until chosen: whoever uses it sees the
 //! password.
 
-use lockstep_core::assurance::{Method, MethodName, Methods, PAPE};
+use lockstep_core::assurance::{Method, MethodName, Methods};
 use lockstep_core::codes::{OAuthCode, OAuthError};
 use lockstep_core::env::Env;
 use lockstep_core::model::log_event::{LogEvent, Origin};
@@ -62,8 +62,7 @@ pub(super) async fn exchange(
         gty: Some("password".to_owned()),
         refresh: None,
     };
-    let asks_mfa = params.get("acr_values").is_some_and(|v| v.split_ascii_whitespace().any(|v| v == PAPE));
-    let here = Here { asks_mfa, ..Here::default() };
+    let here = Here { asks_mfa: checks::asks_mfa(params), ..Here::default() };
     let (response, mut tx) = tokens_or_mfa(app, env, origin, tx, client, &user, wanted, here).await?;
     let mut event = LogEvent::new("sepft", "Successful exchange of Password for Access Token")
         .client(&client.id, client.name())

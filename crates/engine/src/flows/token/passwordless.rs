@@ -1,6 +1,6 @@
 //! `http://auth0.com/oauth/grant-type/passwordless/otp`: a code that was sent becomes tokens, or `mfa_required` (contract/oidc.md 6.3).
 
-use lockstep_core::assurance::{Methods, PAPE};
+use lockstep_core::assurance::Methods;
 use lockstep_core::codes::{OAuthCode, OAuthError};
 use lockstep_core::env::Env;
 use lockstep_core::factors::Reach;
@@ -89,8 +89,7 @@ pub(super) async fn exchange(
         gty: Some("passwordless".to_owned()),
         refresh: None,
     };
-    let asks_mfa = params.get("acr_values").is_some_and(|v| v.split_ascii_whitespace().any(|v| v == PAPE));
-    let here = Here { asks_mfa, ..Here::default() };
+    let here = Here { asks_mfa: checks::asks_mfa(params), ..Here::default() };
     let (response, mut tx) = tokens_or_mfa(app, env, origin, tx, client, &user, wanted, here).await?;
     let event = logged_in(client, &user, origin, &place.connection.name, &response.scope);
     app.logs().insert(&mut tx, env, &event).await?;

@@ -12,6 +12,7 @@ use lockstep_core::login::session::Proven;
 use lockstep_core::model::client::Client;
 use lockstep_core::model::log_event::{LogEvent, Origin};
 use lockstep_core::model::user::User;
+use lockstep_core::oauth::checks;
 use lockstep_core::oauth::params::Params;
 use lockstep_core::oauth::scope::Scopes;
 use lockstep_core::time::Span;
@@ -217,9 +218,7 @@ async fn decide(
     let held = held::load(tx, user, &guardian).await?;
     let keys = Keys::of(app.issuer(), &guardian);
     let rules = app.config().rules();
-    let asks_mfa = params
-        .get("acr_values")
-        .is_some_and(|v| v.split_ascii_whitespace().any(|v| v == lockstep_core::assurance::PAPE));
+    let asks_mfa = checks::asks_mfa(params);
     Ok(decide_refresh(&RefreshSituation {
         now: env.now,
         rules,

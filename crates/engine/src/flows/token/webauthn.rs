@@ -1,6 +1,6 @@
 //! `urn:okta:params:oauth:grant-type:webauthn`: the answer of a passkey becomes tokens, or `mfa_required` (contract/oidc.md 12).
 
-use lockstep_core::assurance::{Method, Methods, PAPE};
+use lockstep_core::assurance::{Method, Methods};
 use lockstep_core::codes::{OAuthCode, OAuthError};
 use lockstep_core::env::Env;
 use lockstep_core::factors::Remark;
@@ -107,8 +107,7 @@ pub(super) async fn exchange(
         gty: None,
         refresh: None,
     };
-    let asks_mfa = params.get("acr_values").is_some_and(|v| v.split_ascii_whitespace().any(|v| v == PAPE));
-    let here = Here { asks_mfa, ..Here::default() };
+    let here = Here { asks_mfa: checks::asks_mfa(params), ..Here::default() };
     let (response, mut tx) = tokens_or_mfa(app, env, origin, tx, client, user, wanted, here).await?;
     let mut event = logged_in(client, user, origin, &stored.data.connection, &response.scope);
     event.details = found.remark.map(|remark| json!({"passkey": {"note": remark.as_str()}}));
