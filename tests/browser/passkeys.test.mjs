@@ -2,54 +2,23 @@
 
 import assert from "node:assert/strict";
 import { generateKeyPairSync, randomBytes } from "node:crypto";
-import { after, afterEach, before, describe, test } from "node:test";
-import { CONNECTION, Management, moveClock, ready } from "../clients/node/support/lockstep.mjs";
-import { launch, newWindow, violations } from "./support/chromium.mjs";
+import { before, describe, test } from "node:test";
+import { moveClock } from "../clients/node/support/lockstep.mjs";
+import { violations } from "./support/chromium.mjs";
+import {
+  INTERNAL, arrives, begin, factors, leads, logIn, management, methods, next, passkeys, password, path, press, screen, server, shown, tags, windows,
+} from "./support/keys.mjs";
 
-const server = ready();
-const management = new Management();
 const domain = new URL(server.https).hostname;
-let browser, open, connection;
+const { windowWithoutKeys, ...all } = windows();
 
-before(async () => {
-  browser = await launch({ ignoreCertificates: true });
-  [connection] = await management.get(`connections?name=${CONNECTION}`);
-  await policies([]);
-});
-after(() => browser?.close());
-afterEach(async () => {
-  if (!open) return;
-  const { complaints, context } = open;
-  open = undefined;
-  await context.close();
-  // A form that comes back is no success, and browsers note that.
-  assert.deepEqual(complaints.filter((line) => !line.endsWith("status of 400 ()")), [], "no page complained");
-});
-
-const INTERNAL = { protocol: "ctap2", transport: "internal", hasResidentKey: true, hasUserVerification: true, isUserVerified: true };
-
-/** Lets people log in by passkeys; nothing is offered after a login unless a test wants it. */
-async function passkeys(options = {}) {
-  const { options: now } = await management.get(`connections/${connection.id}`);
-  now.authentication_methods.passkey = { enabled: true };
-  now.passkey_options = {
-    challenge_ui: "both", progressive_enrollment_enabled: false, local_enrollment_enabled: false, ...options,
-  };
-  await management.patch(`connections/${connection.id}`, { options: now });
-}
-
-async function policies(all, factor = "otp") {
-  for (const { name } of await management.get("guardian/factors")) {
-    await management.put(`guardian/factors/${name}`, { enabled: name === factor });
-  }
-  await management.put("guardian/policies", all);
-}
+before(() => factors(["otp"]));
 
 /** A window with a virtual authenticator in it, which answers once it is touched. */
 async function withKey(model = INTERNAL) {
-  open = await newWindow(browser);
+  const key = await all.withKey(model, { touched: false });
   // What was asked of the browser, for tests to wait for.
-  await open.page.addInitScript(() => {
+  await key.page.addInitScript(() => {
     const get = navigator.credentials.get.bind(navigator.credentials);
     globalThis.asked = [];
     navigator.credentials.get = (options) => {
@@ -57,28 +26,23 @@ async function withKey(model = INTERNAL) {
       return get(options);
     };
   });
-  const cdp = await open.context.newCDPSession(open.page);
-  await cdp.send("WebAuthn.enable");
-  const options = { ...model, automaticPresenceSimulation: false };
-  const { authenticatorId } = await cdp.send("WebAuthn.addVirtualAuthenticator", { options });
-  const touch = (enabled = true) => cdp.send("WebAuthn.setAutomaticPresenceSimulation", { authenticatorId, enabled });
-  return { page: open.page, cdp, authenticatorId, touch };
+  return key;
 }
 
 /** Gives a person a passkey, as an import would, and puts it into the authenticator. */
-async function give(person, { cdp, authenticatorId }) {
+async function give(person, { cdp, id: authenticatorId }) {
   const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
-  const id = randomBytes(32);
+  const keyId = randomBytes(32);
   const handle = randomBytes(32);
   const method = await management.post(`users/${encodeURIComponent(person.id)}/authentication-methods`, {
     type: "passkey",
-    key_id: id.toString("base64url"),
+    key_id: keyId.toString("base64url"),
     public_key: publicKey.export({ type: "spki", format: "der" }).toString("base64"),
     relying_party_identifier: domain,
     user_handle: handle.toString("base64url"),
   });
   const credential = {
-    credentialId: id.toString("base64"),
+    credentialId: keyId.toString("base64"),
     isResidentCredential: true,
     rpId: domain,
     privateKey: privateKey.export({ type: "pkcs8", format: "der" }).toString("base64"),
@@ -88,29 +52,6 @@ async function give(person, { cdp, authenticatorId }) {
   };
   await cdp.send("WebAuthn.addCredential", { authenticatorId, credential });
   return method;
-}
-
-const screen = (page) => page.getAttribute("main", "data-screen");
-const shown = (page) => page.getAttribute("main", "data-error");
-const tags = (page) => page.locator(".tags li").allTextContents();
-
-/** Does something and waits for the page that follows. */
-async function leads(page, act) {
-  await Promise.all([page.waitForEvent("load"), act()]);
-  // Applications on localhost are asked for consent, once a person.
-  if (new URL(page.url()).pathname === "/u/consent") await press(page, "button[value=accept]");
-}
-const press = (page, selector) => leads(page, () => page.click(selector));
-
-/** Waits until the browser is back at the application. */
-async function arrives(page) {
-  await page.waitForURL((url) => /playground$|consent$/.test(url.pathname));
-  if (new URL(page.url()).pathname === "/u/consent") await press(page, "button[value=accept]");
-}
-
-async function begin(page) {
-  await page.context().clearCookies();
-  await page.goto(`${server.https}/_dev/playground/login`);
 }
 
 describe("the button", () => {
@@ -125,7 +66,7 @@ describe("the button", () => {
     assert.deepEqual(await violations(page), []);
     await touch();
     await press(page, "button[value=passkey]");
-    assert.equal(new URL(page.url()).pathname, "/_dev/playground", await shown(page));
+    assert.equal(path(page), "/_dev/playground", await shown(page));
     assert.deepEqual(await tags(page), ["pop", "hwk"]);
   });
 
@@ -133,7 +74,7 @@ describe("the button", () => {
     await passkeys({ challenge_ui: "button" });
     const person = await management.person();
     const key = await withKey();
-    const { page, cdp, authenticatorId, touch } = key;
+    const { page, cdp, id: authenticatorId, touch } = key;
     await give(person, key);
     await touch();
     await begin(page);
@@ -164,15 +105,11 @@ describe("the button", () => {
   test("is not there in a browser without WebAuthn, and the password works", async () => {
     await passkeys();
     const person = await management.person();
-    open = await newWindow(browser);
-    const { page } = open;
-    await page.addInitScript(() => delete window.PublicKeyCredential);
+    const page = await windowWithoutKeys();
     await begin(page);
     await page.waitForLoadState();
     assert.equal(await page.isVisible("button[value=passkey]"), false);
-    await page.fill("#username", person.email);
-    await page.fill("#password", person.password);
-    await press(page, "button[value=default]");
+    await password(page, person);
     assert.deepEqual(await tags(page), ["pwd"]);
   });
 });
@@ -200,10 +137,7 @@ describe("the list under the field", () => {
     const key = await withKey();
     const { page, touch } = key;
     await give(person, key);
-    await begin(page);
-    await page.fill("#username", person.email);
-    await page.fill("#password", person.password);
-    await press(page, "button[value=default]");
+    await logIn(page, person);
     assert.deepEqual(await tags(page), ["pwd"]);
     await begin(page);
     await page.waitForFunction(() => globalThis.asked.includes("conditional"));
@@ -259,20 +193,17 @@ describe("a passkey", () => {
     await touch();
     await passkeys({ challenge_ui: "button", progressive_enrollment_enabled: true });
     const other = await management.person();
-    await begin(page);
-    await page.fill("#username", other.email);
-    await page.fill("#password", other.password);
-    await press(page, "button[value=default]");
-    await press(page, "button[value=default]");
+    await logIn(page, other);
+    await next(page);
     await page.goto(`${server.https}/account`);
-    const [made] = await management.get(`users/${encodeURIComponent(other.id)}/authentication-methods`);
+    const [made] = await methods(other);
     const good = JSON.parse(await page.evaluate(() => sessionStorage.getItem("good")));
     assert.deepEqual(good, { rpId: domain, userId: made.user_handle, allAcceptedCredentialIds: [made.key_id] });
   });
 
   test("is asked for a second factor where the policy wants one, also if it verified its user", async () => {
     await passkeys({ challenge_ui: "button" });
-    await policies(["all-applications"]);
+    await factors(["otp"], ["all-applications"]);
     const person = await management.person();
     const key = await withKey();
     const { page, touch } = key;
@@ -281,31 +212,22 @@ describe("a passkey", () => {
     await begin(page);
     await press(page, "button[value=passkey]");
     assert.equal(await screen(page), "mfa-otp-enrollment-qr", await shown(page));
-    await policies([]);
+    await factors(["otp"]);
   });
 });
 
 describe("the offer of a passkey", () => {
-  const enrolled = async (person) => {
-    const all = await management.get(`users/${encodeURIComponent(person.id)}/authentication-methods`);
-    return all.filter((method) => method.type === "passkey").length;
-  };
-  const password = async (page, person) => {
-    await begin(page);
-    await page.fill("#username", person.email);
-    await page.fill("#password", person.password);
-    await press(page, "button[value=default]");
-  };
+  const enrolled = async (person) => (await methods(person, "passkey")).length;
 
   test("after a password is taken, and the passkey logs in", async () => {
     await passkeys({ challenge_ui: "button", progressive_enrollment_enabled: true });
     const person = await management.person();
     const { page, touch } = await withKey();
     await touch();
-    await password(page, person);
+    await logIn(page, person);
     assert.equal(await screen(page), "passkey-enrollment");
     assert.deepEqual(await violations(page), []);
-    await press(page, "button[value=default]");
+    await next(page);
     assert.deepEqual(await tags(page), ["pwd"]);
     assert.equal(await enrolled(person), 1);
     await begin(page);
@@ -317,19 +239,19 @@ describe("the offer of a passkey", () => {
     await passkeys({ challenge_ui: "button", progressive_enrollment_enabled: true });
     const person = await management.person();
     const { page } = await withKey();
-    await password(page, person);
+    await logIn(page, person);
     await press(page, "button[value=skip]");
     assert.deepEqual(await tags(page), ["pwd"]);
-    await password(page, person);
+    await logIn(page, person);
     assert.deepEqual(await tags(page), ["pwd"], "not again at once");
     await moveClock({ advance_ms: 7 * 86_400_000 });
-    await password(page, person);
+    await logIn(page, person);
     assert.equal(await screen(page), "passkey-enrollment");
     await page.check("#doNotShowAgain");
     await press(page, "button[value=skip]");
     assert.deepEqual(await tags(page), ["pwd"]);
     await moveClock({ advance_ms: 8 * 86_400_000 });
-    await password(page, person);
+    await logIn(page, person);
     assert.deepEqual(await tags(page), ["pwd"]);
     await moveClock({ reset: true });
     assert.equal(await enrolled(person), 0);
@@ -348,12 +270,12 @@ describe("the offer of a passkey", () => {
         return create(options);
       };
     });
-    await password(page, person);
-    await press(page, "button[value=default]");
+    await logIn(page, person);
+    await next(page);
     assert.equal(await shown(page), "passkey-authentication-failed");
     assert.deepEqual(await violations(page), []);
     await touch();
-    await press(page, "button[value=default]");
+    await next(page);
     assert.equal(await enrolled(person), 1);
   });
 
@@ -366,9 +288,9 @@ describe("the offer of a passkey", () => {
     const email = `${randomBytes(6).toString("hex")}@example.test`;
     await page.fill("#email", email);
     await page.fill("#password", "Correct-horse-9-battery");
-    await press(page, "button[value=default]");
+    await next(page);
     assert.equal(await screen(page), "passkey-enrollment");
-    await press(page, "button[value=default]");
+    await next(page);
     const [user] = await management.get(`users-by-email?email=${encodeURIComponent(email)}`);
     assert.equal(await enrolled({ id: user.user_id }), 1);
   });
@@ -376,9 +298,7 @@ describe("the offer of a passkey", () => {
   test("is passed over by a browser that cannot do it", async () => {
     await passkeys({ progressive_enrollment_enabled: true });
     const person = await management.person();
-    open = await newWindow(browser);
-    const { page } = open;
-    await page.addInitScript(() => delete window.PublicKeyCredential);
+    const page = await windowWithoutKeys();
     await begin(page);
     await page.fill("#username", person.email);
     await page.fill("#password", person.password);

@@ -5,7 +5,7 @@ use super::input::KeyFailure;
 use super::offer::OfferKind;
 use super::state::Login;
 use crate::assurance::Methods;
-use crate::factors::webauthn::passkey;
+use crate::factors::webauthn::passkey::{self, No};
 use crate::factors::{FactorKind, Spend};
 use crate::ids::{AuthenticatorId, UserId};
 use crate::model::authenticator::Authenticator;
@@ -196,6 +196,23 @@ impl Problem {
     /// Returns what is told to who has answered wrongly too often.
     pub const fn too_many(kind: FactorKind) -> Self {
         if kind.is_key() { Self::TooManyKeyFailures } else { Self::TooManyFailures }
+    }
+
+    /// Returns what is told to whose new passkey was not accepted.
+    pub const fn not_made(why: No) -> Self {
+        match why {
+            No::Expired => Self::PasskeyFailed,
+            No::Malformed | No::Wrong | No::Copied => Self::PasskeyNotAdded,
+        }
+    }
+
+    /// Returns what is told to whose browser made no passkey.
+    pub const fn no_passkey_made(why: KeyFailure) -> Self {
+        match why {
+            KeyFailure::InvalidState => Self::PasskeyThere,
+            KeyFailure::NotAllowed => Self::PasskeyFailed,
+            _ => Self::PasskeyNotAdded,
+        }
     }
 
     /// Returns the key of the text, the last part of `prompt.screen.key`.

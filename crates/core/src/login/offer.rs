@@ -7,12 +7,12 @@
 use serde::{Deserialize, Serialize};
 
 use super::effect::{Effect, Problem, Step};
-use super::input::{Answer, Facts, KeyFailure};
+use super::input::{Answer, Facts};
 use super::state::{Login, Progress};
 use super::steps::decide_next;
 use crate::assurance::{MethodName, multi_factor};
 use crate::env::Env;
-use crate::factors::webauthn::passkey::{No, Registration};
+use crate::factors::webauthn::passkey::Registration;
 use crate::factors::{Listed, RelyingParty, UserHandle};
 use crate::time::Span;
 
@@ -20,7 +20,7 @@ use crate::time::Span;
 pub const PUT_OFF: Span = Span::days(7);
 
 /// The passkeys that one user may have (contract/oidc.md 12).
-const MOST_PASSKEYS: usize = 20;
+pub const MOST_PASSKEYS: usize = 20;
 
 /// What can be offered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,6 +93,20 @@ pub struct PasskeyOffers {
     pub local: bool,
 }
 
+impl PasskeyOffers {
+    /// Draws the challenge for another passkey of the user.
+    pub fn draw(&self, kind: OfferKind, env: &mut Env) -> Registration {
+        let (party, handle) = (self.relying_party.clone(), self.user_handle.clone());
+        let registration = Registration::draw(party, handle, env).excluding(self.held.clone());
+        if kind == OfferKind::PasskeyHere { registration.on_this_device() } else { registration }
+    }
+
+    /// Returns whether the user has as many as one may have.
+    pub const fn is_full(&self) -> bool {
+        self.held.len() >= MOST_PASSKEYS
+    }
+}
+
 /// See [`Login::AskOffer`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AskOffer {
@@ -130,7 +144,7 @@ pub(super) fn due(progress: &Progress, facts: &Facts) -> Option<OfferKind> {
         return None;
     };
     let told = progress.offered.contains(&kind) || offers.declined.contains(&kind);
-    (!told && passkeys.held.len() < MOST_PASSKEYS).then_some(kind)
+    (!told && !passkeys.is_full()).then_some(kind)
 }
 
 /// Who has a factor must have passed one in this login, here or in the passkey itself.
@@ -142,21 +156,15 @@ fn may_add(progress: &Progress, facts: &Facts) -> bool {
 pub(super) fn make(mut progress: Progress, kind: OfferKind, facts: &Facts, env: &mut Env) -> Option<Login> {
     let passkeys = facts.offers.passkeys.as_ref()?;
     progress.offered.push(kind);
-    let registration = draw(passkeys, kind, env);
+    let registration = passkeys.draw(kind, env);
     Some(Login::AskOffer(AskOffer { progress, kind, registration }))
-}
-
-fn draw(passkeys: &PasskeyOffers, kind: OfferKind, env: &mut Env) -> Registration {
-    let (party, handle) = (passkeys.relying_party.clone(), passkeys.user_handle.clone());
-    let registration = Registration::draw(party, handle, env).excluding(passkeys.held.clone());
-    if kind == OfferKind::PasskeyHere { registration.on_this_device() } else { registration }
 }
 
 impl AskOffer {
     pub(super) fn answer(self, answer: Answer, facts: &Facts, env: &mut Env) -> Step {
         // Switched off, declined in another tab, or no longer hers to add: the login goes on without.
         let open = !facts.offers.declined.contains(&self.kind) && may_add(&self.progress, facts);
-        let passkeys = facts.offers.passkeys.as_ref().filter(|passkeys| passkeys.held.len() < MOST_PASSKEYS);
+        let passkeys = facts.offers.passkeys.as_ref().filter(|passkeys| !passkeys.is_full());
         let Some(passkeys) = passkeys.filter(|_| open) else {
             return decide_next(self.progress, facts, env);
         };
@@ -179,20 +187,12 @@ impl AskOffer {
                 }
                 // What was asked is over with its answer.
                 Err(why) => {
-                    let registration = draw(passkeys, self.kind, env);
-                    let problem = match why {
-                        No::Expired => Problem::PasskeyFailed,
-                        No::Malformed | No::Wrong | No::Copied => Problem::PasskeyNotAdded,
-                    };
-                    Step::to(Login::AskOffer(Self { registration, ..self })).but(problem)
+                    let registration = passkeys.draw(self.kind, env);
+                    Step::to(Login::AskOffer(Self { registration, ..self })).but(Problem::not_made(why))
                 }
             },
             Answer::KeyFailed(why) => {
-                let problem = match why {
-                    KeyFailure::InvalidState => Problem::PasskeyThere,
-                    KeyFailure::NotAllowed => Problem::PasskeyFailed,
-                    _ => Problem::PasskeyNotAdded,
-                };
+                let problem = Problem::no_passkey_made(why);
                 Step::to(Login::AskOffer(self)).with(Effect::PasskeyReport(why)).but(problem)
             }
             _ => Step::to(Login::AskOffer(self)),

@@ -23,6 +23,7 @@ pub mod management;
 pub mod messages;
 pub mod mfa_api;
 pub mod my_account;
+mod new_passkey;
 pub mod par;
 pub mod passkey;
 mod passkey_answer;
@@ -37,6 +38,8 @@ pub mod twin;
 pub mod userinfo;
 
 use lockstep_core::codes::OAuthError;
+
+pub use passkey_answer::PasskeyInput;
 
 use crate::store::db::DbError;
 

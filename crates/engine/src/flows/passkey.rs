@@ -4,11 +4,9 @@
 use lockstep_core::codes::{OAuthCode, OAuthError};
 use lockstep_core::crypto::digest::sha256_b64url;
 use lockstep_core::env::Env;
-use lockstep_core::factors::webauthn::passkey::{
-    Login, Proven, Registration, credential_hash, relying_party,
-};
+use lockstep_core::factors::webauthn::passkey::{Login, Registration, relying_party};
 use lockstep_core::factors::{PhoneNumber, UserHandle};
-use lockstep_core::ids::{AuthenticatorId, ClientId, UserId};
+use lockstep_core::ids::{ClientId, UserId};
 use lockstep_core::model::client::Client;
 use lockstep_core::model::connection::Connection;
 use lockstep_core::model::log_event::{LogEvent, Origin};
@@ -25,7 +23,6 @@ use super::signup::valid_username;
 use crate::app::App;
 use crate::store::buckets::{self, Budget};
 use crate::store::db::{Conn, DbError};
-use crate::store::passkeys::Passkey;
 use crate::store::{connections, login_codes, settings, users};
 
 /// The grant that redeems an answer.
@@ -109,31 +106,6 @@ pub(super) fn refused_from(origin: &Origin) -> String {
 
 pub(super) fn too_many() -> OAuthFailure {
     OAuthError::new(OAuthCode::TooManyRequests, "Too many requests. Wait a moment before retrying.").into()
-}
-
-/// Returns the row of a passkey that its owner has just made, and what it is looked up by; none if the key has no identifier.
-pub(super) fn new_row(
-    right: Proven,
-    user: &UserId,
-    origin: &Origin,
-    env: &mut Env,
-) -> Option<(Passkey, String)> {
-    let hash = right.data["key_id"].as_str().and_then(credential_hash)?;
-    let mut data = right.data;
-    data["identity_user_id"] = json!(user.parts().1);
-    if let Some(browser) = &origin.user_agent {
-        data["user_agent"] = json!(browser.chars().take(1024).collect::<String>());
-    }
-    let passkey = Passkey {
-        id: AuthenticatorId::new(env.rng()),
-        user: user.clone(),
-        name: None,
-        data,
-        sign_count: Some(right.sign_count),
-        created_at: env.now,
-        enrolled_at: Some(env.now),
-    };
-    Some((passkey, hash))
 }
 
 /// Returns the connection that an application may use for passkeys: the one that is named, else the tenant's default, else the only one.

@@ -4,6 +4,7 @@ use lockstep_core::assurance::Method;
 use lockstep_core::env::Env;
 use lockstep_core::factors::Remark;
 use lockstep_core::factors::webauthn::passkey::{self, Held, Login, No};
+use lockstep_core::login::steps::KeyFailure;
 use lockstep_core::model::connection::Connection;
 use lockstep_core::model::log_event::Origin;
 use lockstep_core::model::user::User;
@@ -13,6 +14,15 @@ use super::{attempts, changes};
 use crate::app::App;
 use crate::store::db::{Conn, DbError};
 use crate::store::{authenticators, buckets, passkeys, users};
+
+/// What the browser says of a passkey, one that answers or one that was to be made.
+#[derive(Clone)]
+pub enum PasskeyInput {
+    /// Its answer: a `PublicKeyCredential` as JSON.
+    Answer(String),
+    /// Why there is none.
+    Failed(KeyFailure),
+}
 
 /// Whom an answer has proven. Whether that user is blocked is still to be asked.
 pub(super) struct Recognised {

@@ -10,20 +10,21 @@ use axum::routing::{get, post};
 use http::StatusCode;
 use lockstep_core::crypto::digest::same_secret;
 use lockstep_core::env::Env;
-use lockstep_core::factors::{FactorKind, masked};
+use lockstep_core::factors::{FactorKind, masked, webauthn};
 use lockstep_core::ids::TransactionId;
 use lockstep_core::model::authenticator::Authenticator;
 use lockstep_core::model::log_event::Origin;
 use lockstep_core::model::session::Session;
 use lockstep_core::model::settings::TenantSettings;
 use lockstep_core::time::{Span, Timestamp};
-use lockstep_engine::flows::account::enrolment::{self as flow, Adding, Outcome};
+use lockstep_engine::flows::account::enrolment::{self as flow, Adding, Given, Outcome, Under};
 use lockstep_engine::flows::account::{self, AccountError, Change, Overview, Visitor};
 use lockstep_engine::flows::branding;
+use lockstep_engine::store::methods::Method;
 use lockstep_engine::store::remembered_browsers::RememberedBrowser;
 use tracing::error;
 
-use super::login::{enrolment, see_other, with_cookies};
+use super::login::{enrolment, passkey_said, see_other, with_cookies};
 use super::origin::From;
 use super::{Web, cookies, pages};
 use crate::ui::browser_name;
@@ -37,6 +38,7 @@ pub(super) fn routes() -> Router<Web> {
     Router::new()
         .route("/account", get(home))
         .route("/account/add", get(add))
+        .route("/account/add-passkey", get(add_passkey))
         .route("/account/recovery-code", get(recovery_code))
         .route("/account/enroll", get(show).post(answer))
         .route("/account/remove", get(ask_to_remove).post(remove))
@@ -70,7 +72,7 @@ async fn home(State(web): State<Web>, headers: HeaderMap, Query(query): Query<Fi
 /// Returns the page that a `state` stands for. All of them are pages that only ask, so it does not matter who made it up.
 fn on_the_way(state: &str) -> String {
     match state.split_once(':') {
-        None if state == "add" || state == "recovery-code" => format!("/account/{state}"),
+        None if ["add", "add-passkey", "recovery-code"].contains(&state) => format!("/account/{state}"),
         Some(("remove", id)) if id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') => {
             format!("/account/remove?id={id}")
         }
@@ -80,6 +82,10 @@ fn on_the_way(state: &str) -> String {
 
 async fn add(State(web): State<Web>, From(origin): From, headers: HeaderMap) -> Response {
     begin(&web, &origin, &headers, Adding::Factor, "add").await
+}
+
+async fn add_passkey(State(web): State<Web>, From(origin): From, headers: HeaderMap) -> Response {
+    begin(&web, &origin, &headers, Adding::Passkey, "add-passkey").await
 }
 
 async fn recovery_code(State(web): State<Web>, From(origin): From, headers: HeaderMap) -> Response {
@@ -100,7 +106,7 @@ async fn show(State(web): State<Web>, headers: HeaderMap, Query(query): Query<Fi
     let Some(id) = query.get("state").and_then(|s| TransactionId::parse(s.as_str()).ok()) else {
         return see_other("/account");
     };
-    match flow::show(web.app(), &env, session(&headers), &id).await {
+    match flow::show(web.app(), &mut env, session(&headers), &id).await {
         Ok(page) => draw_enrolment(&web, &headers, &mut env, StatusCode::OK, &page, "").await,
         Err(error) => refuse(&web, &headers, &mut env, &error, "").await,
     }
@@ -120,7 +126,10 @@ async fn answer(
     };
     let writes_down = !fields.contains_key("code") && !fields.contains_key("phone");
     let action = fields.get("action").map_or("default", String::as_str);
-    let given = enrolment::answer(action, &fields, writes_down);
+    let given = |under: &Under| match (under, passkey_said(&fields)) {
+        (Under::Passkey(_), Some(said)) => Given::Passkey(said),
+        _ => Given::Factor(enrolment::answer(action, &fields, writes_down)),
+    };
     let typed = enrolment::typed(&fields).unwrap_or_default();
     let answered = flow::answer(web.app(), &mut env, &origin, session(&headers), &id, given).await;
     let (outcome, cookie) = match answered {
@@ -146,8 +155,10 @@ async fn ask_to_remove(State(web): State<Web>, headers: HeaderMap, Query(query):
         Ok(visitor) => visitor,
         Err(error) => return refuse(&web, &headers, &mut env, &error, &format!("remove:{id}")).await,
     };
-    let factor = match visitor.factor(id) {
-        Ok(on) => row(&visitor, on, env.now),
+    let row = visitor.factor(id).map(|on| row(&visitor, on, env.now));
+    let row = row.or_else(|_| visitor.passkey(id).map(|passkey| passkey_row(&visitor, passkey, env.now)));
+    let factor = match row {
+        Ok(row) => row,
         Err(error) => return refuse(&web, &headers, &mut env, &error, "").await,
     };
     let page = screens::AccountRemove { form_token: &visitor.form_token, factor, errors: &[] };
@@ -203,6 +214,9 @@ async fn change(
         Err(AccountError::LastFactor) => {
             draw_home(&web, &headers, &mut env, &overview, Some("last-factor")).await
         }
+        Err(AccountError::LastPasskey) => {
+            draw_home(&web, &headers, &mut env, &overview, Some("last-passkey")).await
+        }
         Err(error) => refuse(&web, &headers, &mut env, &error, "").await,
     }
 }
@@ -220,6 +234,8 @@ async fn draw_home(
 ) -> Response {
     let visitor = &overview.visitor;
     let factors: Vec<FactorRow> = visitor.factors().map(|on| row(visitor, on, env.now)).collect();
+    let passkeys: Vec<FactorRow> =
+        visitor.passkeys().iter().map(|one| passkey_row(visitor, one, env.now)).collect();
     let sessions: Vec<BrowserRow> =
         overview.sessions.iter().map(|one| session_row(visitor, one, env.now)).collect();
     let remembered: Vec<BrowserRow> =
@@ -232,6 +248,8 @@ async fn draw_home(
         keeps_last: factors.iter().any(|row| !row.removable && !row.address_of_account),
         factors: &factors,
         can_add: !visitor.addable().is_empty(),
+        passkeys: &passkeys,
+        can_add_passkey: visitor.may_add_passkey(),
         recovery_code: visitor.may_have_recovery_code().then(|| visitor.recovery_code().is_some()),
         sessions: &sessions,
         remembered: &remembered,
@@ -252,6 +270,20 @@ fn row(visitor: &Visitor, on: &Authenticator, now: Timestamp) -> FactorRow {
         last_used_days: on.last_auth_at.map(|at| days(now, at)),
         removable: visitor.may_remove(on),
         address_of_account: visitor.is_address_of_account(on),
+        synced: webauthn::is_synced(&on.data).filter(|_| on.kind.is_key()),
+    }
+}
+
+fn passkey_row(visitor: &Visitor, passkey: &Method, now: Timestamp) -> FactorRow {
+    FactorRow {
+        id: passkey.id.to_string(),
+        method: "passkey",
+        name: passkey.name.clone().unwrap_or_default(),
+        added_days: days(now, passkey.created_at),
+        last_used_days: passkey.last_auth_at.map(|at| days(now, at)),
+        removable: visitor.may_remove_passkey(),
+        synced: webauthn::is_synced(&passkey.data),
+        ..FactorRow::default()
     }
 }
 
@@ -293,6 +325,15 @@ async fn draw_enrolment(
     let errors: Vec<FormError> =
         page.trouble.map(|problem| FormError::new(problem.key())).into_iter().collect();
     draw(web, headers, env, status, page.id.as_str(), |pages, ctx, tenant| {
+        let enrolment = match &page.under {
+            Under::Factor(enrolment) => enrolment,
+            Under::Passkey(registration) => {
+                let name = page.visitor.user.display_name();
+                let options = registration.options(&page.tenant_name, name).to_string();
+                return pages
+                    .account_passkey(ctx, &screens::AccountPasskey { options: &options, errors: &errors });
+            }
+        };
         let countries = enrolment::Countries::new(web, tenant, headers);
         let about = enrolment::About {
             account: page.visitor.user.display_name(),
@@ -303,7 +344,7 @@ async fn draw_enrolment(
             countries: &countries,
             may_be_left: false,
         };
-        enrolment::page(pages, ctx, &page.enrolment, &about).unwrap_or_else(|| {
+        enrolment::page(pages, ctx, enrolment, &about).unwrap_or_else(|| {
             pages.error(ctx, &screens::ErrorPage { kind: "generic", ..screens::ErrorPage::default() })
         })
     })
@@ -317,6 +358,7 @@ async fn refuse(web: &Web, headers: &HeaderMap, env: &mut Env, error: &AccountEr
         AccountError::NotFound
         | AccountError::NoFactor
         | AccountError::LastFactor
+        | AccountError::LastPasskey
         | AccountError::BadName => see_other("/account"),
         AccountError::Db(_) | AccountError::Internal(_) => {
             error!(cause = %error, "The account page failed: {error}");
@@ -349,8 +391,9 @@ mod tests {
     #[test]
     fn a_state_leads_to_our_own_pages_and_nowhere_else() {
         assert_eq!(on_the_way("add"), "/account/add");
+        assert_eq!(on_the_way("add-passkey"), "/account/add-passkey");
         assert_eq!(on_the_way("remove:dev_abc"), "/account/remove?id=dev_abc");
-        for other in ["", "//evil.example", "remove:x&y=z", "remove:/../x", "rename", "remove"] {
+        for other in ["add-x", "", "//evil.example", "remove:x&y=z", "remove:/../x", "rename", "remove"] {
             assert_eq!(on_the_way(other), "/account", "{other}");
         }
     }

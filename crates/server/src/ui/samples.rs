@@ -339,11 +339,27 @@ fn all(pages: &Pages, ctx: &Ctx, words: &Words) -> Vec<(String, Page)> {
     };
     let there = BrowserRow { browser: String::new(), active_days: 3, current: false, ..here.clone() };
     let (rows, both) = ([factor.clone(), phone, address], [here.clone(), there.clone()]);
+    let passkey = FactorRow {
+        id: "dev_Hp4sRk8tQ2zWm1Xc".to_owned(),
+        method: "passkey",
+        name: words.app.clone(),
+        added_days: 12,
+        last_used_days: Some(1),
+        removable: true,
+        synced: Some(true),
+        ..FactorRow::default()
+    };
+    let bound =
+        FactorRow { name: String::new(), synced: Some(false), last_used_days: None, ..passkey.clone() };
+    let last = [FactorRow { removable: false, ..bound.clone() }];
+    let passkeys = [passkey, bound];
     let account = Account {
         account: email,
         form_token: &words.state,
         factors: &rows,
         can_add: true,
+        passkeys: &passkeys,
+        can_add_passkey: true,
         keeps_last: false,
         recovery_code: Some(true),
         sessions: &both,
@@ -356,6 +372,8 @@ fn all(pages: &Pages, ctx: &Ctx, words: &Words) -> Vec<(String, Page)> {
     let (only, alone) = ([FactorRow { removable: false, ..factor.clone() }], [here]);
     let kept = Account {
         factors: &only,
+        passkeys: &last,
+        can_add_passkey: false,
         keeps_last: true,
         recovery_code: Some(false),
         sessions: &alone,
@@ -368,6 +386,7 @@ fn all(pages: &Pages, ctx: &Ctx, words: &Words) -> Vec<(String, Page)> {
         account: email,
         form_token: &words.state,
         can_add: true,
+        can_add_passkey: true,
         sessions: &alone,
         ..Account::default()
     };
@@ -384,6 +403,11 @@ fn all(pages: &Pages, ctx: &Ctx, words: &Words) -> Vec<(String, Page)> {
     };
     add("mfa-otp-enrollment-code.account", pages.mfa_otp_enrollment_code(&giving_up, &begun));
     add("account-remove", pages.account_remove(ctx, &remove));
+    let new = AccountPasskey { options: &options, errors: &[] };
+    add("account-passkey", pages.account_passkey(&giving_up, &new));
+    let errors_of_passkey = [FormError::new("passkey-already-there")];
+    let new = AccountPasskey { errors: &errors_of_passkey, ..new };
+    add("account-passkey.error", pages.account_passkey(&giving_up, &new));
     add("logout", pages.logout(ctx, &Logout { user: email }));
     add("logout-complete", pages.logout_complete(ctx, &LogoutComplete { login_url: link }));
     add("logout-aborted", pages.logout_aborted(ctx, &LogoutAborted { back_url: link }));

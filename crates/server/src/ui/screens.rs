@@ -80,7 +80,7 @@ macro_rules! family {
 mod account;
 mod keys;
 
-pub use account::{Account, AccountRemove, BrowserRow, FactorRow};
+pub use account::{Account, AccountPasskey, AccountRemove, BrowserRow, FactorRow};
 pub use keys::{
     Key, MfaDetectBrowserCapabilities, MfaWebauthnChangeKeyNickname, MfaWebauthnEnrollmentSuccess,
     MfaWebauthnPlatformChallenge, MfaWebauthnPlatformEnrollment, MfaWebauthnRoamingChallenge,

@@ -60,6 +60,7 @@ templates![
     "mfa-enroll-welcome.html",
     "mfa-enroll-result.html",
     "account.html",
+    "account-passkey.html",
     "account-remove.html",
     "consent.html",
     "logout.html",
@@ -184,6 +185,8 @@ pages! {
     mfa_enroll_result: MfaEnrollResult,
     /// The account page.
     account: Account,
+    /// A new passkey, on the account page.
+    account_passkey: AccountPasskey,
     /// Whether to remove a factor.
     account_remove: AccountRemove,
     /// What an application asks for.

@@ -224,6 +224,12 @@ pub fn public_parts(on: &Authenticator) -> Option<(String, String)> {
     Stored::of(on).ok().map(|stored| (stored.key_id, stored.public_key))
 }
 
+/// Returns whether a stored key can be on several devices, as those are that a provider copies; none if it never said.
+pub fn is_synced(data: &Value) -> Option<bool> {
+    let stored: Stored = read(data).ok()?;
+    stored.credential_device_type.map(|_| stored.was_multi_device)
+}
+
 /// Returns whether an authenticator is a key of this relying party: it answers to no other.
 pub fn belongs_to(on: &Authenticator, relying_party: &RelyingParty) -> bool {
     Stored::of(on).is_ok_and(|stored| stored.relying_party_identifier == relying_party.id())

@@ -1,13 +1,15 @@
-//! Adding a factor, or a new recovery code, on the account page. The same machine as in a login ([`Enrolment`]); the row is bound to the
-//! session, so a browser that is logged out in between cannot end it.
+//! Adding a factor, a passkey or a new recovery code on the account page. The same machine as in a login ([`Enrolment`]); the row is bound to
+//! the session, so a browser that is logged out in between cannot end it.
 
 use lockstep_core::assurance::Method;
 use lockstep_core::crypto::digest::{same_secret, sha256_b64url};
 use lockstep_core::env::Env;
 use lockstep_core::factors::FactorKind;
+use lockstep_core::factors::webauthn::passkey::Registration;
 use lockstep_core::ids::{ClientId, TransactionId, UserId};
 use lockstep_core::login::effect::Problem;
-use lockstep_core::login::enrolment::{After, Enrolment};
+use lockstep_core::login::enrolment::{After, Enrolment, Turn};
+use lockstep_core::login::offer::OfferKind;
 use lockstep_core::login::steps::Answer;
 use lockstep_core::model::log_event::{LogEvent, Origin};
 use lockstep_core::model::message::Channel;
@@ -16,12 +18,13 @@ use serde::{Deserialize, Serialize};
 
 use super::{AccountError, Visitor, application};
 use crate::app::App;
-use crate::flows::changes;
 use crate::flows::enrolling::{self, EnrollingError, Led, Who};
 use crate::flows::login::NewCookie;
+use crate::flows::new_passkey::{self, Made};
+use crate::flows::{PasskeyInput, changes};
 use crate::store::db::{Conn, DbError};
 use crate::store::transactions::{self, Stored};
-use crate::store::{authenticators, sessions, settings};
+use crate::store::{authenticators, connections, sessions, settings};
 
 /// How long an enrolment may take.
 const LIFETIME: Span = Span::minutes(60);
@@ -33,6 +36,8 @@ pub enum Adding {
     Factor,
     /// A new recovery code.
     RecoveryCode,
+    /// A passkey.
+    Passkey,
 }
 
 /// An enrolment under way.
@@ -40,7 +45,24 @@ pub enum Adding {
 struct Running {
     /// The account page's rows are no tickets' rows, though both enrol.
     account: UserId,
-    enrolment: Enrolment,
+    under: Under,
+}
+
+/// What is under way.
+#[derive(Clone, Serialize, Deserialize)]
+pub enum Under {
+    /// A factor or a recovery code.
+    Factor(Enrolment),
+    /// A passkey.
+    Passkey(Registration),
+}
+
+/// What the person answers.
+pub enum Given {
+    /// The form of an enrolment, read for it.
+    Factor(Answer),
+    /// What the browser says of the new passkey.
+    Passkey(PasskeyInput),
 }
 
 /// What the page of an enrolment shows.
@@ -49,8 +71,10 @@ pub struct Page {
     pub id: TransactionId,
     /// Who.
     pub visitor: Visitor,
-    /// How far it is.
-    pub enrolment: Enrolment,
+    /// What is under way, and how far it is.
+    pub under: Under,
+    /// The tenant's name, for the passkey's owner to read.
+    pub tenant_name: String,
     /// The channels of the phone factor.
     pub channels: Vec<Channel>,
     /// What is wrong with the last answer.
@@ -87,21 +111,21 @@ pub async fn begin(
     visitor.require_fresh()?;
     let user = &visitor.user;
     let who = Who::load(&mut tx, app, env, origin, user).await?;
-    let turn = match adding {
-        Adding::Factor => Enrolment::begin(visitor.addable(), &who.enrolling, env),
+    let under = match adding {
+        Adding::Factor => going(Enrolment::begin(visitor.addable(), &who.enrolling, env))?,
         Adding::RecoveryCode if visitor.may_have_recovery_code() => {
-            Enrolment::write_down(&who.enrolling, env)
+            going(Enrolment::write_down(&who.enrolling, env))?
         }
+        Adding::Passkey => Under::Passkey(draw(&mut tx, app, env, &visitor).await?),
         Adding::RecoveryCode => return Err(AccountError::NoFactor),
     };
-    let After::Going(enrolment) = turn.next else { return Err(AccountError::NoFactor) };
     let id = TransactionId::new(env.rng());
     let stored = Stored {
         id: id.clone(),
         version: 0,
         cookie_hash: binding(&visitor),
         client: ClientId::trusted(application::CLIENT_ID),
-        data: Running { account: user.id.clone(), enrolment },
+        data: Running { account: user.id.clone(), under },
         created_at: env.now,
         expires_at: env.now + LIFETIME,
     };
@@ -116,17 +140,52 @@ pub async fn begin(
     Ok(id)
 }
 
-/// Returns the page of an enrolment.
+fn going(turn: Turn) -> Result<Under, AccountError> {
+    match turn.next {
+        After::Going(enrolment) => Ok(Under::Factor(enrolment)),
+        After::Done(_) | After::Broken => Err(AccountError::NoFactor),
+    }
+}
+
+/// Draws what a new passkey is asked.
+async fn draw(
+    tx: &mut Conn,
+    app: &App,
+    env: &mut Env,
+    visitor: &Visitor,
+) -> Result<Registration, AccountError> {
+    let connection = connections::find_by_name(tx, &visitor.user.connection).await?;
+    let offers = new_passkey::offers(tx, app, env, connection.as_ref(), &visitor.user).await?;
+    let offers = offers.filter(|_| visitor.may_add_passkey()).ok_or(AccountError::NoFactor)?;
+    Ok(offers.draw(OfferKind::Passkey, env))
+}
+
+/// Returns the page of an enrolment. What a passkey is asked does not live as long as a page may stand open, so it is drawn anew in time.
 pub async fn show(
     app: &App,
-    env: &Env,
+    env: &mut Env,
     handle: Option<&str>,
     id: &TransactionId,
 ) -> Result<Page, AccountError> {
     let mut conn = app.db().read().await?;
     let visitor = Visitor::find(&mut conn, app, env, handle).await?;
-    let stored = load(&mut conn, env, &visitor, id).await?;
-    Ok(page(visitor, stored, None))
+    let mut stored = load(&mut conn, env, &visitor, id).await?;
+    let stale = match &stored.data.under {
+        Under::Passkey(registration) if !registration.is_fresh(env.now) => Some(registration.anew(env)),
+        _ => None,
+    };
+    if let Some(fresh) = stale {
+        drop(conn);
+        stored.data.under = Under::Passkey(fresh);
+        let mut tx = app.db().write().await?;
+        if !transactions::save(&mut tx, id, stored.version, Some(&visitor.user.id), &stored.data).await? {
+            return Err(AccountError::NotFound);
+        }
+        let page = page(&mut tx, visitor, stored, None).await?;
+        tx.commit().await?;
+        return Ok(page);
+    }
+    Ok(page(&mut conn, visitor, stored, None).await?)
 }
 
 /// Takes an answer.
@@ -136,14 +195,22 @@ pub async fn answer(
     origin: &Origin,
     handle: Option<&str>,
     id: &TransactionId,
-    given: Answer,
+    given: impl FnOnce(&Under) -> Given,
 ) -> Result<(Outcome, Option<NewCookie>), AccountError> {
     let mut tx = app.db().write().await?;
     let visitor = Visitor::find(&mut tx, app, env, handle).await?;
     let mut stored = load(&mut tx, env, &visitor, id).await?;
+    let (before, given) = match (stored.data.under.clone(), given(&stored.data.under)) {
+        (Under::Factor(before), Given::Factor(given)) => (before, given),
+        (Under::Passkey(asked), Given::Passkey(said)) => {
+            let outcome = passkey_answered(tx, app, env, origin, visitor, stored, &asked, said).await?;
+            return Ok((outcome, None));
+        }
+        // The form of another page: nothing changes.
+        _ => return Ok((Outcome::Page(Box::new(page(&mut tx, visitor, stored, None).await?)), None)),
+    };
     let user = &visitor.user;
     let who = Who::load(&mut tx, app, env, origin, user).await?;
-    let before = stored.data.enrolment.clone();
     let mut cookie = None;
     let led = enrolling::answer(&mut tx, app, env, origin, user, &who, before, given).await;
     let (next, trouble) = match led? {
@@ -172,12 +239,55 @@ pub async fn answer(
         tx.commit().await?;
         return Ok((Outcome::Done, cookie));
     };
-    stored.data.enrolment = enrolment;
+    stored.data.under = Under::Factor(enrolment);
     if !transactions::save(&mut tx, &stored.id, stored.version, Some(&user.id), &stored.data).await? {
         return Err(AccountError::NotFound);
     }
+    let page = page(&mut tx, visitor, stored, trouble).await?;
     tx.commit().await?;
-    Ok((Outcome::Page(Box::new(page(visitor, stored, trouble))), cookie))
+    Ok((Outcome::Page(Box::new(page)), cookie))
+}
+
+/// Adds the passkey that has answered. What it was asked is over with its answer.
+#[expect(clippy::too_many_arguments, reason = "the parts of one answer, each from another place")]
+async fn passkey_answered(
+    mut tx: Conn,
+    app: &App,
+    env: &mut Env,
+    origin: &Origin,
+    visitor: Visitor,
+    mut stored: Stored<Running>,
+    asked: &Registration,
+    said: PasskeyInput,
+) -> Result<Outcome, AccountError> {
+    // Asked when it was begun, and again: it may have been switched off since, and she may have got others.
+    let fresh = draw(&mut tx, app, env, &visitor).await?;
+    let answers = matches!(said, PasskeyInput::Answer(_));
+    let user = &visitor.user;
+    let problem = match new_passkey::answered(&mut tx, app, env, origin, user, asked, said).await? {
+        Made::Added => {
+            if !transactions::claim(&mut tx, &stored.id, stored.version).await? {
+                return Err(AccountError::NotFound);
+            }
+            tx.commit().await?;
+            return Ok(Outcome::Done);
+        }
+        Made::Taken => {
+            drop(tx);
+            tx = app.db().write().await?;
+            Problem::PasskeyNotAdded
+        }
+        Made::Not(problem) => problem,
+    };
+    if answers {
+        stored.data.under = Under::Passkey(fresh);
+    }
+    if !transactions::save(&mut tx, &stored.id, stored.version, Some(&user.id), &stored.data).await? {
+        return Err(AccountError::NotFound);
+    }
+    let page = page(&mut tx, visitor, stored, Some(problem)).await?;
+    tx.commit().await?;
+    Ok(Outcome::Page(Box::new(page)))
 }
 
 /// Notes in the session what the enrolment proved, as a login does, under a new handle.
@@ -221,12 +331,18 @@ fn binding(visitor: &Visitor) -> String {
     sha256_b64url(format!("enrolment of session {}", visitor.session.id))
 }
 
-fn page(visitor: Visitor, stored: Stored<Running>, trouble: Option<Problem>) -> Page {
-    Page {
+async fn page(
+    conn: &mut Conn,
+    visitor: Visitor,
+    stored: Stored<Running>,
+    trouble: Option<Problem>,
+) -> Result<Page, DbError> {
+    Ok(Page {
         id: stored.id,
-        enrolment: stored.data.enrolment,
+        under: stored.data.under,
+        tenant_name: settings::tenant(conn).await?.friendly_name().to_owned(),
         channels: visitor.guardian.channels(),
         visitor,
         trouble,
-    }
+    })
 }

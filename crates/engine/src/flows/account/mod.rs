@@ -1,4 +1,4 @@
-//! The account page: a person's own factors, sessions and remembered browsers.
+//! The account page: a person's own factors, passkeys, sessions and remembered browsers.
 //!
 //! It is opened by the browser's session, and only by one that has passed MFA if the person has a factor. Everything that changes something
 //! needs a fresh proof beside ([`Visitor::require_fresh`]); who lacks one is sent through `/authorize` and comes back.
@@ -13,6 +13,7 @@ use lockstep_core::factors::webauthn::passkey::relying_party;
 use lockstep_core::factors::{FactorKind, Keys, Listed};
 use lockstep_core::ids::{RememberedBrowserId, SessionId, UserId};
 use lockstep_core::login::demand::{Asks, Held, Means, Situation, decide};
+use lockstep_core::login::offer::MOST_PASSKEYS;
 use lockstep_core::login::session::Proven;
 use lockstep_core::model::authenticator::Authenticator;
 use lockstep_core::model::log_event::{LogEvent, Origin};
@@ -25,9 +26,11 @@ use serde_json::{Value, json};
 use super::{changes, held};
 use crate::app::App;
 use crate::store::db::{Conn, DbError};
+use crate::store::methods::Method;
 use crate::store::remembered_browsers::RememberedBrowser;
 use crate::store::{
-    authenticators, connections, methods, remembered_browsers, sessions, settings, user_handles, users,
+    authenticators, connections, methods, passkeys, remembered_browsers, sessions, settings, user_handles,
+    users,
 };
 
 /// How old the proof of who changes something may be.
@@ -45,6 +48,9 @@ pub enum AccountError {
     /// It is the last factor, and the tenant demands one.
     #[error("the last factor cannot be removed while the tenant demands one")]
     LastFactor,
+    /// It is the last way to begin a login.
+    #[error("the last passkey cannot be removed from an account without a password")]
+    LastPasskey,
     /// No factor can be added.
     #[error("no factor can be enrolled")]
     NoFactor,
@@ -100,6 +106,10 @@ pub struct Visitor {
     demanded: bool,
     fresh: bool,
     has_factor: bool,
+    passkeys: Vec<Method>,
+    /// Whether the connection has passkeys, and this server can ask for them.
+    passkeys_possible: bool,
+    has_password: bool,
 }
 
 impl Visitor {
@@ -118,7 +128,7 @@ impl Visitor {
         let guardian = settings::guardian(conn).await?;
         let held = held::load(conn, &user, &guardian).await?;
         let connection = connections::find_by_name(conn, &user.connection).await?;
-        let demanded = guardian.always() && connection.is_none_or(|c| c.mfa_active());
+        let demanded = guardian.always() && connection.as_ref().is_none_or(|c| c.mfa_active());
         let rules = app.config().rules();
         let keys = Keys::of(app.issuer(), &guardian);
         let all = held.iter().map(|on| Held::of(on, &keys));
@@ -141,6 +151,11 @@ impl Visitor {
         if decision.not_needed().is_none() {
             return Err(AccountError::LogIn(Proof { mfa: has_factor, fresh: false }));
         }
+        let mut passkeys = methods::list_of_user(conn, &user.id).await?;
+        passkeys.retain(|method| method.kind == passkeys::KIND);
+        let party = relying_party(app.issuer(), std::iter::empty());
+        let passkeys_possible = connection.is_some_and(|c| c.has_passkeys()) && party.is_ok();
+        let has_password = users::password_hash(conn, &user.id).await?.is_some();
         let proven_at =
             if has_factor { multi_factor_at(&session.methods, rules) } else { Some(session.auth_time) };
         Ok(Self {
@@ -152,6 +167,9 @@ impl Visitor {
             held,
             demanded,
             has_factor,
+            passkeys,
+            passkeys_possible,
+            has_password,
         })
     }
 
@@ -210,6 +228,26 @@ impl Visitor {
         self.factors().find(|on| on.id.as_str() == id).ok_or(AccountError::NotFound)
     }
 
+    /// Returns the person's passkeys.
+    pub fn passkeys(&self) -> &[Method] {
+        &self.passkeys
+    }
+
+    /// Returns whether another passkey can be added.
+    pub fn may_add_passkey(&self) -> bool {
+        self.passkeys_possible && self.passkeys.len() < MOST_PASSKEYS
+    }
+
+    /// Returns whether passkeys can be removed: not the last way to begin a login.
+    pub fn may_remove_passkey(&self) -> bool {
+        self.has_password || self.passkeys.len() > 1
+    }
+
+    /// Returns a passkey by its id.
+    pub fn passkey(&self, id: &str) -> Result<&Method, AccountError> {
+        self.passkeys.iter().find(|method| method.id.as_str() == id).ok_or(AccountError::NotFound)
+    }
+
     /// Returns whether a session is the one of this browser.
     pub fn is_current(&self, session: &Session) -> bool {
         session.id == self.session.id
@@ -262,14 +300,14 @@ pub async fn before_change(app: &App, env: &Env, handle: Option<&str>) -> Result
 /// What a person changes with one press.
 #[derive(Clone, Debug)]
 pub enum Change {
-    /// Gives a factor a name.
+    /// Gives a factor or passkey a name.
     Rename {
         /// Its id.
         id: String,
         /// The name; an empty one takes it away.
         name: String,
     },
-    /// Removes a factor.
+    /// Removes a factor or passkey.
     Remove {
         /// Its id.
         id: String,
@@ -306,8 +344,18 @@ pub async fn change(
             if name.chars().count() > 100 || name.chars().any(char::is_control) {
                 return Err(AccountError::BadName);
             }
-            let on = visitor.factor(&id)?;
-            authenticators::rename(&mut tx, &on.id, (!name.is_empty()).then_some(name)).await?;
+            let on = visitor.factor(&id).map(|on| &on.id);
+            let on = on.or_else(|_| visitor.passkey(&id).map(|passkey| &passkey.id))?;
+            authenticators::rename(&mut tx, on, (!name.is_empty()).then_some(name)).await?;
+        }
+        Change::Remove { id } if visitor.passkey(&id).is_ok() => {
+            if !visitor.may_remove_passkey() {
+                return Err(AccountError::LastPasskey);
+            }
+            let passkey = visitor.passkey(&id)?;
+            if !changes::passkey_removed(&mut tx, app, env, origin, user, passkey).await? {
+                return Err(AccountError::NotFound);
+            }
         }
         Change::Remove { id } => {
             let on = visitor.factor(&id)?;

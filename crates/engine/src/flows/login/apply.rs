@@ -17,12 +17,11 @@ use serde_json::json;
 use super::{Browser, NewCookie, Running};
 use crate::app::App;
 use crate::flows::messages::Notice;
-use crate::flows::passkey::new_row;
-use crate::flows::{attempts, changes, consent};
+use crate::flows::{attempts, changes, consent, new_passkey};
 use crate::store::db::{Conn, DbError};
 use crate::store::decisions::Record;
 use crate::store::{
-    authenticators, buckets, decisions, declined_offers, passkeys, remembered_browsers, sessions, users,
+    authenticators, buckets, decisions, declined_offers, remembered_browsers, sessions, users,
 };
 
 /// How long a browser is known again on which something was declined: as long as the longest refusal.
@@ -116,21 +115,12 @@ impl Applying<'_> {
                 }
                 Effect::SavePasskey(new) => {
                     let Some(user) = user else { continue };
-                    let Some((row, hash)) = new_row(*new, &user.id, self.origin, env) else { continue };
-                    // A key that somebody has already cannot be another's too.
-                    if passkeys::find(tx, &hash).await?.is_some() {
-                        return Err(NotApplied::Spent);
+                    let added = new_passkey::add(tx, self.app, env, self.origin, user, *new).await?;
+                    let event = added.ok_or(NotApplied::Spent)?;
+                    let mut event = event.client(&self.client.id, self.client.name());
+                    if let Some(details) = &mut event.details {
+                        details["request"] = json!({"auth": {"strategy": "universal_login"}});
                     }
-                    match changes::passkey_added(tx, self.app, env, self.origin, user, &row, &hash).await {
-                        // Added elsewhere since it was looked for.
-                        Err(DbError::Conflict) => return Err(NotApplied::Spent),
-                        other => other?,
-                    }
-                    let complete = "Guardian - Enrollment complete (passkey)";
-                    let event = self.event("gd_enrollment_complete", complete, user).details(json!({
-                        "authenticator": {"id": format!("{}|{}", passkeys::KIND, row.id), "type": passkeys::KIND},
-                        "request": {"auth": {"strategy": "universal_login"}},
-                    }));
                     self.app.logs().insert(tx, env, &event).await?;
                 }
                 Effect::PasskeyReport(why) => {

@@ -2,9 +2,8 @@
 
 use lockstep_core::crypto::digest::sha256_b64url;
 use lockstep_core::env::Env;
-use lockstep_core::factors::webauthn::passkey::relying_party;
-use lockstep_core::factors::{Keys, Listed, UserHandle};
-use lockstep_core::login::offer::{Offers, PasskeyOffers};
+use lockstep_core::factors::Keys;
+use lockstep_core::login::offer::Offers;
 use lockstep_core::login::steps::Facts;
 use lockstep_core::model::connection::Connection;
 use lockstep_core::model::log_event::Origin;
@@ -13,9 +12,9 @@ use lockstep_core::model::user::User;
 use lockstep_core::time::Span;
 
 use super::{Here, Loaded};
-use crate::flows::{consent, enrolling, held};
+use crate::flows::{consent, enrolling, held, new_passkey};
 use crate::store::db::{Conn, DbError};
-use crate::store::{connections, declined_offers, methods, passkeys, remembered_browsers, user_handles};
+use crate::store::{connections, declined_offers, remembered_browsers};
 
 /// Returns what is true of a user now: the tenant's policy, the factors that are on and that the user holds, the remembered browser,
 /// the consent. Nothing of it is kept from an earlier page.
@@ -68,21 +67,8 @@ async fn offers(
 ) -> Result<Offers, DbError> {
     let browser = here.browser.declined.map(sha256_b64url).unwrap_or_default();
     let declined = declined_offers::list_of_user(conn, &user.id, &browser, env.now).await?;
-    // A server that is no domain, by its number say, can ask for no passkeys.
-    let party = relying_party(here.app.issuer(), std::iter::empty());
-    let (Some(connection), Ok(relying_party)) = (connection.filter(|c| c.has_passkeys()), party) else {
-        return Ok(Offers { declined, ..Offers::default() });
-    };
-    let fresh = UserHandle::new(env.rng());
-    let user_handle = user_handles::ensure(conn, &user.id, &fresh).await?;
-    let methods = methods::list_of_user(conn, &user.id).await?;
-    let held = methods.iter().filter(|method| method.kind == passkeys::KIND);
-    let held = held.filter_map(|method| Listed::stored(&method.data, &relying_party)).collect();
-    let (progressive, local) = (connection.offers_passkeys(), connection.offers_local_passkeys());
-    Ok(Offers {
-        passkeys: Some(PasskeyOffers { relying_party, user_handle, held, progressive, local }),
-        declined,
-    })
+    let passkeys = new_passkey::offers(conn, here.app, env, connection, user).await?;
+    Ok(Offers { passkeys, declined })
 }
 
 /// A phone cannot scan its own screen: it is shown the key first (contract/universal-login.md 6.2).

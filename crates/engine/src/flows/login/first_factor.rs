@@ -9,10 +9,11 @@ use lockstep_core::model::connection::Connection;
 use lockstep_core::model::log_event::Origin;
 use lockstep_core::model::user::User;
 
-use super::passkeys::{self, PasskeyInput};
+use super::passkeys;
 use super::step::{finish, load, showing};
 use super::{Browser, Here, Loaded, LoginError, NewCookie, Next, Trouble, Typed};
 use crate::app::App;
+use crate::flows::PasskeyInput;
 use crate::flows::credentials::{self, CredentialsError};
 use crate::flows::signup::{self, Signup, SignupError};
 use crate::store::{connections, transactions};

@@ -14,7 +14,7 @@ mod step;
 pub use begin::{Begun, begin};
 pub(in crate::flows) use facts::is_phone;
 pub use first_factor::{FirstInput, first_factor};
-pub use passkeys::{PasskeyInput, open};
+pub use passkeys::open;
 pub use step::{answer, language, show};
 
 use lockstep_core::factors::webauthn::passkey;

@@ -9,27 +9,19 @@ use lockstep_core::factors::webauthn::passkey::{Login as Asked, credential_id_of
 use lockstep_core::ids::TransactionId;
 use lockstep_core::login::effect::Problem;
 use lockstep_core::login::state::Login;
-use lockstep_core::login::steps::{FirstAnswer, KeyFailure, PasskeyCheck};
+use lockstep_core::login::steps::{FirstAnswer, PasskeyCheck};
 use lockstep_core::model::log_event::LogEvent;
 use serde_json::json;
 
 use super::step::{finish, load, showing};
 use super::{Browser, Here, Loaded, LoginError, NewCookie, Next, Running, Showing, Typed};
 use crate::app::App;
+use crate::flows::PasskeyInput;
 use crate::flows::attempts;
 use crate::flows::passkey::{REFUSED, refused_from};
 use crate::flows::passkey_answer::{self, Unrecognised};
 use crate::store::db::{Conn, DbError};
 use crate::store::{buckets, connections, transactions};
-
-/// What the browser says of a passkey.
-#[derive(Clone)]
-pub enum PasskeyInput {
-    /// Its answer: a `PublicKeyCredential` as JSON.
-    Answer(String),
-    /// Why there is none.
-    Failed(KeyFailure),
-}
 
 /// Puts what a passkey is asked on the page that waits for a first factor, and takes it off every other one. What is fresh stays, also on
 /// the page that offers a passkey. Returns whether anything changed.

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use super::enrolment::{Begun, IDENTITY, LIFETIME, MOST, Session, What, connection, end, keep, missing};
 use super::{Call, Facts, Outcome};
 use crate::flows::management::validate::{Kind, Schema, nullable, optional, required};
-use crate::flows::{changes, passkey};
+use crate::flows::{changes, new_passkey};
 use crate::store::ceremonies::{self, Stored};
 use crate::store::db::{Conn, DbError};
 use crate::store::methods::Method;
@@ -86,7 +86,7 @@ pub(super) async fn confirm(
             }));
         }
     };
-    let made = passkey::new_row(right, &call.user.id, &call.origin, &mut call.env);
+    let made = new_passkey::new_row(right, &call.user.id, &call.origin, &mut call.env);
     let (new, hash) = made.ok_or_else(malformed)?;
     // A key that somebody has already cannot be another's too.
     if passkeys::find(tx, &hash).await?.is_some() {

@@ -21,9 +21,8 @@ use crate::app::App;
 use crate::flows::OAuthFailure;
 use crate::flows::client_auth::Authenticated;
 use crate::flows::mfa_api::Wanted;
-use crate::flows::passkey::{
-    Asked, NewUser, REFUSED, Session, budget, connection, new_row, session_key, too_many,
-};
+use crate::flows::new_passkey::new_row;
+use crate::flows::passkey::{Asked, NewUser, REFUSED, Session, budget, connection, session_key, too_many};
 use crate::flows::passkey_answer::{self, Recognised, Unrecognised};
 use crate::store::buckets::{self, Budget};
 use crate::store::db::{Conn, DbError};

@@ -7,6 +7,8 @@ mod render;
 mod reset;
 mod ticket;
 
+use std::collections::HashMap;
+
 use axum::Router;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Redirect, Response};
@@ -14,6 +16,8 @@ use axum::routing::get;
 use http::StatusCode;
 use http::header::LOCATION;
 use lockstep_core::env::Env;
+use lockstep_core::login::steps::KeyFailure;
+use lockstep_engine::flows::PasskeyInput;
 use lockstep_engine::flows::login::{Browser, LoginError, Lost, NewCookie};
 use tracing::error;
 
@@ -46,6 +50,12 @@ pub(super) fn browser(headers: &HeaderMap) -> Browser<'_> {
         declined: cookies::read(headers, cookies::DECLINED),
         transaction: cookies::read(headers, cookies::TRANSACTION),
     }
+}
+
+/// Reads what the browser says of a passkey.
+pub(super) fn passkey_said(fields: &HashMap<String, String>) -> Option<PasskeyInput> {
+    let failed = fields.get("failure").map(|name| PasskeyInput::Failed(KeyFailure::parse(name)));
+    failed.or_else(|| fields.get("response").cloned().map(PasskeyInput::Answer))
 }
 
 /// Puts new cookies on an answer.

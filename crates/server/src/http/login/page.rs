@@ -11,14 +11,12 @@ use lockstep_core::ids::TransactionId;
 use lockstep_core::login::enrolment::Stage;
 use lockstep_core::login::offer::Leave;
 use lockstep_core::login::state::Login;
-use lockstep_core::login::steps::{Answer, KeyFailure};
+use lockstep_core::login::steps::Answer;
 use lockstep_core::model::log_event::Origin;
-use lockstep_engine::flows::login::{
-    self, FirstInput, LoginError, Lost, NewCookie, Next, PasskeyInput, Showing,
-};
+use lockstep_engine::flows::login::{self, FirstInput, LoginError, Lost, NewCookie, Next, Showing};
 use lockstep_engine::flows::signup::Signup;
 
-use super::{browser, enrolment, refuse, render, see_other, with_cookies};
+use super::{browser, enrolment, passkey_said, refuse, render, see_other, with_cookies};
 use crate::http::oauth::respond as oauth_respond;
 use crate::http::origin::From;
 use crate::http::{Web, pages};
@@ -115,8 +113,8 @@ async fn take(
 ) -> Result<(Next, Vec<NewCookie>), LoginError> {
     let field = |name: &str| fields.get(name).cloned().unwrap_or_default();
     let first = match at {
-        Login::AskIdentifier(_) | Login::AskPassword(_) if passkey(fields).is_some() => {
-            passkey(fields).map(|input| FirstInput::Passkey { input, identifier: field("username") })
+        Login::AskIdentifier(_) | Login::AskPassword(_) if passkey_said(fields).is_some() => {
+            passkey_said(fields).map(|input| FirstInput::Passkey { input, identifier: field("username") })
         }
         Login::AskIdentifier(_) => Some(FirstInput::Identifier(field("username"))),
         Login::AskPassword(_) => {
@@ -168,12 +166,6 @@ fn leave(fields: &Fields) -> Leave {
     } else {
         Leave::Later
     }
-}
-
-/// Reads what the browser says of a passkey.
-fn passkey(fields: &Fields) -> Option<PasskeyInput> {
-    let failed = fields.get("failure").map(|name| PasskeyInput::Failed(KeyFailure::parse(name)));
-    failed.or_else(|| fields.get("response").cloned().map(PasskeyInput::Answer))
 }
 
 /// Answers a step: the next page at its own address, the same page with what is wrong, or the way back to the application.

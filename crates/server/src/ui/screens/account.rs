@@ -5,12 +5,12 @@ use serde::Serialize;
 use super::Screen;
 use crate::ui::forms::FormError;
 
-/// A factor of the person.
+/// A factor or passkey of the person.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct FactorRow {
     /// Its id, posted back.
     pub id: String,
-    /// The wire name, as in [`super::MethodRow`].
+    /// The wire name, as in [`super::MethodRow`], or `passkey`.
     pub method: &'static str,
     /// The name that the person gave it; may be empty.
     pub name: String,
@@ -24,6 +24,8 @@ pub struct FactorRow {
     pub removable: bool,
     /// Whether it is the address of the account, which is no entry of its own.
     pub address_of_account: bool,
+    /// Whether a key can be on several devices; `None` if it never said, or is none.
+    pub synced: Option<bool>,
 }
 
 /// A browser: one that is logged in, or one that skips the second step.
@@ -52,6 +54,10 @@ pub struct Account<'a> {
     pub factors: &'a [FactorRow],
     /// Whether another one can be added.
     pub can_add: bool,
+    /// The passkeys.
+    pub passkeys: &'a [FactorRow],
+    /// Whether another one can be added.
+    pub can_add_passkey: bool,
     /// Whether the last factor is kept because the tenant demands one.
     pub keeps_last: bool,
     /// Whether there is a recovery code; `None` if there cannot be one.
@@ -67,6 +73,17 @@ pub struct Account<'a> {
     pub errors: &'a [FormError],
 }
 screen!(Account, "account", "account", errors = errors);
+
+/// `account-passkey`: a new passkey.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct AccountPasskey<'a> {
+    /// What the browser is given, as JSON.
+    pub options: &'a str,
+    /// What to mend.
+    #[serde(skip)]
+    pub errors: &'a [FormError],
+}
+screen!(AccountPasskey, "account", "account-passkey", errors = errors);
 
 /// `account-remove`: whether to remove a factor.
 #[derive(Debug, Default, Serialize)]

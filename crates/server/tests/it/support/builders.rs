@@ -148,6 +148,16 @@ impl TestApp {
 
     /// Makes a user with a password.
     pub(crate) async fn user(&self, email: &str) -> Person {
+        let hash = hasher::hash(PASSWORD, HashParams::WEAKEST, &mut SystemRng).unwrap();
+        self.user_with(email, Some(hash.as_str())).await
+    }
+
+    /// Makes a user without a password.
+    pub(crate) async fn user_without_password(&self, email: &str) -> Person {
+        self.user_with(email, None).await
+    }
+
+    async fn user_with(&self, email: &str, hash: Option<&str>) -> Person {
         let name = email.split('@').next().unwrap();
         let id = UserId::parse(format!("auth0|{name}")).unwrap();
         let user = User {
@@ -160,9 +170,8 @@ impl TestApp {
             },
             ..User::new(id.clone(), "Username-Password-Authentication", self.now())
         };
-        let hash = hasher::hash(PASSWORD, HashParams::WEAKEST, &mut SystemRng).unwrap();
         let mut tx = self.app.db().write().await.unwrap();
-        users::create(&mut tx, &user, Some(hash.as_str())).await.unwrap();
+        users::create(&mut tx, &user, hash).await.unwrap();
         tx.commit().await.unwrap();
         Person { id, email: email.to_owned(), phone: None }
     }

@@ -1,5 +1,7 @@
 //! The account page, as a person uses it.
 
+mod passkeys;
+
 use lockstep_core::factors::totp::device::AuthenticatorApp;
 use lockstep_core::factors::webauthn::device::Model;
 use lockstep_core::model::message::MessageKind;

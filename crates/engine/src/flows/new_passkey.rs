@@ -1,0 +1,139 @@
+//! A passkey is made for somebody who has an account: after a login or a new password, or on the account page. What may be made, and what
+//! becomes of the browser's answer.
+
+use lockstep_core::env::Env;
+use lockstep_core::factors::webauthn::passkey::{Proven, Registration, credential_hash, relying_party};
+use lockstep_core::factors::{Listed, UserHandle};
+use lockstep_core::ids::{AuthenticatorId, UserId};
+use lockstep_core::login::effect::Problem;
+use lockstep_core::login::offer::PasskeyOffers;
+use lockstep_core::model::connection::Connection;
+use lockstep_core::model::log_event::{LogEvent, Origin};
+use lockstep_core::model::user::User;
+use serde_json::json;
+
+use super::PasskeyInput;
+use super::{attempts, changes};
+use crate::app::App;
+use crate::store::db::{Conn, DbError};
+use crate::store::passkeys::{self, Passkey};
+use crate::store::{buckets, methods, user_handles};
+
+/// What became of the answer.
+pub(super) enum Made {
+    /// It is saved, and its owner has been told.
+    Added,
+    /// It is not, and this is told.
+    Not(Problem),
+    /// Somebody has this key already: nothing of the transaction may be kept.
+    Taken,
+}
+
+/// Returns the row of a passkey that its owner has just made, and what it is looked up by; none if the key has no identifier.
+pub(super) fn new_row(
+    right: Proven,
+    user: &UserId,
+    origin: &Origin,
+    env: &mut Env,
+) -> Option<(Passkey, String)> {
+    let hash = right.data["key_id"].as_str().and_then(credential_hash)?;
+    let mut data = right.data;
+    data["identity_user_id"] = json!(user.parts().1);
+    if let Some(browser) = &origin.user_agent {
+        data["user_agent"] = json!(browser.chars().take(1024).collect::<String>());
+    }
+    let passkey = Passkey {
+        id: AuthenticatorId::new(env.rng()),
+        user: user.clone(),
+        name: None,
+        data,
+        sign_count: Some(right.sign_count),
+        created_at: env.now,
+        enrolled_at: Some(env.now),
+    };
+    Some((passkey, hash))
+}
+
+/// Returns what a user has of passkeys and may get, where the connection has them.
+pub(super) async fn offers(
+    conn: &mut Conn,
+    app: &App,
+    env: &mut Env,
+    connection: Option<&Connection>,
+    user: &User,
+) -> Result<Option<PasskeyOffers>, DbError> {
+    // A server that is no domain, by its number say, can ask for no passkeys.
+    let party = relying_party(app.issuer(), std::iter::empty());
+    let (Some(connection), Ok(relying_party)) = (connection.filter(|c| c.has_passkeys()), party) else {
+        return Ok(None);
+    };
+    let fresh = UserHandle::new(env.rng());
+    let user_handle = user_handles::ensure(conn, &user.id, &fresh).await?;
+    let methods = methods::list_of_user(conn, &user.id).await?;
+    let held = methods.iter().filter(|method| method.kind == passkeys::KIND);
+    let held = held.filter_map(|method| Listed::stored(&method.data, &relying_party)).collect();
+    let (progressive, local) = (connection.offers_passkeys(), connection.offers_local_passkeys());
+    Ok(Some(PasskeyOffers { relying_party, user_handle, held, progressive, local }))
+}
+
+/// Saves a new passkey and tells its owner. Returns its record, or none if somebody has this key already, whoever it is: then nothing of
+/// the transaction may be kept.
+pub(super) async fn add(
+    tx: &mut Conn,
+    app: &App,
+    env: &mut Env,
+    origin: &Origin,
+    user: &User,
+    right: Proven,
+) -> Result<Option<LogEvent>, DbError> {
+    let Some((row, hash)) = new_row(right, &user.id, origin, env) else { return Ok(None) };
+    if passkeys::find(tx, &hash).await?.is_some() {
+        return Ok(None);
+    }
+    match changes::passkey_added(tx, app, env, origin, user, &row, &hash).await {
+        // Added elsewhere since it was looked for.
+        Err(DbError::Conflict) => return Ok(None),
+        other => other?,
+    }
+    let event = LogEvent::new("gd_enrollment_complete", "Guardian - Enrollment complete (passkey)")
+        .user(&user.id, user.display_name())
+        .details(json!({
+            "authenticator": {"id": format!("{}|{}", passkeys::KIND, row.id), "type": passkeys::KIND},
+        }))
+        .from(origin);
+    Ok(Some(event))
+}
+
+/// Takes what the browser says of a passkey that was asked for outside of a login.
+pub(super) async fn answered(
+    tx: &mut Conn,
+    app: &App,
+    env: &mut Env,
+    origin: &Origin,
+    user: &User,
+    registration: &Registration,
+    input: PasskeyInput,
+) -> Result<Made, DbError> {
+    let answer = match input {
+        PasskeyInput::Answer(answer) => answer,
+        PasskeyInput::Failed(why) => {
+            // What a browser says costs it nothing: it does not fill the log.
+            let bucket = attempts::key_reports(&user.id);
+            if buckets::take(tx, &bucket, attempts::KEY_REPORTS, env.now).await? {
+                let event = LogEvent::new("passkey_challenge_failed", why.as_str())
+                    .user(&user.id, user.display_name())
+                    .details(json!({"error": {"message": why.as_str()}, "purpose": "register"}))
+                    .from(origin);
+                app.logs().insert(tx, env, &event).await?;
+            }
+            return Ok(Made::Not(Problem::no_passkey_made(why)));
+        }
+    };
+    let right = match registration.answer(&answer, env.now) {
+        Ok(right) => right,
+        Err(why) => return Ok(Made::Not(Problem::not_made(why))),
+    };
+    let Some(event) = add(tx, app, env, origin, user, right).await? else { return Ok(Made::Taken) };
+    app.logs().insert(tx, env, &event).await?;
+    Ok(Made::Added)
+}
