@@ -12,6 +12,13 @@
     }
     return;
   }
+  // A passkey that was made in vain opens nothing.
+  if (place.dataset.key === "forget") {
+    if (PublicKeyCredential && PublicKeyCredential.signalUnknownCredential) {
+      PublicKeyCredential.signalUnknownCredential(options).catch(() => {});
+    }
+    return;
+  }
   const create = place.dataset.key === "create";
   const login = place.dataset.key === "login";
   const button = form.querySelector(login ? "button[value=passkey]" : "button[value=default]");

@@ -180,6 +180,8 @@ pub enum Problem {
     PasskeyNotAdded,
     /// There is a passkey of this account already.
     PasskeyThere,
+    /// No account could be made of these names. Whether somebody has them is not told.
+    NotSignedUp,
     /// No name was given to a key.
     NoNickname,
     /// The name is too long.
@@ -253,6 +255,7 @@ impl Problem {
             Self::PasskeysOff => "passkey-not-allowed",
             Self::PasskeyNotAdded => "passkey-not-added",
             Self::PasskeyThere => "passkey-already-there",
+            Self::NotSignedUp => "email-in-use",
             Self::NoNickname => "no-nickname",
             Self::NicknameTooLong => "nickname-too-long",
             Self::NoConfirmation => "no-confirmation",

@@ -4,8 +4,10 @@ use super::demand::{Held, Means};
 use super::effect::Problem;
 use super::enrolment::Enrolling;
 use super::offer::{Leave, Offers};
+use super::signup::Names;
 use super::state::Progress;
 use crate::assurance::{Method, Methods, Rules};
+use crate::factors::webauthn::passkey::Registration;
 use crate::factors::{FactorKind, KeyAsks, Keys, Place, UserHandle};
 use crate::ids::{AuthenticatorId, UserId};
 use crate::model::authenticator::Authenticator;
@@ -120,6 +122,31 @@ pub enum FirstAnswer {
     Passkey(PasskeyCheck),
     /// An account was created, with its password.
     SignedUp(UserId),
+    /// Who signs up, before the passkey or the password.
+    SignupNames {
+        /// Who.
+        names: Names,
+        /// What the passkey is asked; none where none can be made.
+        registration: Option<Box<Registration>>,
+    },
+    /// An account was created with a passkey.
+    SignedUpByPasskey {
+        /// Who.
+        user: UserId,
+        /// What the passkey proves.
+        method: Method,
+    },
+    /// There is no passkey to make an account with.
+    NoPasskey {
+        /// What is told.
+        why: Problem,
+        /// What is asked now; none: the same.
+        anew: Option<Box<Registration>>,
+    },
+    /// Goes on by a password.
+    WithoutPasskey,
+    /// No account could be made of these names.
+    NotSignedUp,
 }
 
 /// What the check of a passkey's answer found.

@@ -12,6 +12,7 @@ pub mod enrolment;
 pub mod input;
 pub mod offer;
 pub mod session;
+pub mod signup;
 pub mod state;
 pub mod steps;
 

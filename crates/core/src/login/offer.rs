@@ -26,7 +26,7 @@ pub const MOST_PASSKEYS: usize = 20;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OfferKind {
-    /// A passkey: to who has signed up, or has a password only.
+    /// A passkey: to who has a password only.
     Passkey,
     /// A passkey on this device: to who has logged in by one on another.
     PasskeyHere,
@@ -135,8 +135,7 @@ pub(super) fn due(progress: &Progress, facts: &Facts) -> Option<OfferKind> {
         return None;
     }
     let by = |name: MethodName| progress.methods.iter().next().is_some_and(|first| first.name == name);
-    let wanted = progress.signed_up || passkeys.progressive;
-    let kind = if by(MethodName::Pwd) && wanted && passkeys.held.is_empty() {
+    let kind = if by(MethodName::Pwd) && passkeys.progressive && passkeys.held.is_empty() {
         OfferKind::Passkey
     } else if by(MethodName::Passkey) && progress.from_elsewhere && passkeys.local {
         OfferKind::PasskeyHere

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! begin ─┬─ AskIdentifier ─ AskPassword ─┐            (login-id, login-password; login; a passkey from either)
-//!        ├─ AskSignup ───────────────────┤            (signup)
+//!        ├─ AskSignup ───────────────────┤            (signup; see `signup`)
+//!        │   └ AskSignupPasskey ─ AskSignupPassword ┤ (signup-id, passkey-enrollment, signup-password)
 //!        └─ a session that will do ──────┴─► Deciding ◄───────────────────────────────┐
 //!                                              ├─ Enrol (see `enrolment`) ───────────┤
 //!                                              │   └ ShowEnrolled (a key) ───────────┤
@@ -32,6 +33,8 @@ use super::enrolment::{Enrolment, Stage};
 pub use super::offer::AskOffer;
 use super::offer::OfferKind;
 use super::session::{Proven, WhyLogIn};
+use super::signup::SignupBy;
+pub use super::signup::{AskSignup, AskSignupPasskey, AskSignupPassword};
 use crate::assurance::Methods;
 use crate::factors::{Challenge, FactorError, FactorKind, Passed, Sent, webauthn};
 use crate::ids::{AuthenticatorId, UserId};
@@ -46,8 +49,12 @@ pub enum Login {
     AskIdentifier(AskIdentifier),
     /// Waits for the password, and on the one-page form for the identifier too.
     AskPassword(AskPassword),
-    /// Waits for a sign-up.
+    /// Waits for a sign-up, or for the names alone.
     AskSignup(AskSignup),
+    /// Waits for the passkey that makes the account.
+    AskSignupPasskey(AskSignupPasskey),
+    /// Waits for the password of a sign-up without one.
+    AskSignupPassword(AskSignupPassword),
     /// The first factor stands; what follows is to be decided. Shows nothing: the flow loads the facts and goes on.
     Deciding(Deciding),
     /// Something is being enrolled: a factor, or the recovery code after it.
@@ -87,6 +94,9 @@ pub struct Request {
     pub signup_first: bool,
     /// Whether the tenant asks for the identifier on a page of its own.
     pub identifier_first: bool,
+    /// With what people may make an account.
+    #[serde(default)]
+    pub signup_by: SignupBy,
     /// `login_hint`, or the identifier of the session that would not do: what the form is filled with.
     pub login_hint: Option<String>,
     /// Why the first factor has to be proven, for the decision record. Set by `begin`.
@@ -104,13 +114,6 @@ pub struct AskIdentifier {
 /// See [`Login::AskPassword`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AskPassword {
-    pub(super) request: Request,
-    pub(super) identifier: Option<String>,
-}
-
-/// See [`Login::AskSignup`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct AskSignup {
     pub(super) request: Request,
     pub(super) identifier: Option<String>,
 }
@@ -176,9 +179,6 @@ pub struct Progress {
     pub(super) enrolled_here: bool,
     pub(super) session_saved: bool,
     pub(super) consented: bool,
-    /// Whether the account was made in this login.
-    #[serde(default)]
-    pub(super) signed_up: bool,
     /// Whether the first factor was a passkey of another device.
     #[serde(default)]
     pub(super) from_elsewhere: bool,
@@ -581,7 +581,10 @@ impl Login {
             Self::AskIdentifier(_) => ("login-id", "login-id"),
             Self::AskPassword(s) if s.request.identifier_first => ("login-password", "login-password"),
             Self::AskPassword(_) => ("login", "login"),
+            Self::AskSignup(s) if s.names_only() => ("signup-id", "signup-id"),
             Self::AskSignup(_) => ("signup", "signup"),
+            Self::AskSignupPasskey(_) => ("passkeys", "passkey-enrollment"),
+            Self::AskSignupPassword(_) => ("signup-password", "signup-password"),
             Self::Enrol(s) => return Some(s.enrolment.screen()),
             Self::ShowEnrolled(_) => ("mfa-webauthn", "mfa-webauthn-enrollment-success"),
             Self::DetectBrowser(_) => ("mfa", "mfa-detect-browser-capabilities"),
@@ -619,6 +622,11 @@ impl Login {
             }
             Self::AskPassword(_) => vec![A::Password, A::GoToSignup],
             Self::AskSignup(_) => vec![A::Signup, A::GoToLogin],
+            Self::AskSignupPasskey(s) => {
+                let leave = s.may_be_left().then_some(A::Leave);
+                [A::Key, A::EditIdentifier, A::GoToLogin].into_iter().chain(leave).collect()
+            }
+            Self::AskSignupPassword(_) => vec![A::Password, A::EditIdentifier, A::GoToLogin],
             Self::Enrol(s) => {
                 let mut all = s.enrolment.accepts();
                 all.extend(s.may_be_left().then_some(A::Leave));
@@ -659,6 +667,8 @@ impl Login {
             Self::AskIdentifier(AskIdentifier { identifier, .. })
             | Self::AskPassword(AskPassword { identifier, .. })
             | Self::AskSignup(AskSignup { identifier, .. }) => identifier.as_deref(),
+            Self::AskSignupPasskey(s) => Some(&s.names.email),
+            Self::AskSignupPassword(s) => Some(&s.names.email),
             _ => None,
         }
     }

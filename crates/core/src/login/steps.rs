@@ -9,7 +9,7 @@ use super::demand::{Decision, Demand, Impossible, Silent, Situation, decide};
 use super::device_key::{self, KeyOffer};
 use super::effect::{Effect, Problem, Step};
 use super::enrolment::{After, Enrolment, Stage, Turn};
-use super::offer;
+use super::offer::{self, OfferKind};
 use super::session::{Prompt, Proven, SessionUse, WhyLogIn, session_use};
 use super::state::{
     AskConsent, AskIdentifier, AskPassword, AskSignup, ChooseMethod, Deciding, Enrol, FirstFactor, LoggedIn,
@@ -39,7 +39,6 @@ pub fn begin(mut request: Request, session: Option<BrowserSession>, now: Timesta
                 enrolled_here: false,
                 session_saved: false,
                 consented: false,
-                signed_up: false,
                 from_elsewhere: false,
                 offered: Vec::new(),
                 key_offer: KeyOffer::default(),
@@ -63,10 +62,10 @@ pub fn begin(mut request: Request, session: Option<BrowserSession>, now: Timesta
     }
 }
 
-fn first_page(request: Request) -> Login {
+pub(super) fn first_page(request: Request) -> Login {
     let identifier = request.login_hint.clone();
     if request.signup_first {
-        Login::AskSignup(AskSignup { request, identifier })
+        Login::AskSignup(AskSignup { request, identifier, username: None })
     } else if request.identifier_first {
         Login::AskIdentifier(AskIdentifier { request, identifier })
     } else {
@@ -100,18 +99,14 @@ impl Login {
                 state @ (Self::AskIdentifier(_) | Self::AskPassword(_)),
                 FirstAnswer::Passkey(PasskeyCheck::No(why)),
             ) => Step::to(state).but(why),
-            (Self::AskSignup(s), FirstAnswer::SignedUp(user)) => {
-                let came = Came { signed_up: true, ..Came::default() };
-                Step::to(proven(s.request, user, password_at(now), came))
-            }
+            (Self::AskSignup(s), answer) => s.answer(answer, now),
+            (Self::AskSignupPasskey(s), answer) => s.answer(answer),
+            (Self::AskSignupPassword(s), answer) => s.answer(answer, now),
             (
                 Self::AskIdentifier(AskIdentifier { request, identifier })
                 | Self::AskPassword(AskPassword { request, identifier }),
                 FirstAnswer::GoToSignup,
-            ) => Step::to(Self::AskSignup(AskSignup { request, identifier })),
-            (Self::AskSignup(s), FirstAnswer::GoToLogin) => {
-                Step::to(first_page(Request { signup_first: false, ..s.request }))
-            }
+            ) => Step::to(Self::AskSignup(AskSignup { request, identifier, username: None })),
             (state, _) => Step::to(state),
         }
     }
@@ -245,7 +240,7 @@ impl AskPassword {
 }
 
 /// The first factor was given here: a new list of evidence begins, whatever an earlier session proved.
-fn proven(request: Request, user: UserId, method: Method, came: Came) -> Login {
+pub(super) fn proven(request: Request, user: UserId, method: Method, came: Came) -> Login {
     Login::Deciding(Deciding {
         progress: Progress {
             request,
@@ -257,22 +252,21 @@ fn proven(request: Request, user: UserId, method: Method, came: Came) -> Login {
             enrolled_here: false,
             session_saved: false,
             consented: false,
-            signed_up: came.signed_up,
             from_elsewhere: came.from_elsewhere,
-            offered: Vec::new(),
+            offered: came.offered,
             key_offer: KeyOffer::default(),
         },
     })
 }
 
 /// What is odd about how somebody came, for what may be offered.
-#[derive(Clone, Copy, Default)]
-struct Came {
-    signed_up: bool,
-    from_elsewhere: bool,
+#[derive(Clone, Default)]
+pub(super) struct Came {
+    pub(super) from_elsewhere: bool,
+    pub(super) offered: Vec<OfferKind>,
 }
 
-const fn password_at(now: Timestamp) -> Method {
+pub(super) const fn password_at(now: Timestamp) -> Method {
     Method::first(MethodName::Pwd, now)
 }
 

@@ -4,6 +4,7 @@
 
 use lockstep_core::factors::FactorKind;
 use lockstep_core::ids::UserId;
+use lockstep_core::model::log_event::Origin;
 use lockstep_core::time::Span;
 
 use crate::store::buckets::Budget;
@@ -22,6 +23,11 @@ pub const KEY_REPORTS: Budget = Budget::new(15, Span::seconds(4));
 /// Returns the name of the bucket of such records.
 pub fn key_reports(user: &UserId) -> String {
     format!("mfa:{user}:key-reports")
+}
+
+/// Returns the name of the bucket of such records of passkeys, where nobody has said a name.
+pub fn key_reports_from(origin: &Origin) -> String {
+    format!("passkey:reports:{}", origin.ip.as_deref().unwrap_or_default())
 }
 
 /// How often a person is told of a copied key.

@@ -17,7 +17,7 @@ use super::{attempts, changes};
 use crate::app::App;
 use crate::store::db::{Conn, DbError};
 use crate::store::passkeys::{self, Passkey};
-use crate::store::{buckets, methods, user_handles};
+use crate::store::{authenticators, buckets, methods, user_handles, users};
 
 /// What became of the answer.
 pub(super) enum Made {
@@ -27,6 +27,23 @@ pub(super) enum Made {
     Not(Problem),
     /// Somebody has this key already: nothing of the transaction may be kept.
     Taken,
+}
+
+/// Why no account was made with a passkey.
+#[derive(Debug, thiserror::Error)]
+pub enum NotMade {
+    /// The key has no identifier.
+    #[error("the passkey has no identifier")]
+    Malformed,
+    /// Somebody has this key already. Nothing is written.
+    #[error("the passkey is registered already")]
+    Taken,
+    /// Somebody has this name: nothing of the transaction may be kept.
+    #[error("the user already exists")]
+    Exists,
+    /// The database failed.
+    #[error(transparent)]
+    Db(#[from] DbError),
 }
 
 /// Returns the row of a passkey that its owner has just made, and what it is looked up by; none if the key has no identifier.
@@ -102,6 +119,31 @@ pub(super) async fn add(
         }))
         .from(origin);
     Ok(Some(event))
+}
+
+/// Makes a user with the passkey that has answered. She is logged in by it, so it counts as used.
+pub(super) async fn make_user(
+    tx: &mut Conn,
+    env: &mut Env,
+    origin: &Origin,
+    user: &User,
+    registration: &Registration,
+    right: Proven,
+) -> Result<(), NotMade> {
+    let (passkey, hash) = new_row(right, &user.id, origin, env).ok_or(NotMade::Malformed)?;
+    // A key that somebody has already cannot be another's too.
+    if passkeys::find(tx, &hash).await?.is_some() {
+        return Err(NotMade::Taken);
+    }
+    // Somebody may have taken the name, or made this key, since they were looked for.
+    let exists = |error| if matches!(error, DbError::Conflict) { NotMade::Exists } else { error.into() };
+    users::create(tx, user, None).await.map_err(exists)?;
+    if let Some(handle) = registration.user_handle() {
+        user_handles::ensure(tx, &user.id, handle).await?;
+    }
+    passkeys::create(tx, &passkey, &hash).await.map_err(exists)?;
+    authenticators::note_use(tx, &passkey.id, env.now).await?;
+    Ok(())
 }
 
 /// Takes what the browser says of a passkey that was asked for outside of a login.

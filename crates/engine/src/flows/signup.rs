@@ -1,16 +1,20 @@
 //! Somebody makes an account.
 
 use lockstep_core::env::Env;
+use lockstep_core::factors::webauthn::passkey::Proven;
 use lockstep_core::ids::UserId;
+use lockstep_core::login::signup::Names;
+use lockstep_core::login::state::AskSignupPasskey;
 use lockstep_core::model::client::Client;
 use lockstep_core::model::connection::{Connection, PasswordRule};
 use lockstep_core::model::log_event::{LogEvent, Origin};
 use lockstep_core::model::user::{Profile, User, normal_email};
 use serde_json::json;
 
+use super::new_passkey::{self, NotMade};
 use crate::app::App;
 use crate::passwords::PasswordError;
-use crate::store::db::DbError;
+use crate::store::db::{Conn, DbError};
 use crate::store::users;
 
 /// What somebody typed.
@@ -42,6 +46,9 @@ pub enum SignupError {
     /// Somebody has this address or name. What a stranger is told of it is up to the face.
     #[error("the user already exists")]
     Exists,
+    /// The passkey cannot be used.
+    #[error(transparent)]
+    Passkey(#[from] NotMade),
     /// Hashing failed.
     #[error(transparent)]
     Password(#[from] PasswordError),
@@ -50,7 +57,7 @@ pub enum SignupError {
     Db(#[from] DbError),
 }
 
-/// Makes an account in a connection.
+/// Makes an account in a connection, with a password.
 pub async fn sign_up(
     app: &App,
     env: &mut Env,
@@ -61,11 +68,7 @@ pub async fn sign_up(
 ) -> Result<User, SignupError> {
     let result = try_sign_up(app, env, origin, client, connection, &given).await;
     if let Err(error) = &result {
-        let mut event = LogEvent::new("fs", error.to_string()).client(&client.id, client.name()).from(origin);
-        event.user_name = Some(given.email.chars().take(254).collect());
-        event.connection = Some(connection.name.clone());
-        event.connection_id = Some(connection.id.to_string());
-        app.log(env, &event);
+        log_refusal(app, env, origin, client, connection, &given.email, error);
     }
     result
 }
@@ -81,30 +84,87 @@ async fn try_sign_up(
     if !connection.allows_signup() || !connection.is_active() {
         return Err(SignupError::Disabled);
     }
-    let email = normal_email(&given.email).map_err(|_| SignupError::InvalidEmail)?;
-    let username = valid_username(connection, given.username.as_deref())?;
+    let names = names(connection, given)?;
     let rules = connection.password_policy().check(&given.password);
     if rules.iter().any(|(_, met)| !met) {
         return Err(SignupError::WeakPassword(rules));
     }
     // Hashed before the look-up, so that it takes as long when the address is taken.
     let hash = app.passwords().hash(given.password.clone()).await?;
-    let user = new_user(env, connection, email, username);
+    let user = new_user(env, connection, names);
     let mut tx = app.db().write().await?;
     match users::create(&mut tx, &user, Some(&hash)).await {
         Err(DbError::Conflict) => return Err(SignupError::Exists),
         other => other?,
     }
-    let mut event =
-        LogEvent::new("ss", "").client(&client.id, client.name()).user(&user.id, user.display_name());
-    event.connection = Some(connection.name.clone());
-    event.connection_id = Some(connection.id.to_string());
-    event.origin = origin.clone();
-    event.details =
-        Some(json!({"body": {"connection": connection.name, "email": user.email, "is_signup": true}}));
-    app.logs().insert(&mut tx, env, &event).await?;
+    app.logs().insert(&mut tx, env, &signed_up(client, &user, origin, connection)).await?;
     tx.commit().await?;
     Ok(user)
+}
+
+/// Makes an account with the passkey that has answered, in the commit that goes on with the login. After a refusal nothing of that commit
+/// may be kept.
+#[expect(clippy::too_many_arguments, reason = "the parts of one sign-up, each from another place")]
+pub(super) async fn by_passkey(
+    tx: &mut Conn,
+    app: &App,
+    env: &mut Env,
+    origin: &Origin,
+    client: &Client,
+    connection: &Connection,
+    asking: &AskSignupPasskey,
+    right: Proven,
+) -> Result<User, SignupError> {
+    // Asked when it was begun, and again: nobody may sign up any more, or without a user name.
+    if !connection.allows_passkey_signup() || !connection.is_active() {
+        return Err(SignupError::Disabled);
+    }
+    let Names { email, username } = asking.names().clone();
+    let names = names(connection, &Signup { email, username, password: String::new() })?;
+    let user = new_user(env, connection, names);
+    match new_passkey::make_user(tx, env, origin, &user, asking.registration(), right).await {
+        Err(NotMade::Exists) => return Err(SignupError::Exists),
+        other => other?,
+    }
+    app.logs().insert(tx, env, &signed_up(client, &user, origin, connection)).await?;
+    Ok(user)
+}
+
+/// Reads who signs up.
+pub(super) fn names(connection: &Connection, given: &Signup) -> Result<Names, SignupError> {
+    let email = normal_email(&given.email).map_err(|_| SignupError::InvalidEmail)?;
+    let username = valid_username(connection, given.username.as_deref())?;
+    Ok(Names { email, username })
+}
+
+/// Records that no account was made.
+pub(super) fn log_refusal(
+    app: &App,
+    env: &Env,
+    origin: &Origin,
+    client: &Client,
+    connection: &Connection,
+    email: &str,
+    error: &SignupError,
+) {
+    let mut event = LogEvent::new("fs", error.to_string()).client(&client.id, client.name()).from(origin);
+    event.user_name = Some(email.chars().take(254).collect());
+    event.connection = Some(connection.name.clone());
+    event.connection_id = Some(connection.id.to_string());
+    app.log(env, &event);
+}
+
+/// Returns the record of a sign-up on the pages.
+fn signed_up(client: &Client, user: &User, origin: &Origin, connection: &Connection) -> LogEvent {
+    let body = json!({"connection": connection.name, "email": user.email, "is_signup": true});
+    let mut event = LogEvent::new("ss", "")
+        .client(&client.id, client.name())
+        .user(&user.id, user.display_name())
+        .details(json!({"body": body}))
+        .from(origin);
+    event.connection = Some(connection.name.clone());
+    event.connection_id = Some(connection.id.to_string());
+    event
 }
 
 pub(super) fn valid_username(
@@ -124,7 +184,8 @@ pub(super) fn valid_username(
     Ok(Some(name.to_owned()))
 }
 
-fn new_user(env: &mut Env, connection: &Connection, email: String, username: Option<String>) -> User {
+fn new_user(env: &mut Env, connection: &Connection, names: Names) -> User {
+    let Names { email, username } = names;
     let id = UserId::new(env.rng());
     let nickname = email.split('@').next().map(str::to_owned);
     User {

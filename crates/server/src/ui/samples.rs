@@ -225,9 +225,25 @@ fn all(pages: &Pages, ctx: &Ctx, words: &Words) -> Vec<(String, Page)> {
     let unnamed = MfaWebauthnChangeKeyNickname { nickname: email, platform: true, errors: &unnamed };
     add("mfa-webauthn-change-key-nickname.long", pages.mfa_webauthn_change_key_nickname(ctx, &unnamed));
     // Not for this device alone: a browser without such passkeys would leave the sample by itself.
-    let offered = OfferedPasskey { options: &options, platform: false, errors: &[] };
+    let offered = OfferedPasskey {
+        options: &options,
+        may_be_left: true,
+        may_be_declined: true,
+        ..OfferedPasskey::default()
+    };
     let offer = PasskeyEnrollment(offered.clone());
     add("passkey-enrollment", pages.passkey_enrollment(ctx, &offer));
+    let signup = OfferedPasskey {
+        signup: true,
+        account: email,
+        edit_url: link,
+        login_url: link,
+        may_be_declined: false,
+        ..offered.clone()
+    };
+    let only = OfferedPasskey { may_be_left: false, ..signup.clone() };
+    add("passkey-enrollment.signup", pages.passkey_enrollment(ctx, &PasskeyEnrollment(signup)));
+    add("passkey-enrollment.only", pages.passkey_enrollment(ctx, &PasskeyEnrollment(only)));
     let failed = [FormError::new("passkey-authentication-failed")];
     let offer = PasskeyEnrollmentLocal(OfferedPasskey { errors: &failed, ..offered });
     add("passkey-enrollment-local.failed", pages.passkey_enrollment_local(ctx, &offer));

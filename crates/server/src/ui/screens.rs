@@ -59,7 +59,7 @@ macro_rules! screen {
 
 /// Writes the screens that differ in their words alone: one template, several names.
 macro_rules! family {
-    ($template:literal, $fields:ident: $($(#[$doc:meta])* $type:ident, $prompt:literal, $screen:literal $(, vars = [$($name:literal = $field:ident),*])?;)*) => {
+    ($template:literal, $fields:ident: $($(#[$doc:meta])* $type:ident, $prompt:literal, $screen:literal $(, words = $words:expr)? $(, vars = [$($name:literal = $field:ident),*])?;)*) => {
         $(
             $(#[$doc])*
             #[derive(Debug, Default, Serialize)]
@@ -71,6 +71,7 @@ macro_rules! family {
                 const PROMPT: &'static str = $prompt;
                 const SCREEN: &'static str = $screen;
                 fn errors(&self) -> &[FormError] { self.0.errors }
+                $(fn words(&self) -> (String, String) { ($words)(&self.0) })?
                 $(fn variables(&self) -> Vec<(&'static str, &str)> { vec![$(($name, self.0.$field)),*] })?
             }
         )*
@@ -198,6 +199,8 @@ pub struct SignupId<'a> {
     pub username: Option<&'a str>,
     /// Back to logging in.
     pub login_url: Option<&'a str>,
+    /// The passkey that was made in vain, as JSON for the browser to forget it.
+    pub forget: Option<&'a str>,
     /// What to mend.
     #[serde(skip)]
     pub errors: &'a [FormError],

@@ -21,7 +21,7 @@ use lockstep_core::oauth::response::AuthorizeResponse;
 
 use super::step::{finish, refusal, refuse, showing};
 use super::{
-    Browser, Here, LIFETIME, Loaded, LoginError, NewCookie, Next, Running, Showing, apply, passkeys,
+    Browser, Here, LIFETIME, Loaded, LoginError, NewCookie, Next, Running, Showing, apply, passkeys, signup,
 };
 use crate::app::App;
 use crate::flows::account::application;
@@ -58,7 +58,8 @@ pub async fn begin(
     };
     let connection = choose_connection(&mut tx, &client, request.connection.as_deref()).await?;
     let prompts = settings::find::<Document>(&mut tx, prompts::SETTING).await?.unwrap_or_default();
-    let machine = machine_request(env, &request, session.as_ref().is_some(), &prompts);
+    let mut machine = machine_request(env, &request, session.as_ref().is_some(), &prompts);
+    machine.signup_by = connection.as_ref().map(|c| signup::by(app, c)).unwrap_or_default();
     let held = session.as_ref().map(|(session, user)| BrowserSession {
         user: user.id.clone(),
         identifier: user.email.clone().or_else(|| user.username.clone()),

@@ -3,15 +3,16 @@
 use lockstep_core::codes::{OAuthCode, OAuthError};
 use lockstep_core::env::Env;
 use lockstep_core::ids::TransactionId;
+use lockstep_core::login::signup::Names;
 use lockstep_core::login::state::Login;
 use lockstep_core::login::steps::{FirstAnswer, PasswordCheck};
 use lockstep_core::model::connection::Connection;
 use lockstep_core::model::log_event::Origin;
 use lockstep_core::model::user::User;
 
-use super::passkeys;
 use super::step::{finish, load, showing};
 use super::{Browser, Here, Loaded, LoginError, NewCookie, Next, Trouble, Typed};
+use super::{passkeys, signup as login_signup};
 use crate::app::App;
 use crate::flows::PasskeyInput;
 use crate::flows::credentials::{self, CredentialsError};
@@ -43,8 +44,12 @@ pub enum FirstInput {
         /// What stood in the field beside it.
         identifier: String,
     },
-    /// The sign-up form.
+    /// The sign-up form. Where the names were given before, the password alone counts.
     Signup(Signup),
+    /// What the browser says of the passkey that makes an account.
+    SignupPasskey(PasskeyInput),
+    /// "Continue without a passkey".
+    WithoutPasskey,
 }
 
 /// What the check of an input came to, before it is a step.
@@ -66,6 +71,9 @@ pub async fn first_factor(
     if let FirstInput::Passkey { input: said, .. } = &input {
         let (said, typed) = (said.clone(), typed(&input));
         return passkeys::answered(Here { app, origin, browser }, env, id, said, typed).await;
+    }
+    if let FirstInput::SignupPasskey(said) = input {
+        return login_signup::passkey_answered(Here { app, origin, browser }, env, id, said).await;
     }
     let mut conn = app.db().read().await?;
     let loaded = load(&mut conn, app, env, browser, id).await?;
@@ -136,6 +144,8 @@ async fn check(
         FirstInput::GoToLogin => step(FirstAnswer::GoToLogin),
         // Judged with the login in hand, since it spends what the page asked: see `passkeys`.
         FirstInput::Passkey { .. } => step(FirstAnswer::EditIdentifier),
+        FirstInput::SignupPasskey(_) => step(FirstAnswer::GoToSignup),
+        FirstInput::WithoutPasskey => step(FirstAnswer::WithoutPasskey),
         FirstInput::Password { identifier, password } => {
             // On the second page of identifier-first the identifier is the one of the first page, whatever was posted.
             let fixed = match &loaded.stored.data.login {
@@ -171,12 +181,35 @@ async fn check(
             Ok(Checked::Step(FirstAnswer::Password { identifier, check }, user))
         }
         FirstInput::Signup(given) => {
-            if !matches!(loaded.stored.data.login, Login::AskSignup(_)) {
-                return step(FirstAnswer::EditIdentifier);
-            }
             let connection = connection.ok_or(LoginError::NoConnection)?;
+            let given = match &loaded.stored.data.login {
+                Login::AskSignup(asking) if asking.names_only() => {
+                    return match login_signup::names(app, env, &connection, &given) {
+                        Ok(answer) => step(answer),
+                        Err(SignupError::InvalidUsername) => {
+                            Ok(Checked::Trouble(Trouble::Form("invalid-username", "username")))
+                        }
+                        Err(_) => Ok(Checked::Trouble(Trouble::Form("invalid-email-format", "email"))),
+                    };
+                }
+                Login::AskSignup(_) => given,
+                Login::AskSignupPassword(asking) => {
+                    let Names { email, username } = asking.names().clone();
+                    Signup { email, username, ..given }
+                }
+                // An old tab: nothing is made, the page is shown as it is now.
+                _ => return step(FirstAnswer::GoToSignup),
+            };
+            let by_names = matches!(loaded.stored.data.login, Login::AskSignupPassword(_));
             match signup::sign_up(app, env, origin, &loaded.client, &connection, given).await {
                 Ok(user) => Ok(Checked::Step(FirstAnswer::SignedUp(user.id.clone()), Some(Box::new(user)))),
+                // Its page has no field for what is wrong.
+                Err(
+                    SignupError::InvalidEmail
+                    | SignupError::InvalidUsername
+                    | SignupError::Exists
+                    | SignupError::Disabled,
+                ) if by_names => step(FirstAnswer::NotSignedUp),
                 Err(SignupError::InvalidEmail) => {
                     Ok(Checked::Trouble(Trouble::Form("invalid-email-format", "email")))
                 }
@@ -184,7 +217,7 @@ async fn check(
                     Ok(Checked::Trouble(Trouble::Form("invalid-username", "username")))
                 }
                 Err(SignupError::WeakPassword(rules)) => Ok(Checked::Trouble(Trouble::WeakPassword(rules))),
-                Err(SignupError::Exists | SignupError::Disabled) => {
+                Err(SignupError::Exists | SignupError::Disabled | SignupError::Passkey(_)) => {
                     Ok(Checked::Trouble(Trouble::Form("email-in-use", "email")))
                 }
                 Err(SignupError::Password(error)) => Err(error.into()),

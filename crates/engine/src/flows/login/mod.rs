@@ -9,6 +9,7 @@ mod begin;
 mod facts;
 mod first_factor;
 mod passkeys;
+mod signup;
 mod step;
 
 pub use begin::{Begun, begin};
@@ -137,6 +138,8 @@ pub struct Typed {
     pub username: Option<String>,
     /// The identifier of a passkey that nobody here has.
     pub unknown_passkey: Option<String>,
+    /// The passkey that a sign-up made in vain, as JSON for the browser to forget it.
+    pub made_in_vain: Option<String>,
 }
 
 /// What the page says is wrong.

@@ -31,8 +31,10 @@ pub(super) async fn offer(
     env: &mut Env,
     running: &mut Running,
 ) -> Result<bool, DbError> {
-    if let Login::AskOffer(offer) = &mut running.login {
-        return Ok(offer.renew(env));
+    match &mut running.login {
+        Login::AskOffer(offer) => return Ok(offer.renew(env)),
+        Login::AskSignupPasskey(asking) => return Ok(asking.renew(env)),
+        _ => {}
     }
     let waits = matches!(running.login, Login::AskIdentifier(_) | Login::AskPassword(_));
     if running.passkey.as_ref().is_some_and(|asked| waits && asked.is_fresh(env.now)) {
@@ -106,7 +108,7 @@ pub(super) async fn answered(
         _ if !waits => return step(here, env, tx, loaded, FirstAnswer::EditIdentifier, typed, None).await,
         PasskeyInput::Failed(why) => {
             // What a browser says costs it nothing: it does not fill the log.
-            let bucket = format!("passkey:reports:{}", origin.ip.as_deref().unwrap_or_default());
+            let bucket = attempts::key_reports_from(origin);
             if buckets::take(&mut tx, &bucket, attempts::KEY_REPORTS, env.now).await? {
                 let event = event("passkey_challenge_failed", why.as_str(), &loaded);
                 let event = event.details(json!({"error": {"message": why.as_str()}, "purpose": "login"}));

@@ -21,12 +21,12 @@ use crate::app::App;
 use crate::flows::OAuthFailure;
 use crate::flows::client_auth::Authenticated;
 use crate::flows::mfa_api::Wanted;
-use crate::flows::new_passkey::new_row;
+use crate::flows::new_passkey::{self, NotMade};
 use crate::flows::passkey::{Asked, NewUser, REFUSED, Session, budget, connection, session_key, too_many};
 use crate::flows::passkey_answer::{self, Recognised, Unrecognised};
 use crate::store::buckets::{self, Budget};
-use crate::store::db::{Conn, DbError};
-use crate::store::{authenticators, login_codes, passkeys, settings, user_handles, users};
+use crate::store::db::Conn;
+use crate::store::{login_codes, settings, users};
 
 /// Refused answers that an application's own server brings, for all of its people.
 const REFUSED_OF_SERVER: Budget = Budget::new(300, Span::millis(200));
@@ -157,7 +157,6 @@ async fn made(
     })?;
     let user = new.user(connection, env);
     let method = right.method.clone();
-    let (passkey, hash) = new_row(right, &user.id, origin, env).ok_or_else(malformed)?;
     // Asked when it was begun, and again: the name may be taken since, and nobody may sign up any more.
     if !connection.allows_passkey_signup() {
         return Err(OAuthError::invalid_request("Public signup is disabled").into());
@@ -165,23 +164,13 @@ async fn made(
     if new.is_taken(tx, connection).await? {
         return Err(NewUser::exists().into());
     }
-    // A key that somebody has already cannot be another's too.
-    if passkeys::find(tx, &hash).await?.is_some() {
-        return Err(OAuthError::invalid_request("The passkey is registered already.").into());
-    }
-    match users::create(tx, &user, None).await {
-        // Somebody took the name since it was looked for.
-        Err(DbError::Conflict) => return Err(busy()),
-        other => other?,
-    }
-    if let Some(handle) = registration.user_handle() {
-        user_handles::ensure(tx, &user.id, handle).await?;
-    }
-    match passkeys::create(tx, &passkey, &hash).await {
-        Err(DbError::Conflict) => return Err(busy()),
-        other => other?,
-    }
-    authenticators::note_use(tx, &passkey.id, env.now).await?;
+    let made = new_passkey::make_user(tx, env, origin, &user, registration, right).await;
+    made.map_err(|why| match why {
+        NotMade::Malformed => malformed().into(),
+        NotMade::Taken => OAuthError::invalid_request("The passkey is registered already.").into(),
+        NotMade::Exists => busy(),
+        NotMade::Db(error) => error.into(),
+    })?;
     let client = &authenticated.client;
     app.logs().insert(tx, env, &signed_up(client, &user, origin, connection)).await?;
     Ok(Found { user, method, remark: None })

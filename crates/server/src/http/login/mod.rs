@@ -39,6 +39,8 @@ pub fn routes() -> Router<Web> {
         .route("/u/login/identifier", get(page::show).post(page::submit))
         .route("/u/login/password", get(page::show).post(page::submit))
         .route("/u/signup", get(page::show).post(page::submit))
+        .route("/u/signup/identifier", get(page::show).post(page::submit))
+        .route("/u/signup/password", get(page::show).post(page::submit))
         .route("/u/{screen}", get(page::show).post(page::submit))
 }
 

@@ -54,7 +54,13 @@ pub(super) async fn show(
     // The links between login and sign-up, and "Edit", are ordinary links.
     let wish = match (uri.path(), &showing.running.login) {
         ("/u/signup", Login::AskPassword(_) | Login::AskIdentifier(_)) => Some(FirstInput::GoToSignup),
-        ("/u/login" | "/u/login/identifier", Login::AskSignup(_)) => Some(FirstInput::GoToLogin),
+        (
+            "/u/login" | "/u/login/identifier",
+            Login::AskSignup(_) | Login::AskSignupPasskey(_) | Login::AskSignupPassword(_),
+        ) => Some(FirstInput::GoToLogin),
+        ("/u/signup/identifier", Login::AskSignupPasskey(_) | Login::AskSignupPassword(_)) => {
+            Some(FirstInput::EditIdentifier)
+        }
         ("/u/login/identifier", Login::AskPassword(_)) => Some(FirstInput::EditIdentifier),
         _ => None,
     };
@@ -125,7 +131,12 @@ async fn take(
             };
             Some(FirstInput::Password { identifier, password: field("password") })
         }
-        Login::AskSignup(_) => Some(FirstInput::Signup(Signup {
+        Login::AskSignupPasskey(_) if action == "skip" => Some(FirstInput::WithoutPasskey),
+        // Pressed where no script runs: the page says what is missing.
+        Login::AskSignupPasskey(_) => {
+            Some(passkey_said(fields).map_or(FirstInput::GoToSignup, FirstInput::SignupPasskey))
+        }
+        Login::AskSignup(_) | Login::AskSignupPassword(_) => Some(FirstInput::Signup(Signup {
             email: field("email"),
             username: fields.get("username").cloned(),
             password: field("password"),

@@ -19,6 +19,8 @@ pub(super) fn path(login: &Login) -> String {
         Some("login") => "/u/login".to_owned(),
         Some("login-id") => "/u/login/identifier".to_owned(),
         Some("login-password") => "/u/login/password".to_owned(),
+        Some("signup-id") => "/u/signup/identifier".to_owned(),
+        Some("signup-password") => "/u/signup/password".to_owned(),
         Some(name) => format!("/u/{name}"),
         None => "/u/login".to_owned(),
     }
@@ -72,16 +74,53 @@ pub(super) fn page(
                 errors,
             },
         ),
-        Login::AskSignup(_) => {
+        Login::AskSignup(state) => {
             let with_names = showing.connection.as_ref().is_some_and(Connection::requires_username);
+            let username = typed.username.as_deref().or_else(|| state.username()).unwrap_or_default();
+            let username = with_names.then_some(username);
+            if state.names_only() {
+                let forget = typed.made_in_vain.as_deref();
+                let page = screens::SignupId {
+                    email: identifier,
+                    username,
+                    login_url: Some(&links.login),
+                    forget,
+                    errors,
+                };
+                return pages.signup_id(ctx, &page);
+            }
             let page = screens::Signup {
                 email: identifier,
-                username: with_names.then_some(typed.username.as_deref().unwrap_or_default()),
+                username,
                 rules: rules(showing.connection.as_ref()),
                 login_url: Some(&links.login),
                 errors,
             };
             pages.signup(ctx, &page)
+        }
+        Login::AskSignupPasskey(state) => {
+            let options =
+                state.registration().options(showing.tenant.friendly_name(), identifier).to_string();
+            let page = screens::OfferedPasskey {
+                options: &options,
+                signup: true,
+                account: identifier,
+                edit_url: Some(&links.edit_signup),
+                login_url: Some(&links.login),
+                may_be_left: state.may_be_left(),
+                errors,
+                ..screens::OfferedPasskey::default()
+            };
+            pages.passkey_enrollment(ctx, &screens::PasskeyEnrollment(page))
+        }
+        Login::AskSignupPassword(_) => {
+            let page = screens::SignupPassword {
+                email: identifier,
+                edit_url: Some(&links.edit_signup),
+                rules: rules(showing.connection.as_ref()),
+                errors,
+            };
+            pages.signup_password(ctx, &page)
         }
         Login::Enrol(state) => {
             let about = enrolment::About {
@@ -180,7 +219,14 @@ pub(super) fn page(
         Login::AskOffer(state) => {
             let account = showing.user_name.as_deref().unwrap_or_default();
             let options = state.registration().options(showing.tenant.friendly_name(), account).to_string();
-            let offered = |platform| screens::OfferedPasskey { options: &options, platform, errors };
+            let offered = |platform| screens::OfferedPasskey {
+                options: &options,
+                platform,
+                may_be_left: true,
+                may_be_declined: true,
+                errors,
+                ..screens::OfferedPasskey::default()
+            };
             match state.kind() {
                 // A key of the device is offered by an enrolment, never by this page.
                 OfferKind::Passkey | OfferKind::DeviceKey => {
@@ -255,6 +301,7 @@ struct Links {
     login: String,
     signup: Option<String>,
     edit: String,
+    edit_signup: String,
     reset: Option<String>,
 }
 
@@ -266,8 +313,11 @@ impl Links {
             .map(|c| percent_encoding::utf8_percent_encode(&c.name, percent_encoding::NON_ALPHANUMERIC));
         Self {
             login: format!("/u/login?state={state}"),
-            signup: connection.filter(|c| c.allows_signup()).map(|_| format!("/u/signup?state={state}")),
+            signup: connection
+                .filter(|c| c.allows_signup() || c.allows_passkey_signup())
+                .map(|_| format!("/u/signup?state={state}")),
             edit: format!("/u/login/identifier?state={state}"),
+            edit_signup: format!("/u/signup/identifier?state={state}"),
             reset: name.map(|name| format!("/u/reset-password/request/{name}?state={state}")),
         }
     }

@@ -57,13 +57,30 @@ pub struct OfferedPasskey<'a> {
     pub options: &'a str,
     /// Whether it has to be on this device.
     pub platform: bool,
+    /// Whether it makes the account.
+    pub signup: bool,
+    /// At a sign-up: whose account it will be.
+    pub account: &'a str,
+    /// At a sign-up: where the name can be changed.
+    pub edit_url: Option<&'a str>,
+    /// At a sign-up: back to logging in.
+    pub login_url: Option<&'a str>,
+    /// After a new password: what the form has to bring.
+    pub ticket: Option<&'a str>,
+    /// Whether one may go on without.
+    pub may_be_left: bool,
+    /// Whether one may say that it is not to be offered again.
+    pub may_be_declined: bool,
     /// What to mend.
     #[serde(skip)]
     pub errors: &'a [FormError],
 }
 family!("passkey-enrollment.html", OfferedPasskey:
-    /// `passkey-enrollment`: a passkey, after a sign-up or a login by password.
-    PasskeyEnrollment, "passkeys", "passkey-enrollment";
+    /// `passkey-enrollment`: a passkey, at a sign-up, or after a login or a new password.
+    PasskeyEnrollment, "passkeys", "passkey-enrollment", words = |page: &OfferedPasskey<'_>| {
+        let of = if page.signup { "Signup" } else { "" };
+        (format!("title{of}"), format!("description{of}"))
+    };
     /// `passkey-enrollment-local`: a passkey on this device, after a login by one of another.
     PasskeyEnrollmentLocal, "passkeys", "passkey-enrollment-local";
 );

@@ -6,6 +6,7 @@ mod enrolment;
 mod first_factor;
 mod keys;
 mod nodes;
+mod passkey_signup;
 mod passkeys;
 mod recovery;
 mod remember;

@@ -545,27 +545,6 @@ async fn no_passkey_is_added_by_the_password_alone_to_somebody_who_has_a_factor(
 }
 
 #[tokio::test]
-async fn a_new_account_is_offered_a_passkey_whatever_others_are_offered() {
-    let app = TestApp::new().await.with_apps().await;
-    app.passkeys(json!({"progressive_enrollment_enabled": false})).await;
-    let ana = app.user("ana@example.com").await;
-    let mut browser = app.browser();
-    browser.authorize(&[]).await.password(&ana).await;
-    browser.back_with_code();
-    let mut new = app.browser();
-    new.authorize(&[("screen_hint", "signup")]).await;
-    new.submit(&[("email", "new@example.com"), ("password", "Pw-new-1!")]).await;
-    assert_eq!(new.screen(), "passkey-enrollment");
-    let mut key = VirtualKey::new(Model::DEVICE);
-    create(&mut new, &mut key).await;
-    let tokens = app.redeem(&new.back_with_code()).await;
-    let mut again = app.browser();
-    again.authorize(&[]).await;
-    answer(&mut again, &mut key).await;
-    assert_eq!(app.redeem(&again.back_with_code()).await.id["sub"], tokens.id["sub"]);
-}
-
-#[tokio::test]
 async fn who_logs_in_by_a_passkey_of_another_device_is_offered_one_on_this() {
     let app = tenant().await;
     let ana = app.user("ana@example.com").await;

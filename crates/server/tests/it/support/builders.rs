@@ -218,14 +218,22 @@ impl TestApp {
 
     /// Lets people log in by passkeys, with these `passkey_options` beside the usual ones.
     pub(crate) async fn passkeys(&self, options: Value) {
+        let enabled = json!({"passkey": {"enabled": true}});
+        self.connection_options(json!({"authentication_methods": enabled, "passkey_options": options})).await;
+    }
+
+    /// Changes options of the connection, deep ones too.
+    pub(crate) async fn connection_options(&self, options: Value) {
+        fn merge(into: &mut Value, from: &Value) {
+            match from {
+                Value::Object(from) => from.iter().for_each(|(name, value)| merge(&mut into[name], value)),
+                other => *into = other.clone(),
+            }
+        }
         let mut tx = self.app.db().write().await.unwrap();
         let name = "Username-Password-Authentication";
         let mut connection = connections::find_by_name(&mut tx, name).await.unwrap().unwrap();
-        let own = &mut connection.data.0["options"];
-        own["authentication_methods"]["passkey"] = json!({"enabled": true});
-        for (name, value) in options.as_object().unwrap() {
-            own["passkey_options"][name] = value.clone();
-        }
+        merge(&mut connection.data.0["options"], &options);
         connections::save(&mut tx, &connection).await.unwrap();
         tx.commit().await.unwrap();
     }

@@ -3,13 +3,16 @@
 //! The harness keeps its own books (who really typed a right password or code, what the session really proved) and its
 //! own, plainer reading of the rules. Whatever the machine did, a [`LoggedIn`] must agree with both.
 
+mod people;
+mod rules;
+
 use proptest::prelude::*;
 
-use super::demand::{Asks, Minimum};
-use super::effect::{Effect, Step};
+use self::people::{Op, Start, Who, op, start};
+use super::effect::{Effect, Problem, Step};
 use super::enrolment::Stage;
-use super::offer::{Leave, OfferKind, Offers, PasskeyOffers};
-use super::session::Prompt;
+use super::offer::{OfferKind, Offers, PasskeyOffers};
+use super::signup::Names;
 use super::state::{LoggedIn, Login, MfaOutcome, Request};
 use super::steps::{
     Answer, BrowserSession, Facts, FirstAnswer, KeyFailure, PasskeyCheck, PasswordCheck, begin,
@@ -19,6 +22,7 @@ use crate::env::{Env, Issuer};
 use crate::factors::totp::device::AuthenticatorApp;
 use crate::factors::totp::{Parameters, Seed, imported};
 use crate::factors::webauthn::device::{Model, VirtualKey};
+use crate::factors::webauthn::passkey::Registration;
 use crate::factors::{
     self, ALL, EnrolAsk, FactorKind, Input, KeyAsks, KeyRules, Keys, Listed, Place, RelyingParty, Shown,
     Spend, UserHandle, UserVerification, recovery_code,
@@ -29,245 +33,6 @@ use crate::model::message::{Channel, CodeToSend};
 use crate::model::settings::Profile;
 use crate::random::SeededRng;
 use crate::time::{Span, Timestamp};
-
-/// Two users, as small numbers.
-type Who = usize;
-
-#[derive(Clone, Debug)]
-enum Op {
-    Wait(i64),
-    Identifier,
-    GoToSignup,
-    GoToLogin,
-    Password(Who),
-    /// Answers with that person's passkey, and whether it verified her.
-    Passkey(Who, bool),
-    WrongPassword,
-    SignUp(Who),
-    Code(Who, bool),
-    OldCode(bool),
-    WrongCode(bool),
-    RecoveryCode(Who),
-    Saved(bool),
-    TryAnother,
-    Pick(FactorKind),
-    Back,
-    ShowKey,
-    Number(bool),
-    ListCountries,
-    PickCountry(bool),
-    Edit,
-    Resend,
-    By(Channel),
-    List,
-    PickNumber(usize),
-    /// Types the code of the last message, whoever it went to.
-    SentCode(bool),
-    /// Uses that person's key: the one that the page asks for.
-    Touch(Who, bool),
-    /// Sends once more what the key said last.
-    OldTouch(bool),
-    /// Names the new key, or not.
-    Name(bool),
-    /// The browser has no answer of a key.
-    KeyFailed,
-    /// What the browser says of its device.
-    Browser(bool),
-    Consent(bool),
-    /// Goes on without what is offered.
-    Leave(Leave),
-    SwitchPolicy,
-    SwitchFactor(FactorKind),
-    SwitchConsent,
-    Remove(Who),
-    Forget,
-    /// What a person does who wants to get in; the number chooses where there is a choice.
-    Willing(u8),
-}
-
-impl Op {
-    /// Makes up a willing person's mind.
-    fn on(self, login: &Login) -> Self {
-        let Self::Willing(n) = self else { return self };
-        let me = usize::from(login.user() == Some(&user(1)));
-        match login {
-            Login::AskIdentifier(_) | Login::AskPassword(_) if n % 8 == 1 => Self::Passkey(0, n % 16 == 1),
-            Login::AskIdentifier(_) => Self::Identifier,
-            Login::AskPassword(_) => Self::Password(usize::from(n % 8 == 0)),
-            Login::AskSignup(_) => Self::SignUp(usize::from(n % 8 == 0)),
-            Login::ChallengeFactor(_) if n % 2 == 0 => Self::TryAnother,
-            Login::ChallengeFactor(s) if s.kind().is_key() => Self::Touch(me, n % 3 == 0),
-            Login::ChallengeFactor(s) if s.to().is_some() => Self::SentCode(n % 3 == 0),
-            Login::ChooseMethod(_) => Self::Pick(ALL[usize::from(n / 2) % ALL.len()]),
-            Login::AskChannel(_) => Self::By(Channel::Voice),
-            Login::ListAuthenticators(_) => Self::PickNumber(usize::from(n)),
-            Login::ChallengeRecovery(_) => Self::RecoveryCode(me),
-            Login::ShowNewRecoveryCode(_) => Self::Saved(true),
-            Login::DetectBrowser(_) => Self::Browser(n % 4 != 0),
-            Login::Enrol(s) if s.may_be_left() && n % 2 == 0 => {
-                Self::Leave(if n % 3 == 0 { Leave::Never } else { Leave::Later })
-            }
-            Login::Enrol(s) => match s.enrolment().stage() {
-                Stage::Choose => Self::Pick(ALL[usize::from(n) % ALL.len()]),
-                Stage::Totp { .. } => Self::Code(me, false),
-                Stage::Number { .. } if n % 4 == 0 => Self::ListCountries,
-                Stage::Number { .. } | Stage::Address => Self::Number(true),
-                Stage::Country { .. } => Self::PickCountry(n % 3 != 0),
-                Stage::Code { .. } => Self::SentCode(false),
-                Stage::Key { .. } => Self::Touch(me, false),
-                Stage::Name { .. } => Self::Name(n % 4 != 0),
-                Stage::WriteDown { .. } => Self::Saved(true),
-            },
-            Login::AskConsent(_) => Self::Consent(true),
-            Login::AskOffer(_) if n % 2 == 0 => Self::Touch(me, false),
-            Login::AskOffer(_) => Self::Leave(if n % 3 == 0 { Leave::Never } else { Leave::Later }),
-            _ => Self::Code(me, n % 3 == 0),
-        }
-    }
-}
-
-fn op() -> impl Strategy<Value = Op> {
-    let who = 0..2usize;
-    let kind = prop::sample::select(ALL);
-    let channel = prop_oneof![Just(Channel::Sms), Just(Channel::Voice), Just(Channel::Email)];
-    prop_oneof![
-        3 => prop_oneof![0..40i64, 0..700i64, -400..0i64].prop_map(Op::Wait),
-        1 => Just(Op::Identifier),
-        1 => Just(Op::GoToSignup),
-        1 => Just(Op::GoToLogin),
-        8 => who.clone().prop_map(Op::Password),
-        2 => (who.clone(), any::<bool>()).prop_map(|(w, v)| Op::Passkey(w, v)),
-        1 => Just(Op::WrongPassword),
-        1 => who.clone().prop_map(Op::SignUp),
-        10 => (who.clone(), any::<bool>()).prop_map(|(w, r)| Op::Code(w, r)),
-        4 => any::<bool>().prop_map(Op::OldCode),
-        2 => any::<bool>().prop_map(Op::WrongCode),
-        4 => who.clone().prop_map(Op::RecoveryCode),
-        5 => prop_oneof![3 => Just(true), 1 => Just(false)].prop_map(Op::Saved),
-        3 => Just(Op::TryAnother),
-        3 => kind.clone().prop_map(Op::Pick),
-        1 => Just(Op::Back),
-        1 => Just(Op::ShowKey),
-        2 => any::<bool>().prop_map(Op::Number),
-        1 => Just(Op::Edit),
-        1 => Just(Op::Resend),
-        1 => channel.prop_map(Op::By),
-        1 => Just(Op::List),
-        1 => (0..3usize).prop_map(Op::PickNumber),
-        8 => any::<bool>().prop_map(Op::SentCode),
-        6 => (0..2usize, any::<bool>()).prop_map(|(w, r)| Op::Touch(w, r)),
-        2 => any::<bool>().prop_map(Op::OldTouch),
-        2 => any::<bool>().prop_map(Op::Name),
-        1 => Just(Op::KeyFailed),
-        2 => any::<bool>().prop_map(Op::Browser),
-        2 => prop::sample::select(vec![Leave::Later, Leave::Never, Leave::Unable]).prop_map(Op::Leave),
-        3 => prop_oneof![4 => Just(true), 1 => Just(false)].prop_map(Op::Consent),
-        4 => Just(Op::SwitchPolicy),
-        1 => kind.prop_map(Op::SwitchFactor),
-        1 => Just(Op::SwitchConsent),
-        1 => who.prop_map(Op::Remove),
-        1 => Just(Op::Forget),
-        30 => any::<u8>().prop_map(Op::Willing),
-    ]
-}
-
-#[derive(Clone, Debug)]
-struct Start {
-    asks: Asks,
-    identifier_first: bool,
-    signup_first: bool,
-    /// Session: how old the first factor and the second are.
-    session: Option<(i64, Option<i64>)>,
-    enrolled: [bool; 2],
-    /// Who has a security key, and whether both have a key in their device.
-    keys: [bool; 2],
-    laptops: bool,
-    /// Whether the browser is of a kind of device that is known again.
-    at_a_laptop: bool,
-    /// Telephones of each user, and whether an address is known.
-    phones: [usize; 2],
-    with_mail: bool,
-    show_options: bool,
-    with_recovery: bool,
-    remembered: bool,
-    consent_needed: bool,
-    profile: Profile,
-    /// Whether a passkey that verified its user is MFA.
-    passkey_satisfies_mfa: bool,
-    /// Whether passkeys are offered.
-    offers: bool,
-}
-
-fn start() -> impl Strategy<Value = Start> {
-    let prompt = prop_oneof![
-        4 => Just(Prompt::Absent),
-        1 => Just(Prompt::None),
-        2 => Just(Prompt::Login),
-        1 => Just(Prompt::Consent),
-        1 => Just(Prompt::SelectAccount),
-    ];
-    let minimum =
-        prop_oneof![4 => Just(None), 1 => Just(Some(Minimum::Client)), 1 => Just(Some(Minimum::Api))];
-    let max_age = prop_oneof![2 => Just(None), 1 => Just(Some(0i64)), 2 => (1..1000i64).prop_map(Some)];
-    let asks = (any::<bool>(), any::<bool>(), any::<bool>(), minimum, prompt, max_age).prop_map(
-        |(policy_always, acr_mfa, mfa_audience, minimum, prompt, max_age)| Asks {
-            policy_always,
-            acr_mfa,
-            mfa_audience,
-            minimum,
-            prompt,
-            max_age: max_age.map(Span::seconds),
-        },
-    );
-    let session =
-        prop::option::of((0..2000i64).prop_flat_map(|first| (Just(first), prop::option::of(0..=first))));
-    let flags = any::<[bool; 16]>();
-    (asks, session, flags, [0..3usize, 0..3usize]).prop_map(
-        |(
-            asks,
-            session,
-            [
-                identifier_first,
-                signup,
-                ana,
-                ben,
-                with_recovery,
-                remembered,
-                consent_needed,
-                assured,
-                with_mail,
-                show_options,
-                key_of_ana,
-                key_of_ben,
-                laptops,
-                passkey_satisfies_mfa,
-                offers,
-                at_a_laptop,
-            ],
-            phones,
-        )| {
-            Start {
-                asks,
-                identifier_first,
-                signup_first: signup && identifier_first,
-                session,
-                enrolled: [ana, ben],
-                keys: [key_of_ana, key_of_ben],
-                laptops,
-                at_a_laptop,
-                phones,
-                with_mail,
-                show_options,
-                with_recovery,
-                remembered,
-                consent_needed,
-                profile: if assured { Profile::Assured } else { Profile::Faithful },
-                passkey_satisfies_mfa,
-                offers,
-            }
-        },
-    )
-}
 
 /// What the harness knows for itself.
 struct World {
@@ -299,6 +64,11 @@ struct World {
     first_verified: bool,
     /// Whether that user has since really passed a second factor.
     second_passed: bool,
+}
+
+fn passkey_method(user_verified: bool, now: Timestamp) -> Method {
+    let detail = Detail::Key { kept: Kept::Software, user_verified };
+    Method::first(MethodName::Passkey, now).with(detail)
 }
 
 fn user(who: Who) -> UserId {
@@ -569,13 +339,31 @@ impl World {
                 if matches!(login, Login::AskIdentifier(_) | Login::AskPassword(_)) {
                     self.first_given(*who, *user_verified);
                 }
-                let detail = Detail::Key { kept: Kept::Software, user_verified: *user_verified };
-                let method = Method::first(MethodName::Passkey, now).with(detail);
+                let method = passkey_method(*user_verified, now);
                 let check = PasskeyCheck::Right { user: user(*who), method, from_elsewhere: true };
                 first(login, FirstAnswer::Passkey(check))
             }
+            Op::Names(possible) => {
+                let party = RelyingParty::parse("lockstep.test", &[ORIGIN]).unwrap();
+                let drawn = Registration::draw(party, handle(), &mut self.env);
+                let registration = possible.then(|| Box::new(drawn));
+                first(login, FirstAnswer::SignupNames { names: Names::default(), registration })
+            }
+            Op::SignUpByPasskey(who, user_verified) => {
+                if matches!(login, Login::AskSignupPasskey(_)) {
+                    self.first_given(*who, *user_verified);
+                }
+                let method = passkey_method(*user_verified, now);
+                first(login, FirstAnswer::SignedUpByPasskey { user: user(*who), method })
+            }
+            Op::WithoutPasskey => first(login, FirstAnswer::WithoutPasskey),
+            Op::NoPasskey => {
+                first(login, FirstAnswer::NoPasskey { why: Problem::PasskeyNotAdded, anew: None })
+            }
+            Op::NotSignedUp => first(login, FirstAnswer::NotSignedUp),
             Op::SignUp(who) => {
-                if matches!(login, Login::AskSignup(_)) {
+                let names_only = matches!(&login, Login::AskSignup(s) if s.names_only());
+                if matches!(login, Login::AskSignup(_) | Login::AskSignupPassword(_)) && !names_only {
                     self.first_given(*who, false);
                 }
                 first(login, FirstAnswer::SignedUp(user(*who)))
@@ -795,67 +583,6 @@ impl World {
         assert_eq!(read, step.next);
         read
     }
-
-    /// The plain reading of the rules.
-    fn check(&self, end: &LoggedIn) {
-        let asks = &self.start.asks;
-        let now = self.env.now;
-        let session = self.session.as_ref().filter(|_| self.first_by.is_none());
-        // The first factor.
-        match (&self.first_by, session) {
-            (Some(by), _) => assert!(by == end.user() && end.first().here()),
-            (None, Some(session)) => {
-                assert_eq!(end.user(), &session.user);
-                assert!(
-                    !matches!(asks.prompt, Prompt::Login | Prompt::SelectAccount),
-                    "a prompt was passed over"
-                );
-                let fresh = asks.max_age.is_none_or(|limit| {
-                    limit > Span::ZERO && (self.second_passed || now.since(session.auth_time) <= limit)
-                });
-                assert!(fresh, "an old session passed max_age");
-            }
-            (None, None) => panic!("logged in without a first factor"),
-        }
-        // The second.
-        let here = self.second_passed;
-        // A passkey that is two factors in one, where the tenant says so.
-        let both = self.start.passkey_satisfies_mfa && self.first_by.is_some() && self.first_verified;
-        let before = session.and_then(|s| s.methods.iter().find(|m| m.name == MethodName::Mfa)).map(|m| m.at);
-        let within = |age: Span| before.is_some_and(|at| now.since(at) <= age);
-        let has_factor = self
-            .held
-            .iter()
-            .any(|a| a.user == *end.user() && a.kind.independent() && self.enabled.contains(&a.kind));
-        if self.policy_always {
-            let remembered = self.remembered && has_factor;
-            assert!(here || both || before.is_some() || remembered, "passed over the policy");
-        }
-        if asks.acr_mfa {
-            let met = match asks.max_age {
-                _ if asks.prompt == Prompt::Login => false,
-                Some(limit) => limit > Span::ZERO && within(limit),
-                None => before.is_some(),
-            };
-            assert!(here || both || met, "passed over acr_values");
-        }
-        if asks.mfa_audience && has_factor {
-            assert!(here || both || within(Span::seconds(600)), "passed over the MFA audience");
-        }
-        if asks.minimum.is_some() {
-            assert!(here || both || before.is_some(), "passed over the minimum");
-        }
-        match end.mfa() {
-            MfaOutcome::Passed(receipt) => assert!(here && receipt.user() == end.user()),
-            MfaOutcome::NotNeeded(_) => assert!(!here, "MFA was done and is not told"),
-        }
-        // The tokens say what was proven, no more and no less.
-        let says_mfa = end.methods().iter().any(|m| m.name == MethodName::Mfa);
-        assert_eq!(says_mfa, here || before.is_some(), "the evidence is not what was proven");
-        if asks.prompt == Prompt::None {
-            assert!(!here && self.first_by.is_none(), "prompt=none showed a page");
-        }
-    }
 }
 
 /// Runs a script through one login after another in the same world; returns those that came to an end.
@@ -866,6 +593,7 @@ fn run(start: Start, ops: &[Op]) -> Vec<LoggedIn> {
         asks: start.asks.clone(),
         signup_first: start.signup_first,
         identifier_first: start.identifier_first,
+        signup_by: start.signup_by,
         ..Request::default()
     };
     let mut world = World::new(start);
