@@ -16,6 +16,7 @@ use axum::routing::get;
 use http::StatusCode;
 use http::header::LOCATION;
 use lockstep_core::env::Env;
+use lockstep_core::login::offer::Leave;
 use lockstep_core::login::steps::KeyFailure;
 use lockstep_engine::flows::PasskeyInput;
 use lockstep_engine::flows::login::{Browser, LoginError, Lost, NewCookie};
@@ -32,6 +33,7 @@ pub fn routes() -> Router<Web> {
         .route("/login", get(page::legacy))
         .route("/u/reset-password/request/{connection}", get(reset::request).post(reset::send))
         .route("/u/reset-password/sent", get(reset::sent))
+        .route("/u/reset-password/passkey", get(reset::offer).post(reset::answer_offer))
         .route("/u/reset-verify", get(reset::new_password).post(reset::set_password))
         .route("/guardian/enroll", get(ticket::welcome).post(ticket::open))
         .route("/u/enroll", get(ticket::show).post(ticket::answer))
@@ -51,6 +53,17 @@ pub(super) fn browser(headers: &HeaderMap) -> Browser<'_> {
         remembered: cookies::read(headers, cookies::REMEMBERED),
         declined: cookies::read(headers, cookies::DECLINED),
         transaction: cookies::read(headers, cookies::TRANSACTION),
+    }
+}
+
+/// Reads how somebody leaves an offer.
+fn leave(fields: &HashMap<String, String>) -> Leave {
+    if fields.contains_key("unable") {
+        Leave::Unable
+    } else if fields.contains_key("doNotShowAgain") {
+        Leave::Never
+    } else {
+        Leave::Later
     }
 }
 

@@ -9,14 +9,13 @@ use http::StatusCode;
 use lockstep_core::env::Env;
 use lockstep_core::ids::TransactionId;
 use lockstep_core::login::enrolment::Stage;
-use lockstep_core::login::offer::Leave;
 use lockstep_core::login::state::Login;
 use lockstep_core::login::steps::Answer;
 use lockstep_core::model::log_event::Origin;
 use lockstep_engine::flows::login::{self, FirstInput, LoginError, Lost, NewCookie, Next, Showing};
 use lockstep_engine::flows::signup::Signup;
 
-use super::{browser, enrolment, passkey_said, refuse, render, see_other, with_cookies};
+use super::{browser, enrolment, leave, passkey_said, refuse, render, see_other, with_cookies};
 use crate::http::oauth::respond as oauth_respond;
 use crate::http::origin::From;
 use crate::http::{Web, pages};
@@ -166,17 +165,6 @@ async fn take(
         showing.typed.identifier = enrolment::typed(fields);
     }
     result
-}
-
-/// Reads how somebody leaves an offer.
-fn leave(fields: &Fields) -> Leave {
-    if fields.contains_key("unable") {
-        Leave::Unable
-    } else if fields.contains_key("doNotShowAgain") {
-        Leave::Never
-    } else {
-        Leave::Later
-    }
 }
 
 /// Answers a step: the next page at its own address, the same page with what is wrong, or the way back to the application.

@@ -11,10 +11,11 @@ use lockstep_core::ids::TransactionId;
 use lockstep_core::model::client::Client;
 use lockstep_engine::flows::branding;
 use lockstep_engine::flows::login::{self, LoginError, Lost, Showing};
-use lockstep_engine::flows::password_reset::{self as flow, ResetError};
+use lockstep_engine::flows::password_reset::passkey::{self, Given, Offer, Outcome};
+use lockstep_engine::flows::password_reset::{self as flow, Done, ResetError};
 use tracing::error;
 
-use super::{browser, refuse, render, see_other};
+use super::{browser, leave, passkey_said, refuse, render, see_other};
 use crate::http::origin::From;
 use crate::http::{Web, pages};
 use crate::ui::forms::FormError;
@@ -22,6 +23,9 @@ use crate::ui::screens::{self, ResetProblem};
 use crate::ui::{Ctx, Page, Pages};
 
 type Fields = HashMap<String, String>;
+
+/// Where a passkey is offered.
+const OFFER: &str = "/u/reset-password/passkey";
 
 /// Shows the form that asks where to send the link.
 pub(super) async fn request(
@@ -125,21 +129,83 @@ pub(super) async fn set_password(
         return password_form(&web, &headers, &mut env, StatusCode::BAD_REQUEST, ticket, &errors).await;
     }
     match flow::set_password(web.app(), &mut env, &origin, ticket, password).await {
-        Ok(client) => {
-            let continue_url = client.as_ref().and_then(Client::initiate_login_uri);
-            let page = screens::ResetPasswordSuccess { continue_url };
-            let about = pages::About { client: client.as_ref(), ..pages::About::default() };
-            draw(&web, &headers, &mut env, StatusCode::OK, about, |pages, ctx| {
-                pages.reset_password_success(ctx, &page)
-            })
-            .await
-        }
+        Ok(Done { offer: Some(handle), .. }) => see_other(&format!("{OFFER}?ticket={handle}")),
+        Ok(Done { client, offer: None }) => success(&web, &headers, &mut env, client.as_ref()).await,
         Err(ResetError::WeakPassword(_)) => {
             let errors = [FormError::new("password-too-weak")];
             password_form(&web, &headers, &mut env, StatusCode::BAD_REQUEST, ticket, &errors).await
         }
         Err(error) => failed(&web, &headers, &mut env, &error).await,
     }
+}
+
+/// Offers a passkey after the new password.
+pub(super) async fn offer(
+    State(web): State<Web>,
+    headers: HeaderMap,
+    Query(query): Query<Fields>,
+) -> Response {
+    let mut env = web.app().env();
+    let ticket = query.get("ticket").map_or("", String::as_str);
+    match passkey::show(web.app(), &mut env, ticket).await {
+        Ok(offer) => draw_offer(&web, &headers, &mut env, ticket, &offer).await,
+        Err(error) => offer_over(&web, &headers, &mut env, &error).await,
+    }
+}
+
+/// Takes the answer to that offer.
+pub(super) async fn answer_offer(
+    State(web): State<Web>,
+    From(origin): From,
+    headers: HeaderMap,
+    RawForm(body): RawForm,
+) -> Response {
+    let mut env = web.app().env();
+    let fields: Fields = url::form_urlencoded::parse(&body).into_owned().collect();
+    let ticket = fields.get("ticket").map_or("", String::as_str);
+    let given = match (fields.get("action").map(String::as_str), passkey_said(&fields)) {
+        (Some("skip"), _) => Given::Leave(leave(&fields)),
+        (_, Some(said)) => Given::Said(said),
+        // Pressed where no script runs: the page says what is missing.
+        (_, None) => return see_other(&format!("{OFFER}?ticket={ticket}")),
+    };
+    match passkey::answer(web.app(), &mut env, &origin, ticket, given).await {
+        Ok(Outcome::Done(client)) => success(&web, &headers, &mut env, client.as_ref()).await,
+        Ok(Outcome::Again(offer)) => draw_offer(&web, &headers, &mut env, ticket, &offer).await,
+        Err(error) => offer_over(&web, &headers, &mut env, &error).await,
+    }
+}
+
+async fn draw_offer(web: &Web, headers: &HeaderMap, env: &mut Env, ticket: &str, offer: &Offer) -> Response {
+    let errors: Vec<FormError> =
+        offer.trouble.map(|problem| FormError::new(problem.key())).into_iter().collect();
+    let status = if errors.is_empty() { StatusCode::OK } else { StatusCode::BAD_REQUEST };
+    let page = screens::PasskeyEnrollment(screens::OfferedPasskey {
+        options: &offer.options,
+        ticket: Some(ticket),
+        may_be_left: true,
+        may_be_declined: true,
+        errors: &errors,
+        ..screens::OfferedPasskey::default()
+    });
+    let about = pages::About { client: offer.client.as_ref(), ..pages::About::default() };
+    draw(web, headers, env, status, about, |pages, ctx| pages.passkey_enrollment(ctx, &page)).await
+}
+
+/// The password is set in any case: who comes too late for the offer, or twice, has missed nothing.
+async fn offer_over(web: &Web, headers: &HeaderMap, env: &mut Env, error: &ResetError) -> Response {
+    match error {
+        ResetError::Used | ResetError::Expired => success(web, headers, env, None).await,
+        other => failed(web, headers, env, other).await,
+    }
+}
+
+/// Says that the password is set.
+async fn success(web: &Web, headers: &HeaderMap, env: &mut Env, client: Option<&Client>) -> Response {
+    let page = screens::ResetPasswordSuccess { continue_url: client.and_then(Client::initiate_login_uri) };
+    let about = pages::About { client, ..pages::About::default() };
+    draw(web, headers, env, StatusCode::OK, about, |pages, ctx| pages.reset_password_success(ctx, &page))
+        .await
 }
 
 async fn password_form(

@@ -1,5 +1,7 @@
 //! Somebody forgot the password: a link by mail, then a new password. It logs nobody in and removes no factor.
 
+pub mod passkey;
+
 use lockstep_core::crypto::digest::sha256_b64url;
 use lockstep_core::env::Env;
 use lockstep_core::ids::ClientId;
@@ -116,15 +118,22 @@ pub async fn look(app: &App, env: &Env, ticket: &str) -> Result<(String, Connect
     Ok((user.email.unwrap_or_default(), connection))
 }
 
+/// What a new password leads to.
+pub struct Done {
+    /// The application that the person came from.
+    pub client: Option<Client>,
+    /// The handle of the page that offers a passkey, if one is offered.
+    pub offer: Option<String>,
+}
+
 /// Sets the new password and ends what the old one may have opened.
-/// Returns the application that the person came from.
 pub async fn set_password(
     app: &App,
     env: &mut Env,
     origin: &Origin,
     ticket: &str,
     password: &str,
-) -> Result<Option<Client>, ResetError> {
+) -> Result<Done, ResetError> {
     let (_, connection) = look(app, env, ticket).await?;
     let rules = connection.password_policy().check(password);
     if rules.iter().any(|(_, met)| !met) {
@@ -136,12 +145,14 @@ pub async fn set_password(
     if !tickets::claim(&mut tx, &sha256_b64url(ticket), KIND, env.now).await? {
         return Err(ResetError::Used);
     }
+    let mut offer = None;
     if let Some(user) = users::find(&mut tx, &user).await? {
         changes::password(&mut tx, app, env, origin, &user, &data.client, &hash).await?;
+        offer = passkey::make(&mut tx, app, env, &user, &data.client).await?;
     }
     let client = clients::find(&mut tx, &data.client).await?;
     tx.commit().await?;
-    Ok(client)
+    Ok(Done { client, offer })
 }
 
 async fn open(conn: &mut Conn, ticket: &str, now: Timestamp) -> Result<Ticket<Reset>, ResetError> {
