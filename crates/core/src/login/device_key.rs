@@ -10,7 +10,7 @@ use super::offer::{Leave, OfferKind, PUT_OFF};
 use super::state::{DetectBrowser, Login, Progress};
 use super::steps::{decide_next, enrolled};
 use crate::env::Env;
-use crate::factors::{FactorKind, webauthn};
+use crate::factors::FactorKind;
 use crate::time::Span;
 
 /// How long "Not on this device" is heeded in a browser.
@@ -46,17 +46,11 @@ pub(super) fn next(progress: &Progress, facts: &Facts, env: &mut Env) -> Option<
 /// Returns whether the person has just proven another factor, and can have a key of this kind of device and has none.
 fn may_offer(progress: &Progress, facts: &Facts) -> bool {
     let kind = FactorKind::WebauthnPlatform;
-    let Some(place) = &facts.place else { return false };
     let another = progress.second.as_ref().is_some_and(|second| second.kind() != kind);
-    let asks = facts.enrolling();
-    let Some(ask) = asks.keys.of(kind) else { return false };
-    let here = |on: &_| {
-        webauthn::belongs_to(on, &ask.rules.relying_party)
-            && webauthn::place_of(on).is_some_and(|at| at.class == place.class)
-    };
-    let has_one = facts.mine(progress).any(|on| on.kind == kind && on.confirmed && here(on));
+    // There is one for each class of devices: who has this one's is not asked for another.
     another
-        && !has_one
+        && facts.place.is_some()
+        && facts.enrolling().keys.of(kind).is_some()
         && progress.key_offer != KeyOffer::Over
         && facts.enabled.contains(&kind)
         && !facts.offers.declined.contains(&OfferKind::DeviceKey)

@@ -165,8 +165,10 @@ impl Turn {
 }
 
 impl Enrolment {
-    /// Begins: with the choice if there is one and the tenant shows it, else with the first factor.
-    pub fn begin(options: Vec<FactorKind>, who: &Enrolling, env: &mut Env) -> Turn {
+    /// Begins: with the choice if there is one and the tenant shows it, else with the first factor. Keys that nobody can ask for here are
+    /// not among them.
+    pub fn begin(mut options: Vec<FactorKind>, who: &Enrolling, env: &mut Env) -> Turn {
+        options.retain(|kind| !kind.is_key() || who.keys.of(*kind).is_some());
         match options.as_slice() {
             [] => Turn::broken(),
             [_, _, ..] if who.show_options => Turn::to(Self { options, stage: Stage::Choose }),
@@ -495,6 +497,10 @@ impl Enrolment {
             return self.start(kind, who, env).but(Problem::TransactionNotFound);
         }
         draft.touch(env.now);
+        // Another one of this class of devices was enrolled in another tab.
+        if who.keys.of(kind).is_none() {
+            return Turn::to(self).but(Problem::UserAlreadyEnrolled);
+        }
         let name: String = name.trim().chars().filter(|c| !c.is_control()).collect();
         if name.is_empty() {
             return Turn::to(self).but(Problem::NoNickname);

@@ -80,6 +80,7 @@ impl Facts {
     }
 
     pub(super) fn enrolling(&self) -> Enrolling {
+        let mine: Vec<_> = self.held.iter().filter(|on| on.user == self.user).cloned().collect();
         Enrolling {
             user: self.user.clone(),
             issuer: self.issuer.clone(),
@@ -88,7 +89,7 @@ impl Facts {
             channels: self.channels.clone(),
             key_first: self.key_first,
             show_options: self.show_options,
-            keys: KeyAsks::new(&self.keys, self.user_handle.as_ref(), &self.held, self.place.as_ref()),
+            keys: KeyAsks::new(&self.keys, self.user_handle.as_ref(), &mine, self.place.as_ref()),
         }
     }
 

@@ -162,7 +162,8 @@ pub struct KeyAsks {
 }
 
 impl KeyAsks {
-    /// Returns what the enrolment of a key needs to know, besides those that the person has.
+    /// Returns what the enrolment of a key needs to know, besides those that the person has. Of a key of the device there is one for each
+    /// class of devices (contract/universal-login.md 7.4): where she has one of this class, none for another.
     pub fn new(
         keys: &Keys,
         user_handle: Option<&UserHandle>,
@@ -174,7 +175,9 @@ impl KeyAsks {
             let enrolled = Listed::of(held, &rules.relying_party);
             Some(KeyAsk { rules, user_handle: user_handle?.clone(), enrolled, place: place.cloned() })
         };
-        Self { roaming: ask(FactorKind::WebauthnRoaming), platform: ask(FactorKind::WebauthnPlatform) }
+        let platform = ask(FactorKind::WebauthnPlatform);
+        let platform = platform.filter(|ask| !held.iter().any(|on| ask.is_taken_by(on)));
+        Self { roaming: ask(FactorKind::WebauthnRoaming), platform }
     }
 
     /// Returns it for a kind; none where nobody can ask for such keys, or the kind is none of keys.
@@ -184,6 +187,18 @@ impl KeyAsks {
             FactorKind::WebauthnPlatform => self.platform.as_ref(),
             FactorKind::Totp | FactorKind::Phone | FactorKind::Email | FactorKind::RecoveryCode => None,
         }
+    }
+}
+
+impl KeyAsk {
+    /// Returns whether this is the key of the class of devices that the person sits at. Where either is not known, it is not.
+    fn is_taken_by(&self, on: &Authenticator) -> bool {
+        let class = |place: Option<&Place>| place.map(|place| place.class);
+        on.kind == FactorKind::WebauthnPlatform
+            && on.confirmed
+            && belongs_to(on, &self.rules.relying_party)
+            && self.place.is_some()
+            && class(place_of(on).as_ref()) == class(self.place.as_ref())
     }
 }
 

@@ -494,3 +494,98 @@ async fn a_device_that_has_no_authenticator_is_offered_nothing_and_nobody_is_kep
     odd.submit(&[("code", &code)]).await;
     odd.back_with_code();
 }
+
+#[tokio::test]
+async fn a_class_of_devices_has_one_key_until_it_is_removed() {
+    let app = app(&["webauthn-platform", "otp"]).await;
+    let ana = app.user_with_totp("ana@example.com").await;
+    let mut browser = app.browser();
+    browser.pretend_to_be(WINDOWS);
+    let link = ticket(&app, &ana, "webauthn-platform").await;
+    browser.goto(&link).await.submit(&[]).await;
+    // A second page that was opened before.
+    let mut other = app.browser();
+    other.pretend_to_be("Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) Chrome/130.0.0.0 Safari/537.36");
+    let link = ticket(&app, &ana, "webauthn-platform").await;
+    other.goto(&link).await.submit(&[]).await;
+    create(&mut other, &mut VirtualKey::new(Model::DEVICE)).await;
+    create(&mut browser, &mut VirtualKey::new(Model::DEVICE)).await;
+    browser.submit(&[("nickname", "Laptop")]).await;
+    assert_eq!(browser.screen(), "mfa-enroll-result", "{}", browser.page.body);
+    other.submit(&[("nickname", "Other laptop")]).await;
+    assert_eq!(other.error_shown().as_deref(), Some("user-already-enrolled"), "a laptop is a laptop");
+    assert_eq!(methods(&app, &ana).await.as_array().unwrap().len(), 2);
+    // Another ticket has nothing to enrol there, and on a phone it has.
+    let link = ticket(&app, &ana, "webauthn-platform").await;
+    browser.goto(&link).await.submit(&[]).await;
+    assert_ne!(browser.screen(), "mfa-webauthn-platform-enrollment");
+    browser.pretend_to_be(
+        "Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X) Version/17.0 Mobile Safari/604.1",
+    );
+    browser.goto(&link).await.submit(&[]).await;
+    assert_eq!(browser.screen(), "mfa-webauthn-platform-enrollment");
+    create(&mut browser, &mut VirtualKey::new(Model::DEVICE)).await;
+    browser.submit(&[("nickname", "Phone")]).await;
+    let all = methods(&app, &ana).await;
+    assert_eq!(all.as_array().unwrap().len(), 3, "{all}");
+    // Once it is removed there is room for another.
+    let laptop = all.as_array().unwrap().iter().find(|method| method["name"] == "Laptop").unwrap();
+    let path = format!(
+        "/users/{}/authentication-methods/{}",
+        ana.id.as_str().replace('|', "%7C"),
+        laptop["id"].as_str().unwrap().replace('|', "%7C")
+    );
+    admin(&app).await.expect(204, "DELETE", &path, None).await;
+    let link = ticket(&app, &ana, "webauthn-platform").await;
+    browser.pretend_to_be(WINDOWS);
+    browser.goto(&link).await.submit(&[]).await;
+    assert_eq!(browser.screen(), "mfa-webauthn-platform-enrollment");
+}
+
+#[tokio::test]
+async fn a_recovery_code_stands_in_for_a_key_and_the_key_works_again_afterwards() {
+    let app = app(&["webauthn-roaming"]).await;
+    let (ana, mut stick) = with_key(&app, "ana@example.com", Model::SECURITY_KEY).await;
+    app.mfa(&["webauthn-roaming", "webauthn-platform", "recovery-code"], &["all-applications"]).await;
+    let path = format!("/users/{}/recovery-code-regeneration", ana.id.as_str().replace('|', "%7C"));
+    let made = admin(&app).await.expect(200, "POST", &path, None).await;
+    let code = made["recovery_code"].as_str().unwrap().to_owned();
+    let (_, mut device) = app.with_key(&ana, Model::DEVICE).await;
+    let mut browser = app.browser();
+    browser.authorize(&[]).await.password(&ana).await;
+    assert_eq!(browser.screen(), "mfa-webauthn-roaming-challenge");
+    browser.submit(&[("action", "pick-authenticator")]).await;
+    assert!(browser.page.body.contains("recovery-code::"), "{}", browser.page.body);
+    browser.submit(&[("action", "recovery-code::2")]).await;
+    browser.code(&code).await;
+    assert_eq!(browser.screen(), "mfa-recovery-code-challenge-new-code");
+    let fresh = browser.save_recovery_code().await;
+    assert_ne!(fresh, code);
+    without_offer(&mut browser).await;
+    let tokens = app.redeem(&browser.back_with_code()).await;
+    assert!(tokens.id["amr"].as_array().unwrap().contains(&json!("mfa")), "{}", tokens.id["amr"]);
+    // Either key does, the next time, and remembers the browser.
+    for (method, key) in [("webauthn-roaming::0", &mut stick), ("webauthn-platform::0", &mut device)] {
+        let mut browser = app.browser();
+        browser.authorize(&[]).await.password(&ana).await;
+        if browser.attribute("[data-screen]", "data-screen").unwrap()
+            != format!("mfa-{}-challenge", &method[..method.len() - 3])
+        {
+            browser.submit(&[("action", "pick-authenticator")]).await.submit(&[("action", method)]).await;
+        }
+        let signed = key.get(&options(&browser), ORIGIN).unwrap();
+        browser.submit(&[("response", &signed.to_string()), ("rememberBrowser", "true")]).await;
+        without_offer(&mut browser).await;
+        browser.back_with_code();
+        browser.drop_cookie("__Host-auth0");
+        browser.authorize(&[]).await.password(&ana).await;
+        browser.back_with_code();
+    }
+}
+
+/// Goes past the offer of a key of the device, as a device without an authenticator does.
+async fn without_offer(browser: &mut Browser<'_>) {
+    if browser.screen() == "mfa-detect-browser-capabilities" {
+        browser.submit(&[]).await;
+    }
+}
