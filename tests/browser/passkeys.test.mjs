@@ -114,6 +114,99 @@ describe("the button", () => {
   });
 });
 
+describe("a sign-up", () => {
+  const user = async (email) => (await management.get(`users-by-email?email=${encodeURIComponent(email)}`))[0];
+
+  /** Begins one, and types an address that nobody has, or this one. */
+  async function signUp(page, email = `${randomBytes(6).toString("hex")}@example.test`) {
+    await begin(page);
+    await press(page, "a[href*='/u/signup']");
+    assert.equal(await screen(page), "signup-id");
+    assert.deepEqual(await violations(page), []);
+    await page.fill("#email", email);
+    await next(page);
+    return email;
+  }
+
+  test("by a passkey makes an account without a password, and the passkey logs in", async () => {
+    await passkeys({ challenge_ui: "button" });
+    const { page, touch } = await withKey();
+    await touch();
+    const email = await signUp(page);
+    assert.equal(await screen(page), "passkey-enrollment");
+    assert.deepEqual(await violations(page), []);
+    await next(page);
+    assert.equal(path(page), "/_dev/playground", await shown(page));
+    assert.deepEqual(await tags(page), ["pop", "hwk"]);
+    assert.deepEqual((await methods({ id: (await user(email)).user_id })).map((method) => method.type), ["passkey"]);
+    await begin(page);
+    await press(page, "button[value=passkey]");
+    assert.deepEqual(await tags(page), ["pop", "hwk"]);
+  });
+
+  test("that is cancelled can be tried again, or goes on by a password", async () => {
+    await passkeys();
+    const { page, touch } = await withKey();
+    await page.addInitScript(() => {
+      const create = navigator.credentials.create.bind(navigator.credentials);
+      navigator.credentials.create = (options) => {
+        options.publicKey.timeout = 500;
+        return create(options);
+      };
+    });
+    const email = await signUp(page);
+    await next(page);
+    assert.equal(await shown(page), "passkey-authentication-failed");
+    assert.deepEqual(await violations(page), []);
+    await press(page, "button[value=skip]");
+    assert.equal(await screen(page), "signup-password");
+    assert.deepEqual(await violations(page), []);
+    await press(page, "a[href*='/u/signup/identifier']");
+    assert.equal(await page.inputValue("#email"), email);
+    await next(page);
+    await press(page, "button[value=skip]");
+    await page.fill("#password", "Correct-horse-9-battery");
+    await next(page);
+    assert.deepEqual(await tags(page), ["pwd"], "and is not offered a passkey at once again");
+    const other = await signUp(page);
+    await next(page);
+    await touch();
+    await next(page);
+    assert.ok(await user(other));
+  });
+
+  test("with the address of somebody else makes nothing, and the browser is told to forget the passkey", async () => {
+    await passkeys();
+    const person = await management.person();
+    const { page, touch } = await withKey();
+    await page.addInitScript(() => {
+      PublicKeyCredential.signalUnknownCredential = async (told) => sessionStorage.setItem("told", JSON.stringify(told));
+    });
+    await touch();
+    await signUp(page, person.email);
+    await next(page);
+    assert.deepEqual([await screen(page), await shown(page)], ["signup-id", "email-in-use"]);
+    assert.deepEqual(await violations(page), []);
+    const told = JSON.parse(await page.evaluate(() => sessionStorage.getItem("told")));
+    assert.equal(told.rpId, domain);
+    assert.deepEqual(await methods(person), []);
+  });
+
+  test("in a browser without WebAuthn goes to the password by itself", async () => {
+    await passkeys();
+    const page = await windowWithoutKeys();
+    await begin(page);
+    await page.click("a[href*='/u/signup']");
+    const email = `${randomBytes(6).toString("hex")}@example.test`;
+    await page.fill("#email", email);
+    await page.click("button[value=default]");
+    await page.waitForURL((url) => url.pathname === "/u/signup/password");
+    await page.fill("#password", "Correct-horse-9-battery");
+    await next(page);
+    assert.deepEqual(await tags(page), ["pwd"]);
+  });
+});
+
 describe("the list under the field", () => {
   test("logs in with what is picked from it", async () => {
     await passkeys({ challenge_ui: "autofill" });
@@ -288,99 +381,6 @@ describe("the offer of a passkey", () => {
     await page.fill("#password", person.password);
     await page.click("button[value=default]");
     await arrives(page);
-    assert.deepEqual(await tags(page), ["pwd"]);
-  });
-});
-
-describe("a sign-up", () => {
-  const user = async (email) => (await management.get(`users-by-email?email=${encodeURIComponent(email)}`))[0];
-
-  /** Begins one, and types an address that nobody has, or this one. */
-  async function signUp(page, email = `${randomBytes(6).toString("hex")}@example.test`) {
-    await begin(page);
-    await press(page, "a[href*='/u/signup']");
-    assert.equal(await screen(page), "signup-id");
-    assert.deepEqual(await violations(page), []);
-    await page.fill("#email", email);
-    await next(page);
-    return email;
-  }
-
-  test("by a passkey makes an account without a password, and the passkey logs in", async () => {
-    await passkeys({ challenge_ui: "button" });
-    const { page, touch } = await withKey();
-    await touch();
-    const email = await signUp(page);
-    assert.equal(await screen(page), "passkey-enrollment");
-    assert.deepEqual(await violations(page), []);
-    await next(page);
-    assert.equal(path(page), "/_dev/playground", await shown(page));
-    assert.deepEqual(await tags(page), ["pop", "hwk"]);
-    assert.deepEqual((await methods({ id: (await user(email)).user_id })).map((method) => method.type), ["passkey"]);
-    await begin(page);
-    await press(page, "button[value=passkey]");
-    assert.deepEqual(await tags(page), ["pop", "hwk"]);
-  });
-
-  test("that is cancelled can be tried again, or goes on by a password", async () => {
-    await passkeys();
-    const { page, touch } = await withKey();
-    await page.addInitScript(() => {
-      const create = navigator.credentials.create.bind(navigator.credentials);
-      navigator.credentials.create = (options) => {
-        options.publicKey.timeout = 500;
-        return create(options);
-      };
-    });
-    const email = await signUp(page);
-    await next(page);
-    assert.equal(await shown(page), "passkey-authentication-failed");
-    assert.deepEqual(await violations(page), []);
-    await press(page, "button[value=skip]");
-    assert.equal(await screen(page), "signup-password");
-    assert.deepEqual(await violations(page), []);
-    await press(page, "a[href*='/u/signup/identifier']");
-    assert.equal(await page.inputValue("#email"), email);
-    await next(page);
-    await press(page, "button[value=skip]");
-    await page.fill("#password", "Correct-horse-9-battery");
-    await next(page);
-    assert.deepEqual(await tags(page), ["pwd"], "and is not offered a passkey at once again");
-    const other = await signUp(page);
-    await next(page);
-    await touch();
-    await next(page);
-    assert.ok(await user(other));
-  });
-
-  test("with the address of somebody else makes nothing, and the browser is told to forget the passkey", async () => {
-    await passkeys();
-    const person = await management.person();
-    const { page, touch } = await withKey();
-    await page.addInitScript(() => {
-      PublicKeyCredential.signalUnknownCredential = async (told) => sessionStorage.setItem("told", JSON.stringify(told));
-    });
-    await touch();
-    await signUp(page, person.email);
-    await next(page);
-    assert.deepEqual([await screen(page), await shown(page)], ["signup-id", "email-in-use"]);
-    assert.deepEqual(await violations(page), []);
-    const told = JSON.parse(await page.evaluate(() => sessionStorage.getItem("told")));
-    assert.equal(told.rpId, domain);
-    assert.deepEqual(await methods(person), []);
-  });
-
-  test("in a browser without WebAuthn goes to the password by itself", async () => {
-    await passkeys();
-    const page = await windowWithoutKeys();
-    await begin(page);
-    await page.click("a[href*='/u/signup']");
-    const email = `${randomBytes(6).toString("hex")}@example.test`;
-    await page.fill("#email", email);
-    await page.click("button[value=default]");
-    await page.waitForURL((url) => url.pathname === "/u/signup/password");
-    await page.fill("#password", "Correct-horse-9-battery");
-    await next(page);
     assert.deepEqual(await tags(page), ["pwd"]);
   });
 });
