@@ -562,7 +562,9 @@ impl World {
                     self.passkeys.push((of, Listed::stored(&new.data, &party).unwrap()));
                 }
                 Effect::DeclineOffer { kind, .. } => {
-                    let of = step.next.user().cloned().or_else(|| self.first_by.clone()).unwrap();
+                    let by_session = || self.session.as_ref().map(|session| session.user.clone());
+                    let of = step.next.user().cloned().or_else(|| self.first_by.clone());
+                    let of = of.or_else(by_session).unwrap();
                     self.declined.push((of, *kind));
                     assert!(*kind != OfferKind::DeviceKey || self.second_passed, "not before MFA");
                 }
@@ -641,7 +643,7 @@ fn the_random_people_do_get_in() {
     let strategy = (start(), prop::collection::vec(op(), 1..40));
     let (mut passed, mut not_needed, mut by_passkey) = (0, 0, 0);
     let mut with = std::collections::BTreeMap::new();
-    for _ in 0..2500 {
+    for _ in 0..4000 {
         let (start, ops) = strategy.new_tree(&mut runner).unwrap().current();
         for end in run(start, &ops) {
             by_passkey += i32::from(end.methods().iter().any(|m| m.name == MethodName::Passkey));
