@@ -36,6 +36,7 @@ pub(super) async fn take_away(
     by: &By,
     picks: impl Fn(&Method) -> bool,
 ) -> Result<Vec<Method>, DbError> {
+    authenticators::lock_of_user(tx, &owner.id).await?;
     let before = methods::list_of_user(tx, &owner.id).await?;
     let picked: Vec<Method> = before.iter().filter(|method| picks(method)).cloned().collect();
     for method in &picked {

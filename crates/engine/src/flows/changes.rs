@@ -71,6 +71,8 @@ pub(super) async fn removed(
     user: &User,
     old: &Authenticator,
 ) -> Result<bool, DbError> {
+    // The recovery code goes with the last one: of two removals at once, the second has to see the first.
+    authenticators::lock_of_user(tx, &user.id).await?;
     if authenticators::delete_of_user(tx, &user.id, &old.id).await? == 0 {
         return Ok(false);
     }

@@ -130,6 +130,16 @@ pub async fn rename(conn: &mut Conn, id: &AuthenticatorId, name: Option<&str>) -
     Ok(conn.execute("update authenticators set name = $2 where id = $1", values![id, name]).await? == 1)
 }
 
+/// Makes everybody else who removes or locks authenticators of this user wait until the transaction ends. Call it before the list is read
+/// that decides whether one may go: on PostgreSQL two removals at the same moment would each see the other's factor as the one that stays.
+pub async fn lock_of_user(conn: &mut Conn, user: &UserId) -> Result<(), DbError> {
+    // Not `for update`, which SQLite does not know; there a transaction that writes is alone anyway. The rows and not the user's: a login claims
+    // an authenticator first and notes the user after, and who locked them the other way round could wait for it for ever.
+    let sql = "update authenticators set confirmed = confirmed where user_id = $1";
+    conn.execute(sql, values![user]).await?;
+    Ok(())
+}
+
 /// Deletes an authenticator of a user and those linked with it; returns how many.
 pub async fn delete_of_user(conn: &mut Conn, user: &UserId, id: &AuthenticatorId) -> Result<u64, DbError> {
     conn.execute(DELETE_OF_USER, values![user, id]).await

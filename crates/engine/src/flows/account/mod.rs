@@ -335,8 +335,13 @@ pub async fn change(
     change: Change,
 ) -> Result<(), AccountError> {
     let mut tx = app.db().write().await?;
-    let visitor = Visitor::find(&mut tx, app, env, handle).await?;
+    let mut visitor = Visitor::find(&mut tx, app, env, handle).await?;
     visitor.require_fresh()?;
+    if matches!(change, Change::Remove { .. }) {
+        // Whether it is the last factor is looked up again once nobody else can remove one.
+        authenticators::lock_of_user(&mut tx, &visitor.user.id).await?;
+        visitor = Visitor::find(&mut tx, app, env, handle).await?;
+    }
     let user = &visitor.user;
     match change {
         Change::Rename { id, name } => {

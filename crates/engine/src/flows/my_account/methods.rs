@@ -140,6 +140,8 @@ async fn try_remove(call: &mut Call, id: &str) -> Outcome<()> {
     call.require("delete:me:authentication_methods")?;
     call.count_change().await?;
     let mut tx = call.app.db().write().await?;
+    // Before it is looked up what would be left.
+    authenticators::lock_of_user(&mut tx, &call.user.id).await?;
     let facts = call.facts(&mut tx).await?;
     call.require_step_up(&facts)?;
     if id == my_account::password_id(&call.user) {

@@ -167,6 +167,7 @@ async fn linked_authenticators_go_together() {
         for a in [&one, &two, &alone] {
             authenticators::create(&mut c, a).await.unwrap();
         }
+        authenticators::lock_of_user(&mut c, &ana.id).await.unwrap();
         assert_eq!(authenticators::delete_of_user(&mut c, &ana.id, &one.id).await.unwrap(), 2);
         assert_eq!(authenticators::list_of_user(&mut c, &ana.id).await.unwrap(), [alone]);
     }

@@ -4,12 +4,16 @@ mod passkeys;
 
 use lockstep_core::factors::totp::device::AuthenticatorApp;
 use lockstep_core::factors::webauthn::device::Model;
+use lockstep_core::ids::AuthenticatorId;
+use lockstep_core::model::authenticator::Authenticator;
 use lockstep_core::model::message::MessageKind;
+use lockstep_core::random::SystemRng;
 use lockstep_core::time::Span;
+use lockstep_engine::store::authenticators;
 use serde_json::{Value, json};
 
 use crate::management::admin;
-use crate::support::{Browser, Person, TestApp};
+use crate::support::{Browser, Person, Shared, TestApp, at_once};
 
 const SESSION: &str = "__Host-auth0";
 
@@ -128,6 +132,41 @@ async fn the_last_factor_stays_while_the_tenant_demands_one() {
     app.mfa(&["otp", "sms"], &[]).await;
     press(&mut browser, "/account/remove", &[("id", &id)]).await;
     assert_eq!(factors(&browser), 0);
+}
+
+#[tokio::test]
+async fn of_two_last_factors_that_are_removed_at_once_at_two_servers_one_stays() {
+    for shared in Shared::each().await {
+        let first = shared.server().await.with_apps().await;
+        first.mfa(&["otp", "recovery-code"], &["all-applications"]).await;
+        let apps = [first, shared.server().await];
+        for round in 0..10 {
+            let ana = apps[0].user_with_totp(&format!("ana{round}@example.com")).await;
+            let mut conn = apps[0].app.db().write().await.unwrap();
+            let held = authenticators::list_of_user(&mut conn, &ana.id).await.unwrap().remove(0);
+            let other = Authenticator { id: AuthenticatorId::new(&mut SystemRng), ..held };
+            authenticators::create(&mut conn, &other).await.unwrap();
+            conn.commit().await.unwrap();
+            let mut browsers = Vec::new();
+            for app in &apps {
+                browsers.push(at_home(app, &ana).await);
+                app.clock.advance(Span::seconds(31));
+            }
+            let all = browsers[0].page.body.split("data-method=\"otp\"").skip(1);
+            let ids: Vec<String> = all
+                .map(|row| row.split("data-id=\"").nth(1).unwrap().split('"').next().unwrap().to_owned())
+                .collect();
+            assert_eq!(ids.len(), 2);
+            at_once(browsers.iter_mut().zip(&ids).map(|(browser, id)| async move {
+                press(browser, "/account/remove", &[("id", id)]).await;
+                assert!(browser.page.status.as_u16() < 500, "{}", browser.page.body);
+            }))
+            .await;
+            let mut conn = apps[0].app.db().read().await.unwrap();
+            let left = authenticators::list_of_user(&mut conn, &ana.id).await.unwrap();
+            assert_eq!(left.len(), 1, "round {round}, PostgreSQL: {}", shared.is_postgres());
+        }
+    }
 }
 
 #[tokio::test]

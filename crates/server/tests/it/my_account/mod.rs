@@ -18,7 +18,12 @@ const METHODS: &str = "/me/v1/authentication-methods";
 
 /// A tenant with the API switched on for the application `web`, and these factors.
 async fn tenant(factors: &[&str]) -> TestApp {
-    let app = TestApp::new().await.with_apps().await;
+    tenant_on(TestApp::new().await, factors).await
+}
+
+/// The same of a server that is there already.
+async fn tenant_on(app: TestApp, factors: &[&str]) -> TestApp {
+    let app = app.with_apps().await;
     app.mfa(factors, &[]).await;
     app.message_types(&["sms", "voice"]).await;
     let admin = management::admin(&app).await;

@@ -6,11 +6,12 @@ use lockstep_core::factors::webauthn::device::{Model, VirtualKey};
 use lockstep_core::model::message::MessageKind;
 use lockstep_core::random::SystemRng;
 use lockstep_core::time::Span;
+use lockstep_engine::values;
 use serde_json::{Value, json};
 
-use super::{ALL, AUDIENCE, Account, METHODS, account, refused};
+use super::{ALL, AUDIENCE, Account, METHODS, account, refused, tenant_on};
 use crate::management::admin;
-use crate::support::{Answer, TestApp, at_once, claims};
+use crate::support::{Answer, Shared, TestApp, at_once, claims};
 
 const GRANT: &str = "urn:okta:params:oauth:grant-type:webauthn";
 const HERE: &str = "https://lockstep.test";
@@ -410,4 +411,34 @@ async fn the_last_way_to_begin_a_login_stays() {
         409,
         "No more authentication methods can be enrolled",
     );
+}
+
+#[tokio::test]
+async fn of_two_last_passkeys_that_are_removed_at_once_at_two_servers_one_stays() {
+    for shared in Shared::each().await {
+        let apps = [tenant_on(shared.server().await, &["otp"]).await, shared.server().await];
+        apps[0].passkeys(json!({})).await;
+        for round in 0..10 {
+            let ana = apps[0].user(&format!("ana{round}@example.com")).await;
+            apps[0].with_passkey(&ana, Model::SYNCED).await;
+            apps[0].with_passkey(&ana, Model::DEVICE).await;
+            let own = account(&apps[0], &ana, ALL, &[]).await;
+            let mut conn = apps[0].app.db().write().await.unwrap();
+            let sql = "update users set password_hash = null where user_id = $1";
+            conn.execute(sql, values![ana.id]).await.unwrap();
+            conn.commit().await.unwrap();
+            let ids: Vec<String> = own.list().await.iter().map(|m| m["id"].to_string()).collect();
+            assert_eq!(ids.len(), 2, "{ids:?}");
+            let answers = at_once(ids.iter().zip(&apps).map(|(id, app)| {
+                let path = format!("{METHODS}/{}", id.trim_matches('"').replace('|', "%7C"));
+                let token = own.token.clone();
+                async move { app.json("DELETE", &path, Some(&token), None).await }
+            }))
+            .await;
+            let mut statuses: Vec<u16> = answers.iter().map(|answer| answer.status.as_u16()).collect();
+            statuses.sort_unstable();
+            assert_eq!(statuses, [204, 409], "round {round}, PostgreSQL: {}", shared.is_postgres());
+            assert_eq!(own.types().await, ["passkey"]);
+        }
+    }
 }
