@@ -5,6 +5,8 @@
 //! {"options": …request options…, "origin": …, "response": …, "credential": {"public_key": base64url, "sign_count": 7, "user_handle": base64url}}
 //! ```
 //!
+//! With `"metadata"` (the payload of a FIDO metadata BLOB) and `"now"` (seconds) in a line, a new key has to prove a model that it names.
+//!
 //! `options` are those that the browser was given (with `rp` or `rpId`), `origin` is the page that may ask. The verdict is `accepted`, with
 //! what is known of the key from then on, or `refused`, with the reason.
 
@@ -12,8 +14,10 @@ use std::io::{self, BufRead as _, Write as _};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use lockstep_core::factors::webauthn::attestation::{Demand, Models};
 use lockstep_core::factors::webauthn::ceremony::{self, Expected, KeyState, Known};
 use lockstep_core::factors::{RelyingParty, UserVerification};
+use lockstep_core::time::Timestamp;
 use serde_json::{Value, json};
 
 fn main() -> io::Result<()> {
@@ -55,8 +59,12 @@ fn judge(line: &str) -> Result<Value, String> {
         let all = list.as_array().map(Vec::as_slice).unwrap_or_default();
         all.iter().filter_map(|key| bytes(&key["id"])).collect()
     };
+    let models = case.get("metadata").map(|metadata| Models::read(&metadata.to_string(), &[]));
+    let models = models.transpose().map_err(|error| format!("no case: {error}"))?;
+    let now = Timestamp::from_secs(case["now"].as_i64().unwrap_or_default());
+    let demand = models.as_ref().map(|models| Demand { models, now });
     if creation {
-        let new = ceremony::register(&response, expected, &ids(&options["excludeCredentials"]))
+        let new = ceremony::register(&response, expected, &ids(&options["excludeCredentials"]), demand)
             .map_err(|refused| refused.to_string())?;
         let mut known = state(new.state);
         known["id"] = json!(URL_SAFE_NO_PAD.encode(new.credential_id));

@@ -1,9 +1,11 @@
 //! What pure code may know of the world: the time, chance, and who we are.
 
 use std::fmt;
+use std::sync::Arc;
 
 use url::Url;
 
+use crate::factors::webauthn::attestation::{Demand, Models};
 use crate::random::{Rng, SystemRng};
 use crate::time::Timestamp;
 
@@ -15,12 +17,19 @@ pub struct Env {
     pub rng: Box<dyn Rng>,
     /// Who we are on the wire.
     pub issuer: Issuer,
+    /// The models of keys that may be enrolled; none: all, and no key has to prove its model.
+    pub key_models: Option<Arc<Models>>,
 }
 
 impl Env {
     /// Returns an environment with the system's randomness.
     pub fn new(now: Timestamp, issuer: Issuer) -> Self {
-        Self { now, rng: Box::new(SystemRng), issuer }
+        Self { now, rng: Box::new(SystemRng), issuer, key_models: None }
+    }
+
+    /// Returns what a new key has to prove of its model.
+    pub fn key_demand(&self) -> Option<Demand<'_>> {
+        self.key_models.as_deref().map(|models| Demand { models, now: self.now })
     }
 
     /// Returns the source of randomness, for `env.rng().digits(6)`.

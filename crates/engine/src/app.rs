@@ -45,6 +45,22 @@ pub enum StartError {
          nothing was changed"
     )]
     WrongMasterKey(String),
+    /// The issuer has moved away from the domain of people's keys.
+    #[error(
+        "{count} security keys and passkeys were made for {domain}, when the issuer was {before}, and answer to no other domain: as {now} \
+         their owners could not log in with them any more. Set issuer back; or, to give these keys up, set webauthn.abandoned_domain to the \
+         host of the former issuer. Nothing was changed"
+    )]
+    KeysOfOtherDomain {
+        /// How many keys.
+        count: usize,
+        /// Their domain.
+        domain: String,
+        /// The issuer then.
+        before: String,
+        /// The issuer now.
+        now: String,
+    },
     /// The signing keys cannot be read or made.
     #[error("the signing keys cannot be used: {0}")]
     Keys(#[from] KeyRingError),
@@ -62,6 +78,7 @@ impl App {
         check_canary(&db).await?;
         let mut env = Env::new(clock.now(), config.issuer.clone());
         crate::flows::first_start::run(&db, &mut env).await?;
+        crate::flows::key_domain::check(&db, &config).await?;
         let keyring = KeyRing::load(db.clone()).await?;
         let passwords = PasswordPool::new(config.hashing, config.hashing_threads, config.hashing_queue);
         let node = u64::from_be_bytes(env.rng().bytes());
@@ -72,7 +89,8 @@ impl App {
 
     /// Returns the world as one request sees it. Call it once a request: the clock is read here.
     pub fn env(&self) -> Env {
-        Env::new(self.0.clock.now(), self.0.config.issuer.clone())
+        let config = &self.0.config;
+        Env { key_models: config.key_models.clone(), ..Env::new(self.0.clock.now(), config.issuer.clone()) }
     }
 
     /// Returns the settings.

@@ -5,10 +5,13 @@ pub mod settings;
 mod values;
 
 use std::fmt;
+use std::sync::Arc;
 
 use lockstep_core::assurance::Rules;
 use lockstep_core::crypto::hasher::HashParams;
 use lockstep_core::env::Issuer;
+use lockstep_core::factors::RelatedOrigins;
+use lockstep_core::factors::webauthn::attestation::Models;
 use lockstep_core::model::settings::Profile;
 use lockstep_core::time::Span;
 
@@ -21,6 +24,12 @@ pub struct Config {
     pub profile: Profile,
     /// Whether a passkey that verified its user is multi-factor by itself; none: as the profile has it.
     pub passkey_satisfies_mfa: Option<bool>,
+    /// Pages and applications elsewhere that may ask for passkeys of this domain.
+    pub related_origins: RelatedOrigins,
+    /// The models of keys that may be enrolled; none: all, and no key has to prove its model.
+    pub key_models: Option<Arc<Models>>,
+    /// The host of a former issuer whose people's keys are given up.
+    pub abandoned_domain: Option<String>,
     /// How costly password hashes are.
     pub hashing: HashParams,
     /// How many passwords are hashed at a time.
@@ -98,6 +107,9 @@ impl Config {
             issuer,
             profile: Profile::Faithful,
             passkey_satisfies_mfa: None,
+            related_origins: RelatedOrigins::default(),
+            key_models: None,
+            abandoned_domain: None,
             hashing: HashParams::default(),
             hashing_threads: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
             hashing_queue: 256,

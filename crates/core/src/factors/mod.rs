@@ -35,7 +35,8 @@ use crate::time::{Span, Timestamp};
 pub use phone::PhoneNumber;
 pub use sent_code::RESEND_AFTER;
 pub use webauthn::{
-    KeyAsk, KeyAsks, KeyRules, Keys, Listed, Place, RelyingParty, UserHandle, UserVerification,
+    KeyAsk, KeyAsks, KeyRules, Keys, Listed, Place, RelatedOrigins, RelyingParty, UserHandle,
+    UserVerification,
 };
 
 /// The factors that exist.
@@ -626,6 +627,9 @@ pub enum FactorError {
     /// The answer is wrong.
     #[error("the answer is wrong")]
     Wrong,
+    /// The model of the key may not be enrolled, or is not proven.
+    #[error(transparent)]
+    Model(webauthn::attestation::Unattested),
     /// The enrolment was left alone for too long.
     #[error("the enrolment has expired")]
     Expired,

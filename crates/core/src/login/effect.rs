@@ -5,6 +5,7 @@ use super::input::KeyFailure;
 use super::offer::OfferKind;
 use super::state::Login;
 use crate::assurance::Methods;
+use crate::factors::webauthn::attestation::Unattested;
 use crate::factors::webauthn::passkey::{self, No};
 use crate::factors::{FactorKind, Spend};
 use crate::ids::{AuthenticatorId, UserId};
@@ -103,7 +104,7 @@ pub enum Effect {
         until: Option<Timestamp>,
     },
     /// Log why the browser made no passkey.
-    PasskeyReport(KeyFailure),
+    PasskeyReport(&'static str),
     /// Tell the person that there may be a copy of this key.
     TellOfCopy(AuthenticatorId),
     /// Count a wrong answer in the user's bucket of this factor.
@@ -162,6 +163,8 @@ pub enum Problem {
     TooManyKeyFailures,
     /// The key could not be enrolled.
     KeyNotEnrolled(FactorKind),
+    /// The model of the key may not be enrolled, or is not proven.
+    KeyModel(FactorKind, Unattested),
     /// The answer of the key was not accepted.
     KeyRefused(FactorKind),
     /// There may be a copy of the key.
@@ -178,6 +181,8 @@ pub enum Problem {
     PasskeysOff,
     /// The new passkey was not accepted.
     PasskeyNotAdded,
+    /// The model of what keeps the new passkey may not be used, or is not proven.
+    PasskeyModel(Unattested),
     /// There is a passkey of this account already.
     PasskeyThere,
     /// No account could be made of these names. Whether somebody has them is not told.
@@ -204,6 +209,7 @@ impl Problem {
     pub const fn not_made(why: No) -> Self {
         match why {
             No::Expired => Self::PasskeyFailed,
+            No::Model(why) => Self::PasskeyModel(why),
             No::Malformed | No::Wrong | No::Copied => Self::PasskeyNotAdded,
         }
     }
@@ -242,6 +248,8 @@ impl Problem {
             Self::TooManyKeyFailures => "too-many-webauthn-challenge-attempts-error",
             Self::KeyNotEnrolled(FactorKind::WebauthnPlatform) => "webauthn-platform-associate-error",
             Self::KeyNotEnrolled(_) => "webauthn-associate-error",
+            Self::KeyModel(FactorKind::WebauthnPlatform, _) => "webauthn-platform-model-refused",
+            Self::KeyModel(..) => "webauthn-model-refused",
             Self::KeyRefused(FactorKind::WebauthnPlatform) => "webauthn-platform-challenge-error",
             Self::KeyRefused(_) => "webauthn-challenge-error",
             Self::KeyCopied => "webauthn-copied-key",
@@ -254,6 +262,7 @@ impl Problem {
             Self::PasskeyUnknown => "no-passkey",
             Self::PasskeysOff => "passkey-not-allowed",
             Self::PasskeyNotAdded => "passkey-not-added",
+            Self::PasskeyModel(_) => "passkey-model-refused",
             Self::PasskeyThere => "passkey-already-there",
             Self::NotSignedUp => "email-in-use",
             Self::NoNickname => "no-nickname",

@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::effect::Problem;
-use super::input::{Answer, KeyFailure};
+use super::input::Answer;
 use super::state::{Accepts, Screen};
 use crate::env::Env;
 use crate::factors::phone::{PhoneError, Region};
@@ -135,7 +135,7 @@ pub struct Turn {
     /// A factor was begun.
     pub begun: Option<FactorKind>,
     /// The browser had no answer of a key of this kind.
-    pub failed: Option<(FactorKind, KeyFailure)>,
+    pub failed: Option<(FactorKind, &'static str)>,
 }
 
 /// Where an enrolment stands.
@@ -220,7 +220,7 @@ impl Enrolment {
                 at(Stage::Choose).key(&draft, credential, who, env)
             }
             (Stage::Key { draft }, Answer::KeyFailed(why)) => {
-                let failed = Some((draft.kind, why));
+                let failed = Some((draft.kind, why.as_str()));
                 Turn { failed, ..Turn::to(at(Stage::Key { draft })) }.but(Problem::KeyFailed(why))
             }
             (stage @ Stage::Name { .. }, Answer::Name(name)) => at(stage).name(&name, who, env),
@@ -466,7 +466,12 @@ impl Enrolment {
             // The code has died and the page still stands: another one may be sent.
             Err(FactorError::Expired) if !draft.expired(env.now) => Turn::to(self).but(Problem::CodeDied),
             Err(FactorError::Expired) => self.start(kind, who, env).but(Problem::TransactionNotFound),
-            Err(FactorError::Unreachable | FactorError::Unusable | FactorError::Broken) => Turn::broken(),
+            Err(
+                FactorError::Model(_)
+                | FactorError::Unreachable
+                | FactorError::Unusable
+                | FactorError::Broken,
+            ) => Turn::broken(),
         }
     }
 
@@ -482,6 +487,10 @@ impl Enrolment {
             }
             Err(FactorError::Wrong) => {
                 Turn { missed: Some(kind), ..anew(env, Problem::KeyNotEnrolled(kind)) }
+            }
+            Err(FactorError::Model(why)) => {
+                let failed = Some((kind, why.as_str()));
+                Turn { missed: Some(kind), failed, ..anew(env, Problem::KeyModel(kind, why)) }
             }
             Err(FactorError::Malformed) => anew(env, Problem::KeyNotEnrolled(kind)),
             Err(FactorError::Expired) => anew(env, Problem::TransactionNotFound),

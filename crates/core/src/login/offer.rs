@@ -12,7 +12,7 @@ use super::state::{Login, Progress};
 use super::steps::decide_next;
 use crate::assurance::{MethodName, multi_factor};
 use crate::env::Env;
-use crate::factors::webauthn::passkey::Registration;
+use crate::factors::webauthn::passkey::{No, Registration};
 use crate::factors::{Listed, RelyingParty, UserHandle};
 use crate::time::Span;
 
@@ -179,7 +179,7 @@ impl AskOffer {
                     Leave::Never => next.before(Effect::DeclineOffer { kind, until: None }),
                 }
             }
-            Answer::Key { credential, .. } => match self.registration.answer(&credential, env.now) {
+            Answer::Key { credential, .. } => match self.registration.answer(&credential, env) {
                 Ok(new) => {
                     let next = decide_next(self.progress, facts, env);
                     next.before(Effect::SavePasskey(Box::new(new)))
@@ -187,12 +187,18 @@ impl AskOffer {
                 // What was asked is over with its answer.
                 Err(why) => {
                     let registration = passkeys.draw(self.kind, env);
-                    Step::to(Login::AskOffer(Self { registration, ..self })).but(Problem::not_made(why))
+                    let report = match why {
+                        No::Model(why) => Some(Effect::PasskeyReport(why.as_str())),
+                        _ => None,
+                    };
+                    let step =
+                        Step::to(Login::AskOffer(Self { registration, ..self })).but(Problem::not_made(why));
+                    report.into_iter().fold(step, Step::with)
                 }
             },
             Answer::KeyFailed(why) => {
                 let problem = Problem::no_passkey_made(why);
-                Step::to(Login::AskOffer(self)).with(Effect::PasskeyReport(why)).but(problem)
+                Step::to(Login::AskOffer(self)).with(Effect::PasskeyReport(why.as_str())).but(problem)
             }
             _ => Step::to(Login::AskOffer(self)),
         }

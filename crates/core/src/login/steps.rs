@@ -131,7 +131,7 @@ impl Login {
                 s.answer(Input::Key(credential), remember, facts, env)
             }
             (Self::ChallengeFactor(s), Answer::KeyFailed(why)) if s.kind.is_key() => {
-                let failed = key_failed("gd_webauthn_challenge_failed", s.kind, why);
+                let failed = key_failed("gd_webauthn_challenge_failed", s.kind, why.as_str());
                 Step::to(Self::ChallengeFactor(s)).with(failed).but(Problem::KeyFailed(why))
             }
             (Self::ChallengeFactor(s), Answer::TryAnother) if s.can_try_another() => {
@@ -402,8 +402,8 @@ pub(super) fn log(code: &'static str, kind: Option<FactorKind>) -> Effect {
     Effect::Log { code, kind, authenticator: None, note: None }
 }
 
-fn key_failed(code: &'static str, kind: FactorKind, why: KeyFailure) -> Effect {
-    Effect::Log { code, kind: Some(kind), authenticator: None, note: Some(why.as_str()) }
+fn key_failed(code: &'static str, kind: FactorKind, why: &'static str) -> Effect {
+    Effect::Log { code, kind: Some(kind), authenticator: None, note: Some(why) }
 }
 
 /// Begins an enrolment.

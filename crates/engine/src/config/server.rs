@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 
 use lockstep_core::crypto::hasher::HashParams;
 use lockstep_core::env::Issuer;
+use lockstep_core::factors::RelatedOrigins;
+use lockstep_core::factors::webauthn::attestation::{Aaguid, Models};
+use lockstep_core::factors::webauthn::virtual_maker;
 use lockstep_core::model::settings::Profile;
 use lockstep_core::time::Span;
 
@@ -27,6 +30,8 @@ pub struct ServerConfig {
     pub trusted_proxies: Vec<IpAddr>,
     /// Where the data lives.
     pub database: Database,
+    /// What says of which models keys may be.
+    pub key_models: Option<KeyModels>,
     /// The file of the master keys.
     pub master_key_file: PathBuf,
     /// The least level of the server's own trace.
@@ -35,6 +40,31 @@ pub struct ServerConfig {
     pub trace_json: bool,
     /// Variables that look like settings and are none.
     pub unknown_variables: Vec<String>,
+}
+
+/// Of which models keys may be, before the file is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyModels {
+    /// The FIDO metadata.
+    pub metadata: PathBuf,
+    /// The models; all that are in there if none are named.
+    pub allowed: Vec<Aaguid>,
+}
+
+impl KeyModels {
+    /// Reads the metadata.
+    pub fn read(&self) -> Result<Models, Problem> {
+        let at = || "webauthn.metadata".to_owned();
+        let text = std::fs::read_to_string(&self.metadata)
+            .map_err(|error| Problem { at: at(), text: format!("{}: {error}", self.metadata.display()) })?;
+        let models = Models::read(&text, &self.allowed)
+            .map_err(|error| Problem { at: at(), text: format!("{} {error}", self.metadata.display()) })?;
+        if models.trusts(virtual_maker::ROOT) {
+            let text = "has the maker of virtual keys, which are for tests: everybody has the private key";
+            return Err(Problem { at: at(), text: format!("{} {text}", self.metadata.display()) });
+        }
+        Ok(models)
+    }
 }
 
 /// A database, before it is opened.
@@ -179,10 +209,8 @@ impl Found {
     fn build(&mut self) -> Option<ServerConfig> {
         let issuer = self.issuer();
         let listen: Option<SocketAddr> = self.text("listen").and_then(|t| t.parse().ok());
-        let trusted_proxies: Vec<IpAddr> = match self.value("trusted_proxies") {
-            Some(Value::List(list)) => list.iter().filter_map(|t| t.parse().ok()).collect(),
-            _ => Vec::new(),
-        };
+        let trusted_proxies: Vec<IpAddr> =
+            self.texts("trusted_proxies").iter().filter_map(|t| t.parse().ok()).collect();
         let tls = match (self.file("tls.certificate"), self.file("tls.key")) {
             (Some(certificate), Some(key)) => Some((certificate, key)),
             (None, None) => None,
@@ -219,6 +247,9 @@ impl Found {
             "no" => Some(false),
             _ => None,
         };
+        app.related_origins = self.related_origins();
+        let key_models = self.key_models(app.profile);
+        app.abandoned_domain = self.text("webauthn.abandoned_domain");
         app.hashing = hashing?;
         if let Some(threads) = self.number("hashing.threads") {
             app.hashing_threads = threads;
@@ -232,15 +263,14 @@ impl Found {
         app.providers.mail_api_url = self.text("mail.api_url");
         app.providers.private_networks = self.text("providers.private_networks")? == "allow";
         app.phone_messages_per_day = self.number("phone.messages_per_day")?;
-        if let Some(Value::List(countries)) = self.value("phone.countries") {
-            app.phone_countries = countries;
-        }
+        app.phone_countries = self.texts("phone.countries");
         Some(ServerConfig {
             app,
             listen: listen?,
             tls,
             trusted_proxies: trusted_proxies.into_iter().map(|ip| ip.to_canonical()).collect(),
             database: database?,
+            key_models,
             master_key_file: self.file("master_key.file")?,
             trace_level: self.text("trace.level")?,
             trace_json: self.text("trace.format")? == "json",
@@ -275,6 +305,54 @@ impl Found {
                 None
             }
         }
+    }
+
+    fn texts(&self, key: &'static str) -> Vec<String> {
+        match self.value(key) {
+            Some(Value::List(list)) => list,
+            _ => Vec::new(),
+        }
+    }
+
+    fn related_origins(&mut self) -> RelatedOrigins {
+        let key = "webauthn.related_origins";
+        let list = self.texts(key);
+        RelatedOrigins::parse(list.iter().map(String::as_str)).unwrap_or_else(|error| {
+            self.problem(key, error.to_string());
+            RelatedOrigins::default()
+        })
+    }
+
+    fn key_models(&mut self, profile: Profile) -> Option<KeyModels> {
+        let (file, list) = ("webauthn.metadata", "webauthn.allowed_aaguids");
+        let (metadata, named) = (self.file(file), self.texts(list));
+        let mut allowed = Vec::new();
+        for text in &named {
+            match Aaguid::parse(text) {
+                Some(aaguid) => allowed.push(aaguid),
+                None => self.problem(
+                    list,
+                    format!("{text:?} is no AAGUID; one looks like cb69481e-8ff7-4039-93ec-0a2729a154a8"),
+                ),
+            }
+        }
+        if metadata.is_none() && !named.is_empty() {
+            self.problem(
+                file,
+                "is missing: webauthn.allowed_aaguids is set, and only the FIDO metadata can show that a key is of a model",
+            );
+        }
+        if profile != Profile::Assured {
+            for (key, given) in [(file, metadata.is_some()), (list, !named.is_empty())] {
+                if given {
+                    self.problem(
+                        key,
+                        "needs profile = \"assured\": in \"faithful\" no key is asked for its model",
+                    );
+                }
+            }
+        }
+        metadata.map(|metadata| KeyModels { metadata, allowed })
     }
 
     fn sns(&mut self) -> Option<SnsConfig> {
@@ -453,6 +531,56 @@ mod tests {
     }
 
     #[test]
+    fn a_related_origin_that_is_none_is_told() {
+        let with = |list: &str| load(&format!("{LEAST}\nwebauthn.related_origins = {list}"), &[]);
+        let config = with("[\"https://shop.example.net\"]").unwrap();
+        assert!(config.app.related_origins.has("https://shop.example.net"));
+        let told = with("[\"https://shop.example.net\", \"https://shop.example.org/login\"]").unwrap_err();
+        assert!(
+            told.starts_with(
+                "webauthn.related_origins: \"https://shop.example.org/login\" is no related origin: write"
+            ),
+            "{told}"
+        );
+        let by_variable = [("LOCKSTEP_WEBAUTHN_RELATED_ORIGINS", "https://a.example, https://b.example")];
+        assert_eq!(load(LEAST, &by_variable).unwrap().app.related_origins.pages().count(), 2);
+    }
+
+    #[test]
+    fn models_of_keys_need_the_profile_and_the_metadata() {
+        let model = "webauthn.allowed_aaguids = [\"cb69481e-8ff7-4039-93ec-0a2729a154a8\"]";
+        let file = "webauthn.metadata = \"fido.jwt\"";
+        let with = |lines: &[&str]| load(&[&[LEAST], lines].concat().join("\n"), &[]);
+        let assured = "profile = \"assured\"";
+        let found = with(&[assured, file, model]).unwrap().key_models.unwrap();
+        assert_eq!((found.metadata.to_str(), found.allowed.len()), (Some("/etc/lockstep/fido.jwt"), 1));
+        assert_eq!(with(&[assured]).unwrap().key_models, None);
+        let told = with(&[file, model]).unwrap_err();
+        assert_eq!(told.matches("needs profile = \"assured\"").count(), 2, "{told}");
+        let told = with(&[assured, model]).unwrap_err();
+        assert!(told.starts_with("webauthn.metadata: is missing"), "{told}");
+        let told = with(&[assured, file, "webauthn.allowed_aaguids = [\"yubikey\"]"]).unwrap_err();
+        assert!(told.starts_with("webauthn.allowed_aaguids: \"yubikey\" is no AAGUID"), "{told}");
+    }
+
+    #[test]
+    fn metadata_that_cannot_be_used_are_told_at_start() {
+        let folder = tempfile::tempdir().unwrap();
+        let read = |text: &str, allowed: Vec<Aaguid>| {
+            let metadata = folder.path().join("fido.json");
+            std::fs::write(&metadata, text).unwrap();
+            KeyModels { metadata, allowed }.read().unwrap_err().to_string()
+        };
+        assert!(read("{}", vec![]).contains("is no FIDO metadata"));
+        let public = virtual_maker::metadata();
+        assert!(read(&public.to_string(), vec![]).contains("everybody has the private key"));
+        let unknown = Aaguid::new([7; 16]);
+        assert!(read(&public.to_string(), vec![unknown]).contains("has no entry for the model 07070707-"));
+        let missing = KeyModels { metadata: folder.path().join("none"), allowed: vec![] };
+        assert!(missing.read().unwrap_err().to_string().starts_with("webauthn.metadata: "));
+    }
+
+    #[test]
     fn half_an_account_at_sns_is_told_and_a_whole_one_hides_its_secret() {
         let told = load(&format!("{LEAST}\n[phone.sns]\nregion = \"eu-west-1\""), &[]).unwrap_err();
         assert_eq!(told.lines().count(), 2, "{told}");
@@ -478,6 +606,9 @@ mod tests {
             .collect::<Vec<_>>()
             .join("\n");
         let told = load(&lifted, &[]).unwrap_err();
-        assert_eq!(told.lines().count(), 2, "only the two empty file names are wrong:\n{told}");
+        let mut wrong: Vec<&str> = told.lines().filter_map(|line| line.split(':').next()).collect();
+        wrong.sort_unstable();
+        let empty = ["tls.certificate", "tls.key", "webauthn.metadata"];
+        assert_eq!(wrong, empty, "only the empty file names are wrong:\n{told}");
     }
 }

@@ -82,6 +82,43 @@ pub const SETTINGS: &[Setting] = &[
               that did not verify its user never is.",
     },
     Setting {
+        key: "webauthn.related_origins",
+        kind: Kind::Texts,
+        default: Some("[]"),
+        doc: "Origins on other domains that may ask for passkeys of this server's domain: web pages (\"https://shop.example.net\", no \
+              path), which must be among the web_origins or allowed_origins of their application too, and Android applications \
+              (\"android:apk-key-hash:\" and the SHA-256 of the signing certificate, base64url). Compared whole. The pages are served at \
+              /.well-known/webauthn, where browsers look them up (WebAuthn Level 3, section 5.11), always on port 443 of the issuer's \
+              host. Browsers stop at the fifth registrable name (\"example\" of example.net and example.org is one), and those without \
+              this feature refuse such a page. Whoever owns one of these origins can ask your people for their passkeys.",
+    },
+    Setting {
+        key: "webauthn.metadata",
+        kind: Kind::File,
+        default: None,
+        doc: "A file of the FIDO metadata service: the BLOB as it is downloaded, or its payload as JSON. With it, a new security key, key of \
+              the device or passkey has to prove its model: by an attestation of the format packed, signed by the maker that the file names, \
+              of a model that no report calls revoked or compromised. Others are refused, also those of providers that copy passkeys between \
+              devices, which prove nothing, and those with formats tpm, android-key, apple and fido-u2f. The file is believed as it is (get it \
+              from https://mds3.fidoalliance.org by yourself; the signature of a BLOB is not looked at) and read at start. Keys that were \
+              enrolled before, or come in by the Management API, are not asked. In the profile \"assured\" only.",
+    },
+    Setting {
+        key: "webauthn.allowed_aaguids",
+        kind: Kind::Texts,
+        default: Some("[]"),
+        doc: "The models that may be enrolled, by AAGUID (\"cb69481e-8ff7-4039-93ec-0a2729a154a8\"); empty: all that the metadata know. Each \
+              must be in webauthn.metadata, since without proof an AAGUID is only what a key says of itself.",
+    },
+    Setting {
+        key: "webauthn.abandoned_domain",
+        kind: Kind::Text,
+        default: None,
+        doc: "The host of a former issuer. Security keys and passkeys answer to the domain that they were made for and to no other, so a \
+              server whose issuer has moved does not start while somebody has such keys. Set to that host, it starts and they are given up: \
+              their owners log in another way and enrol again.",
+    },
+    Setting {
         key: "listen",
         kind: Kind::Socket,
         default: Some("\"127.0.0.1:8080\""),

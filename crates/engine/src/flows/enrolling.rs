@@ -118,9 +118,9 @@ pub(super) async fn answer(
     if let Some((kind, why)) = turn.failed
         && buckets::take(tx, &attempts::key_reports(&user.id), attempts::KEY_REPORTS, env.now).await?
     {
-        let mut event = LogEvent::new("gd_webauthn_enrollment_failed", why.as_str()).from(origin);
+        let mut event = LogEvent::new("gd_webauthn_enrollment_failed", why).from(origin);
         event = event.user(&user.id, user.display_name());
-        event.details = Some(json!({"authenticator": {"type": kind.method_type()}, "note": why.as_str()}));
+        event.details = Some(json!({"authenticator": {"type": kind.method_type()}, "note": why}));
         app.logs().insert(tx, env, &event).await?;
     }
     if let Some(code) = &turn.send {

@@ -17,6 +17,7 @@ pub mod enrollment_ticket;
 pub mod first_client;
 pub mod first_start;
 pub mod held;
+pub(crate) mod key_domain;
 pub mod login;
 pub mod logout;
 pub mod management;

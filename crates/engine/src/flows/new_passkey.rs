@@ -2,7 +2,7 @@
 //! becomes of the browser's answer.
 
 use lockstep_core::env::Env;
-use lockstep_core::factors::webauthn::passkey::{Proven, Registration, credential_hash, relying_party};
+use lockstep_core::factors::webauthn::passkey::{No, Proven, Registration, credential_hash, on_our_pages};
 use lockstep_core::factors::{Listed, UserHandle};
 use lockstep_core::ids::{AuthenticatorId, UserId};
 use lockstep_core::login::effect::Problem;
@@ -80,7 +80,7 @@ pub(super) async fn offers(
     user: &User,
 ) -> Result<Option<PasskeyOffers>, DbError> {
     // A server that is no domain, by its number say, can ask for no passkeys.
-    let party = relying_party(app.issuer(), std::iter::empty());
+    let party = on_our_pages(app.issuer());
     let (Some(connection), Ok(relying_party)) = (connection.filter(|c| c.has_passkeys()), party) else {
         return Ok(None);
     };
@@ -159,23 +159,38 @@ pub(super) async fn answered(
     let answer = match input {
         PasskeyInput::Answer(answer) => answer,
         PasskeyInput::Failed(why) => {
-            // What a browser says costs it nothing: it does not fill the log.
-            let bucket = attempts::key_reports(&user.id);
-            if buckets::take(tx, &bucket, attempts::KEY_REPORTS, env.now).await? {
-                let event = LogEvent::new("passkey_challenge_failed", why.as_str())
-                    .user(&user.id, user.display_name())
-                    .details(json!({"error": {"message": why.as_str()}, "purpose": "register"}))
-                    .from(origin);
-                app.logs().insert(tx, env, &event).await?;
-            }
+            report(tx, app, env, origin, user, why.as_str()).await?;
             return Ok(Made::Not(Problem::no_passkey_made(why)));
         }
     };
-    let right = match registration.answer(&answer, env.now) {
+    let right = match registration.answer(&answer, env) {
         Ok(right) => right,
+        Err(No::Model(why)) => {
+            report(tx, app, env, origin, user, why.as_str()).await?;
+            return Ok(Made::Not(Problem::PasskeyModel(why)));
+        }
         Err(why) => return Ok(Made::Not(Problem::not_made(why))),
     };
     let Some(event) = add(tx, app, env, origin, user, right).await? else { return Ok(Made::Taken) };
     app.logs().insert(tx, env, &event).await?;
     Ok(Made::Added)
+}
+
+/// Records why no passkey was made. What a browser says costs it nothing: it does not fill the log.
+async fn report(
+    tx: &mut Conn,
+    app: &App,
+    env: &Env,
+    origin: &Origin,
+    user: &User,
+    why: &str,
+) -> Result<(), DbError> {
+    if !buckets::take(tx, &attempts::key_reports(&user.id), attempts::KEY_REPORTS, env.now).await? {
+        return Ok(());
+    }
+    let event = LogEvent::new("passkey_challenge_failed", why)
+        .user(&user.id, user.display_name())
+        .details(json!({"error": {"message": why}, "purpose": "register"}))
+        .from(origin);
+    app.logs().insert(tx, env, &event).await
 }

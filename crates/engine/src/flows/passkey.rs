@@ -181,7 +181,7 @@ async fn try_begin(
     let mut tx = app.db().write().await?;
     let connection = connection(&mut tx, client, params.get("realm")).await?;
     let pages = client.web_origins().chain(client.allowed_origins());
-    let party = relying_party(app.issuer(), pages)
+    let party = relying_party(app.issuer(), pages, &app.config().related_origins)
         .map_err(|error| OAuthError::invalid_request(format!("Passkeys are not possible here: {error}")))?;
     let (asked, options, expires_at) = match purpose {
         Purpose::Login => {

@@ -90,7 +90,8 @@ pub(super) async fn recognise(
     Ok(Err(match why {
         No::Malformed => Unrecognised::Malformed,
         No::Expired => Unrecognised::Expired,
-        No::Wrong => Unrecognised::Wrong,
+        // A model is asked for at an enrolment only.
+        No::Wrong | No::Model(_) => Unrecognised::Wrong,
         No::Copied => {
             // Once an hour: who tries again and again must not fill the mailbox.
             if buckets::take(tx, &attempts::copy_told(&user.id), attempts::COPY_TOLD, env.now).await? {

@@ -84,6 +84,17 @@ pub async fn save(conn: &mut Conn, method: &Method) -> Result<bool, DbError> {
     Ok(conn.execute(SAVE, values![method.id, method.name, sealed]).await? == 1)
 }
 
+/// Lists the methods of a type, of all users, in the order of their ids: those after one, and no more than so many.
+pub async fn list_of_kind(
+    conn: &mut Conn,
+    kind: &str,
+    after: &str,
+    most: i64,
+) -> Result<Vec<Method>, DbError> {
+    let rows = conn.fetch_all(LIST_OF_KIND, values![kind, after, most]).await?;
+    rows.iter().map(|row| read(conn, row)).collect()
+}
+
 /// Returns which of these users have a confirmed method of one of these kinds.
 pub async fn list_enrolled(
     conn: &mut Conn,
@@ -120,6 +131,8 @@ fn read(conn: &Conn, row: &Row) -> Result<Method, DbError> {
 
 const LIST_OF_USER: &str =
     "select * from authenticators where user_id = $1 and spent_at is null order by created_at, id";
+const LIST_OF_KIND: &str =
+    "select * from authenticators where kind = $1 and id > $2 and spent_at is null order by id limit $3";
 const FIND_OF_USER: &str = "select * from authenticators where user_id = $1 and id = $2 and spent_at is null";
 const FIND: &str = "select * from authenticators where id = $1 and spent_at is null";
 const CREATE: &str = "insert into authenticators

@@ -1,9 +1,11 @@
 //! `lockstep config`: checks and explains the configuration of `serve`; and how the other commands read it.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::Subcommand;
 use lockstep_core::crypto::seal::MasterKeys;
+use lockstep_core::time::{Clock as _, SystemClock};
 use lockstep_engine::config::server::{self, Database, ServerConfig};
 use lockstep_engine::config::settings;
 use lockstep_engine::store::db::Db;
@@ -56,6 +58,12 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
                 super::eprint(&format!("lockstep: note: {name} is set, but is no setting"));
             }
             load_master_keys(&config)?;
+            let mut config = config;
+            if let Some(due) = load_key_models(&mut config)? {
+                super::eprint(&format!(
+                    "lockstep: note: webauthn.metadata: a newer edition was due on {due}"
+                ));
+            }
             if let Some((certificate, key)) = &config.tls {
                 crate::tls::from_files(certificate, key)?;
             }
@@ -90,6 +98,15 @@ pub(crate) fn load(file: &Path) -> Result<ServerConfig, Failure> {
         let lines: Vec<String> = problems.iter().map(|p| format!("  {p}")).collect();
         Failure::new(format!("{} cannot be used:\n{}", file.display(), lines.join("\n")))
     })
+}
+
+/// Reads the file that says of which models keys may be, if one is named; returns the day on which a newer one was due, if that has passed.
+pub(crate) fn load_key_models(config: &mut ServerConfig) -> Result<Option<String>, Failure> {
+    let Some(named) = &config.key_models else { return Ok(None) };
+    let models = named.read().map_err(|problem| Failure::new(problem.to_string()))?;
+    let due = models.overdue(SystemClock.now()).map(str::to_owned);
+    config.app.key_models = Some(Arc::new(models));
+    Ok(due)
 }
 
 /// Reads the master keys from the environment or their file, which must be its owner's alone.

@@ -6,6 +6,9 @@ use std::sync::Arc;
 
 use lockstep_core::crypto::seal::MasterKeys;
 use lockstep_core::env::{Env, Issuer};
+use lockstep_core::factors::webauthn::attestation::Models;
+use lockstep_core::factors::webauthn::virtual_maker;
+use lockstep_core::model::settings::Profile;
 use lockstep_core::time::{Clock as _, SystemClock};
 use lockstep_engine::app::{App, new_master_keys};
 use lockstep_engine::config::Config;
@@ -34,6 +37,7 @@ Examples:
   lockstep dev --data ./twin              keep everything in ./twin
   lockstep dev --port 0 --json            for test scripts: free ports, one line of JSON when ready
   lockstep dev --host login.acme.test     be known by that name (it must point to this machine)
+  lockstep dev --profile assured --attested-keys    only keys of a proven model can be enrolled
   lockstep dev --bind 0.0.0.0 --host lockstep    in a container that others reach as \"lockstep\"
 
 It makes a certificate authority on this machine at its first start; `lockstep trust` tells how to trust it.
@@ -61,9 +65,24 @@ pub(crate) struct Args {
     /// Folder that keeps data, keys and CA; without it the twin lives in memory
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// Which behaviour counts where Auth0 and the standards disagree
+    #[arg(long, value_enum, default_value_t = ProfileArg::Faithful)]
+    profile: ProfileArg,
+    /// Enrol only keys whose maker vouches for them, as webauthn.metadata does on a server: those of the kind "attested-key"
+    #[arg(long)]
+    attested_keys: bool,
     /// Print one line of JSON when ready, and nothing else on standard output
     #[arg(long)]
     json: bool,
+}
+
+/// The profiles, as arguments.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum ProfileArg {
+    /// Auth0's behaviour
+    Faithful,
+    /// NIST SP 800-63B-4 and OWASP ASVS 5
+    Assured,
 }
 
 /// Runs the twin until it is stopped.
@@ -86,6 +105,18 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
     signing_keys::import(&db, &mut env).await?;
     let mut settings = Config::new(issuer.clone());
     settings.dev = true;
+    if matches!(args.profile, ProfileArg::Assured) {
+        settings.profile = Profile::Assured;
+    }
+    if args.attested_keys {
+        if settings.profile != Profile::Assured {
+            return Err(Failure::new(
+                "--attested-keys needs --profile assured: in faithful no key is asked for its model",
+            ));
+        }
+        let models = Models::read(&virtual_maker::metadata().to_string(), &[])?;
+        settings.key_models = Some(Arc::new(models));
+    }
     let app = App::open(settings, db, Arc::clone(&clock) as Arc<_>).await?;
     let demo = demo::seed(app.db(), &mut env).await?;
     twin::snapshot(&app, twin::SEED).await?;

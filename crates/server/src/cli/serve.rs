@@ -46,6 +46,10 @@ struct DevFlags {
     http_port: Option<String>,
     #[arg(long, hide = true, help = "Refused: only for dev")]
     host: Option<String>,
+    #[arg(long, hide = true, help = "Refused: only for dev")]
+    profile: Option<String>,
+    #[arg(long, hide = true, help = "Refused: only for dev")]
+    attested_keys: bool,
 }
 
 impl DevFlags {
@@ -57,6 +61,8 @@ impl DevFlags {
             ("--port", self.port.is_some()),
             ("--http-port", self.http_port.is_some()),
             ("--host", self.host.is_some()),
+            ("--profile", self.profile.is_some()),
+            ("--attested-keys", self.attested_keys),
         ]
         .into_iter()
         .find_map(|(name, given)| given.then_some(name))
@@ -70,8 +76,14 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
             "A server for real users is set up by its configuration file; see `lockstep config reference`.",
         ));
     }
-    let config = config::load(&args.config.file)?;
+    let mut config = config::load(&args.config.file)?;
     super::start_logging(&config.trace_level, config.trace_json);
+    if let Some(due) = config::load_key_models(&mut config)? {
+        tracing::warn!(
+            due,
+            "A newer edition of webauthn.metadata was due on {due}: reports since then are not known"
+        );
+    }
     let keys = config::load_master_keys(&config)?;
     let tls = config.tls.as_ref().map(|(chain, key)| tls::from_files(chain, key)).transpose()?;
     let listener = std::net::TcpListener::bind(config.listen)

@@ -10,7 +10,7 @@ import { startServer } from "./server.mjs";
  * Node reads additional certificates only when a process starts, hence a server per file, started before the
  * file's process: that one finds the certificate in `NODE_EXTRA_CA_CERTS` and the rest in `LOCKSTEP_READY`.
  */
-export async function runFolder(name, folder, { timeout = 180_000, serverArgs = [] } = {}) {
+export async function runFolder(name, folder, { timeout = 180_000, serverArgs = [], argsOf = {} } = {}) {
   const chosen = process.argv.slice(2);
   const files = readdirSync(folder)
     .filter((file) => file.endsWith(".test.mjs"))
@@ -22,7 +22,7 @@ export async function runFolder(name, folder, { timeout = 180_000, serverArgs = 
   for (const file of files) {
     let server;
     try {
-      server = await startServer({ args: serverArgs });
+      server = await startServer({ args: argsOf[file] ?? serverArgs });
     } catch (error) {
       console.error(`${file}: ${error.message}`);
       failed += 1;

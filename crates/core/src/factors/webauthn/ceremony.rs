@@ -6,6 +6,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use super::attestation::{Demand, Unattested};
 use super::authenticator_data::{AuthenticatorData, Flags};
 use super::relying_party::{RelyingParty, UserVerification};
 use crate::crypto::cbor::Cbor;
@@ -66,14 +67,25 @@ pub struct Registered {
     pub state: KeyState,
     /// The model of the authenticator; zeros where it does not tell.
     pub aaguid: [u8; 16],
-    /// The format of its attestation, of which nothing is believed: we ask for none.
+    /// The format of its attestation, of which nothing is believed unless its model had to be proven.
     pub attestation_format: String,
+    /// What proved its model, if it had to.
+    pub attestation: Option<Attestation>,
     /// How the browser reaches it.
     pub transports: Vec<String>,
     /// The page on which it was made.
     pub origin: String,
     /// Where the browser says that it is.
     pub attachment: Option<Attachment>,
+}
+
+/// The proof of a key's model, whole, so that it can be checked again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attestation {
+    /// The attestation object.
+    pub object: Vec<u8>,
+    /// The hash of the client data that it is about.
+    pub client_data_hash: [u8; 32],
 }
 
 /// A key that is known.
@@ -149,6 +161,9 @@ pub enum Refused {
     /// The attestation contradicts itself.
     #[error("the attestation does not fit the key")]
     Attestation,
+    /// Its model may not be enrolled, or is not proven.
+    #[error(transparent)]
+    Model(#[from] Unattested),
     /// The key is enrolled already.
     #[error("the key is enrolled already")]
     AlreadyEnrolled,
@@ -225,8 +240,14 @@ pub fn key_of(answer: &str) -> Option<Vec<u8>> {
     parse::<AssertionResponse>(answer).ok()?.credential_id().ok()
 }
 
-/// Checks the answer of a new key (WebAuthn section 7.1). `enrolled` are the keys that the user has already.
-pub fn register(answer: &str, expected: Expected<'_>, enrolled: &[Vec<u8>]) -> Result<Registered, Refused> {
+/// Checks the answer of a new key (WebAuthn section 7.1). `enrolled` are the keys that the user has already, `demand` is what it has to prove of
+/// its model.
+pub fn register(
+    answer: &str,
+    expected: Expected<'_>,
+    enrolled: &[Vec<u8>],
+    demand: Option<Demand<'_>>,
+) -> Result<Registered, Refused> {
     let answer: Credential<AttestationResponse> = parse(answer)?;
     let credential_id = answer.credential_id()?;
     let client_data = decode(&answer.response.client_data, "clientDataJSON")?;
@@ -246,17 +267,27 @@ pub fn register(answer: &str, expected: Expected<'_>, enrolled: &[Vec<u8>]) -> R
         return Err(Refused::OtherKey);
     }
     let key = CoseKey::parse(attested.public_key).ok_or(Refused::Algorithm)?;
-    check_attestation(format, statement, &key, &signed(data, &client_data))?;
+    let signed = signed(data, &client_data);
+    check_attestation(format, statement, &key, &signed)?;
     if enrolled.contains(&credential_id) {
         return Err(Refused::AlreadyEnrolled);
     }
     let mut aaguid = [0; 16];
     aaguid.copy_from_slice(attested.aaguid);
+    let attestation = match demand {
+        Some(demand) => {
+            demand.check(format, statement, aaguid, &signed)?;
+            let client_data_hash = sha256(&client_data);
+            Some(Attestation { object: object.clone(), client_data_hash })
+        }
+        None => None,
+    };
     Ok(Registered {
         public_key: attested.public_key.to_vec(),
         state,
         aaguid,
         attestation_format: format.to_owned(),
+        attestation,
         transports: transports(answer.response.transports),
         origin,
         attachment: answer.authenticator_attachment.as_deref().and_then(Attachment::parse),
@@ -347,7 +378,7 @@ impl Expected<'_> {
     }
 }
 
-/// We ask for no attestation, so an authenticator has nothing to prove by one. `none` must be empty (section 8.7), and a key that signs for
+/// What holds of any attestation, also where none was asked for: then an authenticator has nothing to prove by one. `none` must be empty (section 8.7), and a key that signs for
 /// itself must do it right (section 8.2). Statements of other registered formats are of somebody whom nobody asked: they are not looked at, and
 /// nothing follows from them.
 fn check_attestation(

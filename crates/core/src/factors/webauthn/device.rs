@@ -12,6 +12,7 @@ use url::Url;
 
 use super::authenticator_data::Flags;
 use super::ceremony::Attachment;
+use super::virtual_maker;
 use crate::crypto::cbor::Cbor;
 use crate::crypto::cose::CoseAlg;
 use crate::crypto::digest::sha256;
@@ -41,6 +42,8 @@ pub struct Model {
     pub counts: bool,
     /// Whether it attests its keys by themselves; else it attests nothing.
     pub self_attests: bool,
+    /// Whether its maker attests its keys, by the certificates of [`virtual_maker`], to who asks for it.
+    pub attested: bool,
     /// The number of the only algorithm that it knows; else it takes the first that is asked for.
     pub only: Option<i64>,
 }
@@ -54,8 +57,11 @@ impl Model {
         backed_up: false,
         counts: true,
         self_attests: false,
+        attested: false,
         only: None,
     };
+    /// The same, and its maker vouches for it.
+    pub const ATTESTED: Self = Self { attested: true, ..Self::SECURITY_KEY };
     /// A security key that can only be touched.
     pub const TOUCH_ONLY: Self = Self { verifies_user: false, ..Self::SECURITY_KEY };
     /// A laptop or telephone that keeps its keys to itself.
@@ -174,7 +180,7 @@ impl VirtualKey {
         };
         let mut authenticator_data =
             self.authenticator_data(rp_id, held.sign_count, verified, Flags::ATTESTED);
-        authenticator_data.extend([0; 16]);
+        authenticator_data.extend(if self.model.attested { virtual_maker::AAGUID } else { [0; 16] });
         authenticator_data.extend([0, 32]);
         authenticator_data.extend(id);
         authenticator_data.extend(pair.cose());
@@ -182,16 +188,21 @@ impl VirtualKey {
             Signing { client_data: client_data("webauthn.create", challenge, origin), authenticator_data };
         change(&mut signing);
         let client_data = signing.client_data.to_string();
-        let signature = pair.sign(&signed(&signing.authenticator_data, &client_data));
-        let statement = if self.model.self_attests {
-            vec![
-                (Cbor::Text("alg"), Cbor::Int(alg)),
-                (Cbor::Text("sig"), Cbor::Bytes(signature.as_deref().unwrap_or_default())),
-            ]
-        } else {
-            Vec::new()
-        };
-        let format = if self.model.self_attests { "packed" } else { "none" };
+        let signed = signed(&signing.authenticator_data, &client_data);
+        // Browsers pass a maker's attestation on to who asks for it only (WebAuthn section 5.1.3).
+        let by_maker = self.model.attested && options["attestation"] == "direct";
+        let signature = if by_maker { virtual_maker::sign(&signed) } else { pair.sign(&signed) };
+        let (alg, signature) =
+            (if by_maker { CoseAlg::Es256.number() } else { alg }, signature.unwrap_or_default());
+        let mut statement = Vec::new();
+        if by_maker || self.model.self_attests {
+            statement.push((Cbor::Text("alg"), Cbor::Int(alg)));
+            statement.push((Cbor::Text("sig"), Cbor::Bytes(&signature)));
+        }
+        if by_maker {
+            statement.push((Cbor::Text("x5c"), Cbor::Array(vec![Cbor::Bytes(virtual_maker::BATCH)])));
+        }
+        let format = if statement.is_empty() { "none" } else { "packed" };
         let object = Cbor::Map(vec![
             (Cbor::Text("fmt"), Cbor::Text(format)),
             (Cbor::Text("attStmt"), Cbor::Map(statement)),

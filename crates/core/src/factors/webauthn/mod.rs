@@ -9,12 +9,14 @@
 //! - What a key says of copies (backup eligibility) may change, since some say it late. One that has ever been copyable is never taken for
 //!   hardware again; in the `assured` profile it is refused when it says the opposite of what it said.
 
+pub mod attestation;
 mod authenticator_data;
 pub mod ceremony;
 pub mod device;
 pub mod passkey;
 mod place;
 pub mod relying_party;
+pub mod virtual_maker;
 
 #[cfg(test)]
 mod tests;
@@ -24,7 +26,8 @@ use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_S
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use self::ceremony::{Attachment, Expected, KeyState, Known, Refused};
+use self::attestation::Aaguid;
+use self::ceremony::{Attachment, Expected, KeyState, Known, Refused, Registered};
 use super::{
     Begun, Challenge, ChallengeAsk, Confirmed, Draft, EnrolAsk, Factor, FactorError, FactorKind, Finding,
     Input, Private, Remark, Shown, Spend, read, write,
@@ -37,7 +40,9 @@ use crate::model::settings::Profile;
 use crate::time::{Span, Timestamp};
 
 pub use place::{DeviceClass, Place};
-pub use relying_party::{KeyRules, Keys, RelyingParty, RelyingPartyError, UserHandle, UserVerification};
+pub use relying_party::{
+    KeyRules, Keys, RelatedOrigins, RelyingParty, RelyingPartyError, UserHandle, UserVerification,
+};
 
 /// How long a challenge waits for its answer.
 pub const LIFE: Span = Span::minutes(5);
@@ -73,6 +78,11 @@ struct Stored {
     origin: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     attestation_format: Option<String>,
+    /// What proved its model when it was enrolled, if it had to: the attestation object and the hash of the client data, in base64url.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    attestation_object: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    attestation_client_data_hash: Option<String>,
     /// Where a key of the device was enrolled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     place: Option<Place>,
@@ -91,6 +101,9 @@ struct Asked {
     challenge: String,
     relying_party: RelyingParty,
     user_verification: UserVerification,
+    /// In a draft: whether the key has to prove its model.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    direct: bool,
     /// In a draft: the name under which the new key will know its user.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     user_handle: Option<UserHandle>,
@@ -305,6 +318,7 @@ impl Factor for Webauthn {
     fn begin_enrolment(&self, ask: &EnrolAsk, env: &mut Env) -> Result<Begun, FactorError> {
         let wish = ask.key.as_ref().ok_or(FactorError::Unreachable)?;
         write(&Asked {
+            direct: env.key_models.is_some(),
             user_handle: Some(wish.user_handle.clone()),
             keys: wish.enrolled.clone(),
             place: wish.place.clone().filter(|_| matches!(self, Self::Platform)),
@@ -317,7 +331,7 @@ impl Factor for Webauthn {
         let asked: Asked = read(&draft.data)?;
         let handle = asked.user_handle.as_ref().ok_or(FactorError::Broken)?;
         let offered = ceremony::offered().map(|alg| json!({"type": "public-key", "alg": alg}));
-        Ok(Shown::PublicKey(json!({
+        let mut options = json!({
             "rp": {"id": asked.relying_party.id(), "name": draft.issuer},
             "user": {"id": handle.as_str(), "name": draft.account, "displayName": draft.account},
             "challenge": asked.challenge,
@@ -332,7 +346,9 @@ impl Factor for Webauthn {
                 "userVerification": asked.user_verification.as_str(),
             },
             "attestation": "none",
-        })))
+        });
+        asked.ask_for_model(&mut options);
+        Ok(Shown::PublicKey(options))
     }
 
     fn confirm(&self, draft: &Draft, input: &Input, env: &mut Env) -> Result<Confirmed, FactorError> {
@@ -343,33 +359,20 @@ impl Factor for Webauthn {
         }
         let asked: Asked = read(&draft.data)?;
         let enrolled: Vec<Vec<u8>> = asked.keys.iter().filter_map(|key| bytes(&key.id)).collect();
-        let new = ceremony::register(answer, asked.expected(), &enrolled).and_then(|new| {
+        let new = ceremony::register(answer, asked.expected(), &enrolled, env.key_demand()).and_then(|new| {
             let elsewhere = new.attachment.is_some_and(|attachment| attachment != self.attachment());
             if elsewhere { Err(Refused::Attachment) } else { Ok(new) }
         });
         let new = new.map_err(|refused| match refused {
             Refused::Malformed(_) => FactorError::Malformed,
+            Refused::Model(why) => FactorError::Model(why),
             _ => FactorError::Wrong,
         })?;
-        let mut stored = Stored {
-            key_id: URL_SAFE_NO_PAD.encode(&new.credential_id),
-            public_key: STANDARD.encode(&new.public_key),
-            relying_party_identifier: asked.relying_party.id().to_owned(),
-            credential_device_type: None,
-            credential_backed_up: None,
-            transports: new.transports,
-            aaguid: Some(aaguid(&new.aaguid)),
-            user_handle: asked.user_handle.map(|handle| handle.as_str().to_owned()),
-            was_multi_device: false,
-            user_verified: None,
-            origin: None,
-            attestation_format: Some(new.attestation_format),
-            place: asked.place,
-        };
-        stored.learn(new.state, &new.origin);
-        let method = self.method(&stored, new.state, env.now);
+        let state = new.state;
+        let stored = Stored { place: asked.place.clone(), ..Stored::new(new, &asked) };
+        let method = self.method(&stored, state, env.now);
         let data = write(&stored)?;
-        let spend = Spend::Counter { count: new.state.sign_count, data: Private(data.clone()) };
+        let spend = Spend::Counter { count: state.sign_count, data: Private(data.clone()) };
         Ok(Confirmed { data, proof: Some((method, Some(spend))) })
     }
 
@@ -422,6 +425,7 @@ impl Asked {
             challenge: URL_SAFE_NO_PAD.encode(env.rng().bytes::<32>()),
             relying_party: rules.relying_party.clone(),
             user_verification: rules.user_verification,
+            direct: false,
             user_handle: None,
             place: None,
             keys: Vec::new(),
@@ -436,12 +440,45 @@ impl Asked {
         }
     }
 
+    /// Lets the browser bring along what proves the model, if it has to be proven (WebAuthn section 5.4.7).
+    fn ask_for_model(&self, options: &mut Value) {
+        if self.direct {
+            options["attestation"] = json!("direct");
+            options["attestationFormats"] = json!(["packed"]);
+        }
+    }
+
     fn descriptors(&self) -> Vec<Value> {
         self.keys.iter().map(Listed::descriptor).collect()
     }
 }
 
 impl Stored {
+    /// Returns what is kept of a new key.
+    fn new(new: Registered, asked: &Asked) -> Self {
+        let (object, client_data_hash) =
+            new.attestation.map(|kept| (kept.object, kept.client_data_hash)).unzip();
+        let mut stored = Self {
+            key_id: URL_SAFE_NO_PAD.encode(&new.credential_id),
+            public_key: STANDARD.encode(&new.public_key),
+            relying_party_identifier: asked.relying_party.id().to_owned(),
+            credential_device_type: None,
+            credential_backed_up: None,
+            transports: new.transports,
+            aaguid: Some(Aaguid::new(new.aaguid).to_string()),
+            user_handle: asked.user_handle.as_ref().map(|handle| handle.as_str().to_owned()),
+            was_multi_device: false,
+            user_verified: None,
+            origin: None,
+            attestation_format: Some(new.attestation_format),
+            attestation_object: object.map(|object| URL_SAFE_NO_PAD.encode(object)),
+            attestation_client_data_hash: client_data_hash.map(|hash| URL_SAFE_NO_PAD.encode(hash)),
+            place: None,
+        };
+        stored.learn(new.state, &new.origin);
+        stored
+    }
+
     fn of(on: &Authenticator) -> Result<Self, FactorError> {
         match on.kind {
             FactorKind::WebauthnRoaming | FactorKind::WebauthnPlatform => read(&on.data),
@@ -490,10 +527,4 @@ impl Stored {
 fn bytes(text: &str) -> Option<Vec<u8>> {
     let all = [URL_SAFE_NO_PAD.decode(text), URL_SAFE.decode(text), STANDARD.decode(text)];
     all.into_iter().find_map(Result::ok).or_else(|| STANDARD_NO_PAD.decode(text).ok())
-}
-
-/// Returns the model of an authenticator in the form in which lists of them have it.
-fn aaguid(bytes: &[u8; 16]) -> String {
-    let hex = data_encoding::HEXLOWER.encode(bytes);
-    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
 }

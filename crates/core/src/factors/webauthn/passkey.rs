@@ -2,13 +2,16 @@
 //! options carry no list of keys and are the same for everybody.
 
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::super::{FactorError, Remark, read, write};
+use super::attestation::Unattested;
 use super::ceremony::{self, Attachment, Known, Refused};
-use super::relying_party::{KeyRules, RelyingParty, RelyingPartyError, UserHandle, UserVerification};
+use super::relying_party::{
+    KeyRules, RelatedOrigins, RelyingParty, RelyingPartyError, UserHandle, UserVerification,
+};
 use super::{Asked, BROWSER_WAITS, LIFE, Listed, Stored, bytes};
 use crate::assurance::{Detail, Method, MethodName};
 use crate::crypto::cose::CoseAlg;
@@ -24,14 +27,22 @@ const OFFERED: [CoseAlg; 3] = [CoseAlg::EdDsa, CoseAlg::Es256, CoseAlg::Rs256];
 const FRESH: Span = Span::millis(LIFE.as_millis() / 2);
 
 /// Returns who asks for passkeys: the server's own domain. Besides its own pages, those of an application may ask that are on this domain or
-/// below it: no browser lets others.
+/// below it, or that the operator has named as related: no browser lets others. An application on Android has no page that it could list, so
+/// those that are named may all ask.
 pub fn relying_party<'a>(
     issuer: &'a Issuer,
     pages: impl Iterator<Item = &'a str>,
+    related: &'a RelatedOrigins,
 ) -> Result<RelyingParty, RelyingPartyError> {
     let mut origins = vec![issuer.origin()];
-    origins.extend(pages.filter(|page| RelyingParty::parse(issuer.host(), &[page]).is_ok()));
-    RelyingParty::parse(issuer.host(), &origins)
+    origins.extend(pages.filter(|page| RelyingParty::with_related(issuer.host(), &[page], related).is_ok()));
+    origins.extend(related.applications());
+    RelyingParty::with_related(issuer.host(), &origins, related)
+}
+
+/// Returns who asks for passkeys on the server's own pages.
+pub fn on_our_pages(issuer: &Issuer) -> Result<RelyingParty, RelyingPartyError> {
+    RelyingParty::at(issuer, None)
 }
 
 /// Returns what a passkey is looked up by, however its identifier is written.
@@ -103,6 +114,9 @@ pub enum No {
     /// It is wrong.
     #[error("the answer is wrong")]
     Wrong,
+    /// The model of a new passkey may not be enrolled, or is not proven.
+    #[error(transparent)]
+    Model(Unattested),
     /// The signature counter did not grow: there may be a copy of the key.
     #[error("there may be a copy of the key")]
     Copied,
@@ -111,7 +125,8 @@ pub enum No {
 impl Registration {
     /// Draws the challenge for a new passkey, which will know its user by this handle.
     pub fn draw(relying_party: RelyingParty, user_handle: UserHandle, env: &mut Env) -> Self {
-        let asked = Asked { user_handle: Some(user_handle), ..ask(relying_party, env) };
+        let direct = env.key_models.is_some();
+        let asked = Asked { direct, user_handle: Some(user_handle), ..ask(relying_party, env) };
         Self { asked, on_this_device: false, expires_at: env.now + LIFE }
     }
 
@@ -179,32 +194,19 @@ impl Registration {
             options["authenticatorSelection"]["authenticatorAttachment"] =
                 json!(Attachment::Platform.as_str());
         }
+        self.asked.ask_for_model(&mut options);
         options
     }
 
     /// Judges the answer of the new passkey. Who has it in hand is logged in by it too.
-    pub fn answer(&self, answer: &str, now: Timestamp) -> Result<Proven, No> {
-        in_time(self.expires_at, now)?;
+    pub fn answer(&self, answer: &str, env: &Env) -> Result<Proven, No> {
+        in_time(self.expires_at, env.now)?;
         let held: Vec<Vec<u8>> = self.asked.keys.iter().filter_map(|key| bytes(&key.id)).collect();
-        let new = ceremony::register(answer, self.asked.expected(), &held)?;
-        let mut stored = Stored {
-            key_id: URL_SAFE_NO_PAD.encode(&new.credential_id),
-            public_key: STANDARD.encode(&new.public_key),
-            relying_party_identifier: self.asked.relying_party.id().to_owned(),
-            credential_device_type: None,
-            credential_backed_up: None,
-            transports: new.transports,
-            aaguid: Some(super::aaguid(&new.aaguid)),
-            user_handle: self.asked.user_handle.as_ref().map(|handle| handle.as_str().to_owned()),
-            was_multi_device: false,
-            user_verified: None,
-            origin: None,
-            attestation_format: Some(new.attestation_format),
-            place: None,
-        };
-        stored.learn(new.state, &new.origin);
-        let method = evidence(&stored, new.state.user_verified, now);
-        let (data, sign_count) = (write(&stored)?, new.state.sign_count);
+        let new = ceremony::register(answer, self.asked.expected(), &held, env.key_demand())?;
+        let state = new.state;
+        let stored = Stored::new(new, &self.asked);
+        let method = evidence(&stored, state.user_verified, env.now);
+        let (data, sign_count) = (write(&stored)?, state.sign_count);
         Ok(Proven { method, data, sign_count, remark: None, from_elsewhere: false })
     }
 }
@@ -287,6 +289,7 @@ impl From<Refused> for No {
         match refused {
             Refused::Malformed(_) => Self::Malformed,
             Refused::Counter { .. } => Self::Copied,
+            Refused::Model(why) => Self::Model(why),
             _ => Self::Wrong,
         }
     }
@@ -323,6 +326,8 @@ fn spelled_as_by_browsers(handle: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use base64::engine::general_purpose::STANDARD;
+
     use super::super::device::{Model, Signing, VirtualKey};
     use super::*;
     use crate::assurance::Kept;
@@ -360,7 +365,7 @@ mod tests {
             let options = registration.options("Acme", "ana@example.com");
             let mut key = VirtualKey::new(model);
             let answer = key.create(&options, HERE, env.rng()).unwrap();
-            let proven = registration.answer(&answer.to_string(), env.now).unwrap();
+            let proven = registration.answer(&answer.to_string(), &env).unwrap();
             let sign_count = Some(proven.sign_count);
             Self { env, key, data: proven.data, sign_count, profile: Profile::Faithful }
         }
@@ -499,9 +504,10 @@ mod tests {
         let made =
             VirtualKey::new(Model::SYNCED).create(&registration.options("A", "a"), HERE, story.env.rng());
         let made = made.unwrap().to_string();
-        assert_eq!(registration.answer(&made, registration.expires_at()), Err(No::Expired));
-        assert_eq!(registration.answer(&answer, story.env.now), Err(No::Malformed), "an assertion is none");
-        assert!(registration.answer(&made, story.env.now).is_ok());
+        let late = Env::new(registration.expires_at(), story.env.issuer.clone());
+        assert_eq!(registration.answer(&made, &late), Err(No::Expired));
+        assert_eq!(registration.answer(&answer, &story.env), Err(No::Malformed), "an assertion is none");
+        assert!(registration.answer(&made, &story.env).is_ok());
     }
 
     #[test]
@@ -554,7 +560,7 @@ mod tests {
         let issuer = Issuer::parse("https://login.example.org/").unwrap();
         let pages =
             ["https://app.login.example.org", "https://login.example.org:8443", "https://example.org", "*"];
-        let party = relying_party(&issuer, pages.into_iter()).unwrap();
+        let party = relying_party(&issuer, pages.into_iter(), &RelatedOrigins::default()).unwrap();
         assert_eq!(party.id(), "login.example.org");
         let may = |page| party.has_origin(page);
         assert!(
@@ -565,7 +571,7 @@ mod tests {
                 && !may("https://b.login.example.org")
         );
         let by_number = Issuer::parse("https://127.0.0.1/").unwrap();
-        assert!(relying_party(&by_number, std::iter::empty()).is_err());
+        assert!(on_our_pages(&by_number).is_err());
     }
 
     #[test]

@@ -35,6 +35,12 @@ pub enum RelyingPartyError {
         /// The page.
         origin: String,
     },
+    /// It is neither a page elsewhere nor an application that could ask.
+    #[error(
+        "{0:?} is no related origin: write an https origin whose host is a domain, such as https://shop.example.net, or an Android \
+         application, android:apk-key-hash: and the SHA-256 of its signing certificate in base64url without padding"
+    )]
+    Related(String),
     /// There is no page that could ask.
     #[error("a relying party needs at least one origin")]
     NoOrigin,
@@ -43,13 +49,22 @@ pub enum RelyingPartyError {
 impl RelyingParty {
     /// Parses a relying party: its identifier (a domain), and the origins of the pages that may ask.
     pub fn parse(id: &str, origins: &[&str]) -> Result<Self, RelyingPartyError> {
+        Self::with_related(id, origins, &RelatedOrigins::default())
+    }
+
+    /// Parses a relying party some of whose origins may lie elsewhere: those that are named as related, and no others.
+    pub fn with_related(
+        id: &str,
+        origins: &[&str],
+        related: &RelatedOrigins,
+    ) -> Result<Self, RelyingPartyError> {
         if !is_domain(id) {
             return Err(RelyingPartyError::Id(id.to_owned()));
         }
         if origins.is_empty() {
             return Err(RelyingPartyError::NoOrigin);
         }
-        for origin in origins {
+        for origin in origins.iter().filter(|origin| !related.has(origin)) {
             let host = secure_host(origin).ok_or_else(|| RelyingPartyError::Origin((*origin).to_owned()))?;
             let below = host.strip_suffix(id).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
             if !below {
@@ -77,10 +92,59 @@ impl RelyingParty {
     }
 }
 
+/// Origins outside of the domain whose pages and applications may ask for its keys all the same, because the operator says so.
+///
+/// Browsers let a web page do so if the domain serves a list of such pages (WebAuthn Level 3 section 5.11). An Android application proves
+/// itself by `assetlinks.json`; its origin is `android:apk-key-hash:` and the hash of the certificate that signed it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RelatedOrigins(Vec<String>);
+
+/// What the origin of an Android application begins with.
+const ANDROID: &str = "android:apk-key-hash:";
+
+impl RelatedOrigins {
+    /// Parses a list, each in its only spelling. One that stands twice counts once.
+    pub fn parse<'a>(list: impl IntoIterator<Item = &'a str>) -> Result<Self, RelyingPartyError> {
+        let mut all = Vec::new();
+        for origin in list {
+            let fits = match origin.strip_prefix(ANDROID) {
+                Some(hash) => URL_SAFE_NO_PAD.decode(hash).is_ok_and(|hash| hash.len() == 32),
+                None => {
+                    origin.starts_with("https://") && secure_host(origin).is_some_and(|host| is_domain(&host))
+                }
+            };
+            if !fits {
+                return Err(RelyingPartyError::Related(origin.to_owned()));
+            }
+            if !all.iter().any(|known| known == origin) {
+                all.push(origin.to_owned());
+            }
+        }
+        Ok(Self(all))
+    }
+
+    /// Returns whether an origin is one of them. Compared whole.
+    pub fn has(&self, origin: &str) -> bool {
+        self.0.iter().any(|known| known == origin)
+    }
+
+    /// Returns the web pages, which the domain has to name to browsers.
+    pub fn pages(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str).filter(|origin| !origin.starts_with(ANDROID))
+    }
+
+    /// Returns the applications.
+    pub fn applications(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str).filter(|origin| origin.starts_with(ANDROID))
+    }
+}
+
 /// Returns whether a text is a domain name in its normal spelling.
 pub(super) fn is_domain(text: &str) -> bool {
     let domain = matches!(Host::parse(text), Ok(Host::Domain(domain)) if domain == text);
-    domain && !text.starts_with('.') && !text.ends_with('.')
+    // The parser of URLs lets more pass than is in any name, stars among it.
+    let named = text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+    domain && named && !text.starts_with('.') && !text.ends_with('.')
 }
 
 /// Returns the host of an origin in its normal spelling. Browsers offer WebAuthn on `https` and on the machine itself only.
@@ -229,6 +293,54 @@ mod tests {
         assert!(RelyingParty::parse("localhost", &["https://localhost:8443"]).is_ok());
         assert!(RelyingParty::parse("localhost", &["http://localhost:8443"]).is_ok());
         assert_eq!(RelyingParty::parse("example.org", &[]), Err(RelyingPartyError::NoOrigin));
+    }
+
+    #[test]
+    fn related_origins_are_those_that_are_named_and_in_one_spelling() {
+        let app = "android:apk-key-hash:-sYXRdwJA3hvue3mKpYrOZ9zSPC7b4mbgzJmdZEDO5w";
+        let related =
+            RelatedOrigins::parse(["https://shop.example.net", app, "https://shop.example.net"]).unwrap();
+        assert_eq!(related.pages().collect::<Vec<_>>(), ["https://shop.example.net"]);
+        assert_eq!(related.applications().collect::<Vec<_>>(), [app]);
+        let parse =
+            |origin: &str| RelyingParty::with_related("login.example.org", &[ORIGIN, origin], &related);
+        for origin in ["https://shop.example.net", app] {
+            assert!(parse(origin).unwrap().has_origin(origin));
+            assert!(RelyingParty::parse("login.example.org", &[origin]).is_err(), "{origin} is not named");
+        }
+        for other in [
+            "https://shop.example.net:8443",
+            "http://shop.example.net",
+            "https://shop.example.net/",
+            "https://SHOP.example.net",
+            "https://a.shop.example.net",
+            "https://example.net",
+            "android:apk-key-hash:-sYXRdwJA3hvue3mKpYrOZ9zSPC7b4mbgzJmdZEDO5w=",
+            "android:apk-key-hash:AAYXRdwJA3hvue3mKpYrOZ9zSPC7b4mbgzJmdZEDO5w",
+        ] {
+            assert!(parse(other).is_err(), "{other}");
+            assert!(!parse(ORIGIN).unwrap().has_origin(other), "{other}");
+        }
+        for wrong in [
+            "",
+            "*",
+            "https://*.example.net",
+            "shop.example.net",
+            "http://shop.example.net",
+            "http://localhost",
+            "https://shop.example.net/",
+            "https://shop.example.net:443",
+            "https://SHOP.example.net",
+            "https://192.0.2.1",
+            "https://u@shop.example.net",
+            "android:apk-key-hash:",
+            "android:apk-key-hash:abc",
+            "android:apk-key-hash:-sYXRdwJA3hvue3mKpYrOZ9zSPC7b4mbgzJmdZEDO5w=",
+            "ios:bundle-id:example",
+        ] {
+            let refused = RelatedOrigins::parse([wrong]);
+            assert_eq!(refused, Err(RelyingPartyError::Related(wrong.to_owned())));
+        }
     }
 
     #[test]

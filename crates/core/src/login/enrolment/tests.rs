@@ -1,3 +1,4 @@
+use super::super::input::KeyFailure;
 use super::*;
 use crate::env::Issuer;
 use crate::random::SeededRng;
@@ -241,7 +242,7 @@ mod keys {
         let (page, who) = begun(&mut env);
         let turn = page.answer(Answer::KeyFailed(KeyFailure::NotAllowed), &who, &mut env);
         assert_eq!(turn.problem, Some(Problem::KeyFailed(KeyFailure::NotAllowed)));
-        assert_eq!(turn.failed, Some((FactorKind::WebauthnRoaming, KeyFailure::NotAllowed)));
+        assert_eq!(turn.failed, Some((FactorKind::WebauthnRoaming, "NotAllowedError")));
         assert!(turn.missed.is_none() && turn.begun.is_none());
     }
 }

@@ -244,7 +244,7 @@ fn a_new_passkey_answers_what_it_was_asked_or_is_asked_anew() {
     ] {
         let step = step.next.clone().answer(Answer::KeyFailed(why), &facts, &mut env);
         assert_eq!((step.problem, step.next.clone() == step.next), (Some(problem), true));
-        assert_eq!(step.effects, [Effect::PasskeyReport(why)]);
+        assert_eq!(step.effects, [Effect::PasskeyReport(why.as_str())]);
     }
     let right = made(&step.next, &mut env);
     let step = step.next.answer(right, &facts, &mut env);

@@ -9,7 +9,7 @@ pub mod enrolment;
 use lockstep_core::assurance::{PAPE, multi_factor_at};
 use lockstep_core::crypto::digest::sha256_b64url;
 use lockstep_core::env::{Env, Issuer};
-use lockstep_core::factors::webauthn::passkey::relying_party;
+use lockstep_core::factors::webauthn::passkey::on_our_pages;
 use lockstep_core::factors::{FactorKind, Keys, Listed};
 use lockstep_core::ids::{RememberedBrowserId, SessionId, UserId};
 use lockstep_core::login::demand::{Asks, Held, Means, Situation, decide};
@@ -153,7 +153,7 @@ impl Visitor {
         }
         let mut passkeys = methods::list_of_user(conn, &user.id).await?;
         passkeys.retain(|method| method.kind == passkeys::KIND);
-        let party = relying_party(app.issuer(), std::iter::empty());
+        let party = on_our_pages(app.issuer());
         let passkeys_possible = connection.is_some_and(|c| c.has_passkeys()) && party.is_ok();
         let has_password = users::password_hash(conn, &user.id).await?.is_some();
         let proven_at =
@@ -281,7 +281,7 @@ pub async fn overview(app: &App, env: &Env, handle: Option<&str>) -> Result<Over
 /// Returns which keys of this domain a user may log in with, as browsers are told (WebAuthn section 5.1.10.3): passkeys and second factors
 /// alike, since a browser hides what is not listed. None where no key has ever been told who the user is.
 async fn accepted_keys(conn: &mut Conn, app: &App, user: &UserId) -> Result<Option<Value>, DbError> {
-    let party = relying_party(app.issuer(), std::iter::empty());
+    let party = on_our_pages(app.issuer());
     let (Some(handle), Ok(party)) = (user_handles::find(conn, user).await?, party) else { return Ok(None) };
     let methods = methods::list_of_user(conn, user).await?;
     let keys: Vec<_> = methods.iter().filter_map(|method| Listed::stored(&method.data, &party)).collect();

@@ -125,8 +125,8 @@ impl Applying<'_> {
                 }
                 Effect::PasskeyReport(why) => {
                     if let Some(user) = user {
-                        let event = self.event("passkey_challenge_failed", why.as_str(), user);
-                        let details = json!({"error": {"message": why.as_str()}, "purpose": "register"});
+                        let event = self.event("passkey_challenge_failed", why, user);
+                        let details = json!({"error": {"message": why}, "purpose": "register"});
                         self.app.logs().insert(tx, env, &event.details(details)).await?;
                     }
                 }

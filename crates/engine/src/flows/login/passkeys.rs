@@ -5,7 +5,7 @@
 
 use lockstep_core::codes::{OAuthCode, OAuthError};
 use lockstep_core::env::Env;
-use lockstep_core::factors::webauthn::passkey::{Login as Asked, credential_id_of, relying_party};
+use lockstep_core::factors::webauthn::passkey::{Login as Asked, credential_id_of, on_our_pages};
 use lockstep_core::ids::TransactionId;
 use lockstep_core::login::effect::Problem;
 use lockstep_core::login::state::Login;
@@ -47,7 +47,7 @@ pub(super) async fn offer(
     };
     if connection.is_some_and(|connection| connection.has_passkeys()) {
         // A server that is no domain, by its number say, can ask for none.
-        let party = relying_party(app.issuer(), std::iter::empty()).ok();
+        let party = on_our_pages(app.issuer()).ok();
         running.passkey = party.map(|party| Asked::draw(party, app.config().profile, env));
     }
     Ok(before.is_some() || running.passkey.is_some())

@@ -2,14 +2,15 @@
 
 use lockstep_core::env::Env;
 use lockstep_core::factors::UserHandle;
-use lockstep_core::factors::webauthn::passkey::{Registration, relying_party};
+use lockstep_core::factors::webauthn::passkey::{No, Registration, on_our_pages};
 use lockstep_core::ids::TransactionId;
 use lockstep_core::login::effect::Problem;
 use lockstep_core::login::signup::SignupBy;
 use lockstep_core::login::state::Login;
 use lockstep_core::login::steps::FirstAnswer;
+use lockstep_core::model::client::Client;
 use lockstep_core::model::connection::Connection;
-use lockstep_core::model::log_event::LogEvent;
+use lockstep_core::model::log_event::{LogEvent, Origin};
 use serde_json::json;
 
 use super::step::{finish, load};
@@ -19,14 +20,13 @@ use crate::flows::new_passkey::NotMade;
 use crate::flows::passkey::{REFUSED, refused_from};
 use crate::flows::signup::{self, Signup, SignupError};
 use crate::flows::{PasskeyInput, attempts};
-use crate::store::db::Conn;
+use crate::store::db::{Conn, DbError};
 use crate::store::{buckets, connections};
 
 /// Returns with what people may make an account in a connection.
 pub(super) fn by(app: &App, connection: &Connection) -> SignupBy {
     // A server that is no domain, by its number say, can ask for no passkeys.
-    let passkeys =
-        connection.allows_passkey_signup() && relying_party(app.issuer(), std::iter::empty()).is_ok();
+    let passkeys = connection.allows_passkey_signup() && on_our_pages(app.issuer()).is_ok();
     match (passkeys, connection.allows_signup()) {
         (false, _) => SignupBy::Password,
         (true, false) => SignupBy::Passkey,
@@ -42,12 +42,31 @@ pub(super) fn names(
     given: &Signup,
 ) -> Result<FirstAnswer, SignupError> {
     let names = signup::names(connection, given)?;
-    let party = relying_party(app.issuer(), std::iter::empty()).ok();
+    let party = on_our_pages(app.issuer()).ok();
     let registration = party.filter(|_| connection.allows_passkey_signup()).map(|party| {
         let handle = UserHandle::new(env.rng());
         Box::new(Registration::draw(party, handle, env))
     });
     Ok(FirstAnswer::SignupNames { names, registration })
+}
+
+/// Records why no passkey was made. What a browser says costs it nothing: it does not fill the log.
+async fn report(
+    tx: &mut Conn,
+    app: &App,
+    env: &Env,
+    origin: &Origin,
+    client: &Client,
+    why: &str,
+) -> Result<(), DbError> {
+    if !buckets::take(tx, &attempts::key_reports_from(origin), attempts::KEY_REPORTS, env.now).await? {
+        return Ok(());
+    }
+    let event = LogEvent::new("passkey_challenge_failed", why)
+        .client(&client.id, client.name())
+        .details(json!({"error": {"message": why}, "purpose": "register"}))
+        .from(origin);
+    app.logs().insert(tx, env, &event).await
 }
 
 /// Takes what the browser says of the passkey that makes the account. The account is made in the commit that goes on with the login.
@@ -72,15 +91,7 @@ pub(super) async fn passkey_answered(
     let answer = match said {
         PasskeyInput::Answer(answer) => answer,
         PasskeyInput::Failed(why) => {
-            // What a browser says costs it nothing: it does not fill the log.
-            let bucket = attempts::key_reports_from(origin);
-            if buckets::take(&mut tx, &bucket, attempts::KEY_REPORTS, env.now).await? {
-                let event = LogEvent::new("passkey_challenge_failed", why.as_str())
-                    .client(&loaded.client.id, loaded.client.name())
-                    .details(json!({"error": {"message": why.as_str()}, "purpose": "register"}))
-                    .from(origin);
-                app.logs().insert(&mut tx, env, &event).await?;
-            }
+            report(&mut tx, app, env, origin, &loaded.client, why.as_str()).await?;
             let why = Problem::no_passkey_made(why);
             return step(here, env, tx, loaded, FirstAnswer::NoPasskey { why, anew: None }).await;
         }
@@ -93,9 +104,12 @@ pub(super) async fn passkey_answered(
     }
     let registration = asking.registration();
     let anew = Some(Box::new(registration.anew(env)));
-    let right = match registration.answer(&answer, env.now) {
+    let right = match registration.answer(&answer, env) {
         Ok(right) => right,
         Err(no) => {
+            if let No::Model(why) = no {
+                report(&mut tx, app, env, origin, &loaded.client, why.as_str()).await?;
+            }
             let no = FirstAnswer::NoPasskey { why: Problem::not_made(no), anew };
             return step(here, env, tx, loaded, no).await;
         }

@@ -4,13 +4,14 @@
 //! must find it. All are sealed, since provider credentials are among them.
 
 use lockstep_core::env::Issuer;
-use lockstep_core::factors::{RelyingParty, UserVerification};
+use lockstep_core::factors::{FactorKind, Keys, RelyingParty, UserVerification};
 use lockstep_core::model::settings::{Guardian, RememberSettings};
 use serde_json::{Map, Value, json};
 
 use super::factors::tenant_update;
 use super::validate::{Kind, Schema, nullable, optional, refused, required};
 use super::{Call, Outcome};
+use crate::flows::key_domain::{self, LeftBehind};
 use crate::store::settings;
 
 /// A group of settings.
@@ -236,10 +237,20 @@ pub async fn write(call: &mut Call, group: Group, change: Change, body: Option<V
                     stored.insert(name.clone(), value.clone())
                 };
             }
-            if matches!(group, Group::WebauthnRoaming | Group::WebauthnPlatform) {
+            let keys = match group {
+                Group::WebauthnRoaming => Some(FactorKind::WebauthnRoaming),
+                Group::WebauthnPlatform => Some(FactorKind::WebauthnPlatform),
+                _ => None,
+            };
+            if keys.is_some() {
                 check_relying_party(&call.env.issuer, &stored)?;
             }
+            let before = keys.map(|_| Keys::of(&call.env.issuer, &guardian));
             guardian.other.insert(group.name().to_owned(), Value::Object(stored));
+            if let Some((kind, before)) = keys.zip(before) {
+                let after = Keys::of(&call.env.issuer, &guardian);
+                check_move(key_domain::left_behind(&mut tx, kind, (&before, &after)).await?)?;
+            }
         }
     }
     settings::save_guardian(&mut tx, &guardian, call.env.now).await?;
@@ -258,6 +269,15 @@ fn check_relying_party(issuer: &Issuer, settings: &Map<String, Value>) -> Outcom
         Ok(_) => Ok(()),
         Err(error) => Err(refused(format!("The relyingPartyIdentifier cannot be used: {error}."))),
     }
+}
+
+/// Refuses to leave keys behind: they would answer no more, and their owners would be locked out without a word.
+fn check_move(left: Option<LeftBehind>) -> Outcome<()> {
+    let Some(LeftBehind { count, domain }) = left else { return Ok(()) };
+    Err(refused(format!(
+        "The relying party cannot be changed: {count} enrolled keys were made for {domain} and answer to no other domain, so their owners \
+         could not log in with them any more. Remove these keys first."
+    )))
 }
 
 fn stored(guardian: &Guardian, group: Group) -> Map<String, Value> {

@@ -186,7 +186,7 @@ pub async fn exchange(
 
 /// The same moment and issuer, with randomness of its own: what logs a failure still needs the first one.
 fn fresh(env: &Env) -> Env {
-    Env::new(env.now, env.issuer.clone())
+    Env { key_models: env.key_models.clone(), ..Env::new(env.now, env.issuer.clone()) }
 }
 
 /// Notes what kind of client it is in a refusal of the confidential-only endpoints.

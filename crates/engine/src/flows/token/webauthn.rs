@@ -150,9 +150,10 @@ async fn made(
     (registration, new): (&Registration, &NewUser),
     answer: &str,
 ) -> Result<Found, OAuthFailure> {
-    let right = registration.answer(answer, env.now).map_err(|no| match no {
+    let right = registration.answer(answer, env).map_err(|no| match no {
         No::Malformed => malformed(),
         No::Expired => no_session(),
+        No::Model(why) => OAuthError::invalid_grant(format!("The passkey cannot be used here: {why}.")),
         No::Wrong | No::Copied => wrong(),
     })?;
     let user = new.user(connection, env);

@@ -460,6 +460,9 @@ async fn methods_of_every_type_for_the_management_api() {
         assert!(methods::find_of_user(&mut c, &ben.id, &phone.id).await.unwrap().is_none());
         assert!(methods::find(&mut c, &phone.id).await.unwrap().is_some());
         assert_eq!(methods::list_of_user(&mut c, &ana.id).await.unwrap().len(), 1);
+        for (kind, after, found) in [("phone", "", 1), ("phone", phone.id.as_str(), 0), ("totp", "", 0)] {
+            assert_eq!(methods::list_of_kind(&mut c, kind, after, 5).await.unwrap().len(), found);
+        }
         let both = vec![ana.id.to_string(), ben.id.to_string()];
         assert_eq!(methods::list_enrolled(&mut c, both, &["phone"]).await.unwrap(), [ana.id.to_string()]);
     }

@@ -5,6 +5,7 @@ use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use lockstep_core::factors::webauthn::device::Model;
+use lockstep_core::factors::webauthn::virtual_maker;
 use lockstep_core::time::Clock as _;
 use lockstep_engine::flows::twin;
 use serde::Deserialize;
@@ -116,6 +117,11 @@ pub(super) async fn add_key(State(twin): State<Twin>, text: String) -> Result<Re
 /// `GET /_dev/api/keys`
 pub(super) async fn list_keys(State(twin): State<Twin>) -> Json<Vec<keys::Shown>> {
     Json(twin.keys.list())
+}
+
+/// `GET /_dev/api/keys/metadata`: what FIDO's metadata service would say of keys of the kind `attested-key`.
+pub(super) async fn key_metadata() -> Json<Value> {
+    Json(virtual_maker::metadata())
 }
 
 /// `POST /_dev/api/keys/{id}/copy`: a second one with the same keys and counters.

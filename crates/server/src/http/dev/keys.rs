@@ -12,8 +12,9 @@ use serde_json::Value;
 const MOST: usize = 10_000;
 
 /// The kinds that can be made, by name.
-const KINDS: [(&str, Model); 4] = [
+const KINDS: [(&str, Model); 5] = [
     ("security-key", Model::SECURITY_KEY),
+    ("attested-key", Model::ATTESTED),
     ("touch-only", Model::TOUCH_ONLY),
     ("device", Model::DEVICE),
     ("synced", Model::SYNCED),

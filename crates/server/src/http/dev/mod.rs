@@ -80,6 +80,7 @@ pub fn routes(twin: Twin) -> Router {
         .route("/_dev/api/authenticators", get(api::list_authenticators).post(api::add_authenticator))
         .route("/_dev/api/authenticators/{id}/code", get(api::code))
         .route("/_dev/api/keys", get(api::list_keys).post(api::add_key))
+        .route("/_dev/api/keys/metadata", get(api::key_metadata))
         .route("/_dev/api/keys/{id}/create", post(api::create_credential))
         .route("/_dev/api/keys/{id}/get", post(api::get_credential))
         .route("/_dev/api/keys/{id}/copy", post(api::copy_key))

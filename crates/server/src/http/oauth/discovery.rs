@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use http::StatusCode;
 use http::header::{self, HeaderName, HeaderValue};
 use lockstep_core::assurance::PAPE;
 use lockstep_engine::flows::branding;
@@ -48,6 +49,16 @@ pub(super) async fn document(State(web): State<Web>) -> Response {
     }
     let cache = (header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
     ([ANYBODY, cache], Json(document)).into_response()
+}
+
+/// Answers which pages on other domains may ask for passkeys of this one (WebAuthn Level 3 section 5.11); nothing where there are none.
+pub(super) async fn related_origins(State(web): State<Web>) -> Response {
+    let origins: Vec<&str> = web.app().config().related_origins.pages().collect();
+    if origins.is_empty() {
+        return StatusCode::NOT_FOUND.into_response();
+    }
+    let cache = (header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
+    ([ANYBODY, cache], Json(json!({"origins": origins}))).into_response()
 }
 
 /// Answers the keys (RFC 7517).

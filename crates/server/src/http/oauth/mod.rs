@@ -40,6 +40,7 @@ pub fn routes(web: Web) -> Router<Web> {
         .route("/.well-known/openid-configuration", get(discovery::document))
         .route("/.well-known/oauth-authorization-server", get(discovery::document))
         .route("/.well-known/jwks.json", get(discovery::jwks))
+        .route("/.well-known/webauthn", get(discovery::related_origins))
         .route("/oauth/par", post(par::push))
         .route("/v2/logout", get(logout::v2))
         .route("/oidc/logout", get(logout::oidc).post(logout::oidc_post))

@@ -91,6 +91,35 @@ async fn an_authenticator_app_shows_the_code_of_the_clock_that_was_set() {
 }
 
 #[tokio::test]
+async fn a_twin_that_takes_attested_keys_only_has_such_keys() {
+    use lockstep_core::factors::webauthn::attestation::{Demand, Models};
+    use lockstep_core::factors::webauthn::ceremony::{self, Expected};
+    use lockstep_core::factors::{RelyingParty, UserVerification};
+    use lockstep_core::time::Timestamp;
+    let place = Place::new();
+    let twin = place.twin(&["--profile", "assured", "--attested-keys"]);
+    let challenge = "c29tZS1yYW5kb20tYnl0ZXM";
+    let options = json!({
+        "rp": {"id": "localhost", "name": "Twin"}, "challenge": challenge, "attestation": "direct",
+        "user": {"id": "dXNlcg", "name": "ana", "displayName": "ana"},
+        "pubKeyCredParams": [{"type": "public-key", "alg": -7}],
+    });
+    let (status, key) = twin.post("/_dev/api/keys", json!({"kind": "attested-key"})).await;
+    assert_eq!((status, &key["attested"]), (201, &json!(true)));
+    let path = format!("/_dev/api/keys/{}/create", key["id"].as_str().unwrap());
+    let (_, new) = twin.post(&path, json!({"options": options})).await;
+    let metadata = twin.get("/_dev/api/keys/metadata").await.to_string();
+    let models = Models::read(&metadata, &[]).unwrap();
+    let relying_party = RelyingParty::parse("localhost", &[twin.text("https")]).unwrap();
+    let user_verification = UserVerification::Preferred;
+    let expected = Expected { challenge, relying_party: &relying_party, user_verification };
+    let demand = Some(Demand { models: &models, now: Timestamp::from_secs(0) });
+    ceremony::register(&new.to_string(), expected, &[], demand).unwrap();
+    let refused = place.run(&["dev", "--port", "0", "--attested-keys"]).err;
+    assert!(refused.contains("--attested-keys needs --profile assured"), "{refused}");
+}
+
+#[tokio::test]
 async fn virtual_keys_make_and_sign_what_the_server_accepts() {
     use lockstep_core::factors::webauthn::ceremony::{self, Expected, Known, Refused};
     use lockstep_core::factors::{RelyingParty, UserVerification};
@@ -113,7 +142,7 @@ async fn virtual_keys_make_and_sign_what_the_server_accepts() {
         let (status, new) =
             twin.post(&format!("{path}/create"), json!({"options": {"publicKey": options}})).await;
         assert_eq!(status, 200, "{new}");
-        let new = ceremony::register(&new.to_string(), expected, &[]).unwrap();
+        let new = ceremony::register(&new.to_string(), expected, &[], None).unwrap();
         assert_eq!(new.state.user_verified, kind != "touch-only");
         assert_eq!(new.state.backup_eligible, kind == "synced");
         let (status, copy) = twin.post(&format!("{path}/copy"), json!({})).await;

@@ -9,7 +9,14 @@ use super::Place;
 #[test]
 fn serve_refuses_the_flags_and_settings_of_the_twin() {
     let place = Place::new();
-    for flag in [&["--data", "x"][..], &["--json"], &["--dev"], &["--port", "0"], &["--host", "localhost"]] {
+    for flag in [
+        &["--data", "x"][..],
+        &["--json"],
+        &["--dev"],
+        &["--port", "0"],
+        &["--host", "localhost"],
+        &["--profile", "assured"],
+    ] {
         let ran = place.run(&[&["serve"], flag].concat());
         assert_eq!(ran.code, 1);
         assert!(ran.err.contains(&format!("serve does not take {}", flag[0])), "{}", ran.err);

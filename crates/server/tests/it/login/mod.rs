@@ -1,5 +1,6 @@
 //! Universal Login, driven by a browser without a screen.
 
+mod attestation;
 mod codes;
 mod countries;
 mod enrolment;

@@ -1,9 +1,14 @@
 //! Passkeys of somebody who has an account, answered by virtual keys.
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use lockstep_core::factors::webauthn::attestation::Models;
 use lockstep_core::factors::webauthn::device::{Model, VirtualKey};
+use lockstep_core::factors::webauthn::virtual_maker;
 use lockstep_core::model::message::MessageKind;
+use lockstep_core::model::settings::Profile;
 use lockstep_core::random::SystemRng;
 use lockstep_core::time::Span;
 use lockstep_engine::values;
@@ -441,4 +446,25 @@ async fn of_two_last_passkeys_that_are_removed_at_once_at_two_servers_one_stays(
             assert_eq!(own.types().await, ["passkey"]);
         }
     }
+}
+
+#[tokio::test]
+async fn where_certain_models_are_allowed_a_passkey_that_proves_none_is_told_why_not() {
+    let certain = TestApp::with(|config| {
+        config.profile = Profile::Assured;
+        let metadata = virtual_maker::metadata().to_string();
+        config.key_models = Some(Arc::new(Models::read(&metadata, &[]).unwrap()));
+    });
+    let app = tenant_on(certain.await, &["otp"]).await;
+    app.passkeys(json!({"progressive_enrollment_enabled": false})).await;
+    let ana = app.user("ana@example.com").await;
+    let own = account(&app, &ana, ALL, &[]).await;
+    let begun = own.begin_passkey().await;
+    assert_eq!(begun.options["attestation"], "direct");
+    let answer = own.verify("passkey|new", begun.made_by(&mut VirtualKey::new(Model::SYNCED), HERE)).await;
+    let detail = answer.json()["detail"].as_str().unwrap().to_owned();
+    assert!(detail.starts_with("The passkey cannot be used here: the key does not prove"), "{detail}");
+    let begun = own.begin_passkey().await;
+    let body = begun.made_by(&mut VirtualKey::new(Model::ATTESTED), HERE);
+    assert_eq!(own.verify("passkey|new", body).await.status, 201);
 }

@@ -7,5 +7,6 @@ mod par;
 mod passkey;
 mod passwordless;
 mod refresh;
+mod related_origins;
 mod token;
 mod userinfo;

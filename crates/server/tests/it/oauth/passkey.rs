@@ -1,10 +1,14 @@
 //! Passkeys as a first factor by the API (contract/oidc.md 12), answered by virtual keys.
 
+use std::sync::Arc;
+
 use lockstep_core::assurance::PAPE;
 use lockstep_core::factors::UserHandle;
 use lockstep_core::factors::totp::device::AuthenticatorApp;
+use lockstep_core::factors::webauthn::attestation::Models;
 use lockstep_core::factors::webauthn::device::{Model, Signing, VirtualKey};
-use lockstep_core::factors::webauthn::passkey::{Registration, relying_party};
+use lockstep_core::factors::webauthn::passkey::{Registration, on_our_pages};
+use lockstep_core::factors::webauthn::virtual_maker;
 use lockstep_core::model::message::MessageKind;
 use lockstep_core::model::settings::Profile;
 use lockstep_core::random::{Rng, SystemRng};
@@ -28,7 +32,7 @@ async fn tenant() -> TestApp {
 }
 
 /// A tenant whose connection has passkeys, and its applications `native` and `native2`; `server` has a secret.
-async fn tenant_with(change: impl FnOnce(&mut Config)) -> TestApp {
+pub(super) async fn tenant_with(change: impl FnOnce(&mut Config)) -> TestApp {
     let app = TestApp::with(change).await.with_apps().await;
     let grants = json!([GRANT, OTP, "refresh_token", "authorization_code"]);
     for id in ["native", "native2"] {
@@ -55,7 +59,7 @@ async fn passkeys(app: &TestApp, methods: Value, disable_signup: bool) {
     admin.expect(200, "PATCH", &path, Some(json!({"options": options}))).await;
 }
 
-async fn post(app: &TestApp, path: &str, client: &str, more: Value) -> Answer {
+pub(super) async fn post(app: &TestApp, path: &str, client: &str, more: Value) -> Answer {
     let mut body = json!({"client_id": client});
     body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     app.json("POST", path, None, Some(body)).await
@@ -63,7 +67,7 @@ async fn post(app: &TestApp, path: &str, client: &str, more: Value) -> Answer {
 
 /// Begins something, and returns the session and the options.
 #[track_caller]
-fn begun(answer: &Answer) -> (String, Value) {
+pub(super) fn begun(answer: &Answer) -> (String, Value) {
     assert_eq!(answer.status, 200, "{}", answer.body);
     let body = answer.json();
     (body["auth_session"].as_str().unwrap().to_owned(), body["authn_params_public_key"].clone())
@@ -77,11 +81,17 @@ async fn register(app: &TestApp, email: &str) -> (String, Value) {
     begun(&post(app, "/passkey/register", "native", json!({"user_profile": {"email": email}})).await)
 }
 
-async fn redeem(app: &TestApp, session: &str, answer: &Value) -> Answer {
+pub(super) async fn redeem(app: &TestApp, session: &str, answer: &Value) -> Answer {
     redeem_as(app, "native", session, answer, json!({})).await
 }
 
-async fn redeem_as(app: &TestApp, client: &str, session: &str, answer: &Value, more: Value) -> Answer {
+pub(super) async fn redeem_as(
+    app: &TestApp,
+    client: &str,
+    session: &str,
+    answer: &Value,
+    more: Value,
+) -> Answer {
     let mut body = json!({"grant_type": GRANT, "auth_session": session, "authn_response": answer,
         "scope": "openid profile email"});
     body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -436,12 +446,12 @@ async fn a_blocked_person_gets_no_token_and_the_session_is_spent() {
 /// A passkey that was made elsewhere for this domain, and what a tool brings along of it.
 fn made_elsewhere(app: &TestApp, model: Model) -> (VirtualKey, Value) {
     let mut env = app.app.env();
-    let party = relying_party(app.app.issuer(), std::iter::empty()).unwrap();
+    let party = on_our_pages(app.app.issuer()).unwrap();
     let handle = UserHandle::new(&mut SystemRng as &mut dyn Rng);
     let registration = Registration::draw(party, handle, &mut env);
     let mut key = VirtualKey::new(model);
     let answer = key.create(&registration.options("Elsewhere", "ana"), HERE, &mut SystemRng).unwrap();
-    let data = registration.answer(&answer.to_string(), env.now).unwrap().data;
+    let data = registration.answer(&answer.to_string(), &env).unwrap().data;
     (key, json!({"type": "passkey", "key_id": data["key_id"], "public_key": data["public_key"]}))
 }
 
@@ -596,4 +606,31 @@ async fn web_pages_may_call_from_an_applications_origin() {
             assert_eq!(answer.header("access-control-allow-origin"), allowed.then_some(origin), "{path}");
         }
     }
+}
+
+#[tokio::test]
+async fn where_certain_models_are_allowed_a_new_passkey_has_to_prove_its_own() {
+    let app = tenant_with(|config| {
+        config.profile = Profile::Assured;
+        let metadata = virtual_maker::metadata().to_string();
+        config.key_models = Some(Arc::new(Models::read(&metadata, &[]).unwrap()));
+    })
+    .await;
+    let (_, options) = register(&app, "any@example.com").await;
+    assert_eq!(
+        (&options["attestation"], &options["attestationFormats"]),
+        (&json!("direct"), &json!(["packed"]))
+    );
+    for (model, why) in [
+        (Model::SYNCED, "does not prove of which model it is"),
+        (Model { self_attests: true, ..Model::SECURITY_KEY }, "vouches for itself"),
+    ] {
+        let (_, answer) = sign_up(&app, "ana@example.com", model).await;
+        assert_eq!(told(&answer), (403, "invalid_grant".to_owned()), "{}", answer.body);
+        let text = answer.json()["error_description"].as_str().unwrap().to_owned();
+        assert!(text.starts_with("The passkey cannot be used here: ") && text.contains(why), "{text}");
+    }
+    let (mut key, answer) = sign_up(&app, "ana@example.com", Model::ATTESTED).await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    assert_eq!(log_in(&app, &mut key).await.status, 200);
 }

@@ -251,12 +251,12 @@ impl TestApp {
         let mut tx = self.app.db().write().await.unwrap();
         let fresh = UserHandle::new(env.rng());
         let handle = user_handles::ensure(&mut tx, &person.id, &fresh).await.unwrap();
-        let party = passkey::relying_party(&issuer, std::iter::empty()).unwrap();
+        let party = passkey::on_our_pages(&issuer).unwrap();
         let registration = passkey::Registration::draw(party, handle, &mut env);
         let mut key = VirtualKey::new(model);
         let options = registration.options("Lockstep", &person.email);
         let made = key.create(&options, issuer.origin(), env.rng()).unwrap();
-        let right = registration.answer(&made.to_string(), env.now).unwrap();
+        let right = registration.answer(&made.to_string(), &env).unwrap();
         let new = passkeys::Passkey {
             id: AuthenticatorId::new(env.rng()),
             user: person.id.clone(),
