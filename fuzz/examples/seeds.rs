@@ -10,8 +10,11 @@ use std::{fs, io};
 use lockstep_core::crypto::cbor::Cbor;
 use lockstep_core::factors::webauthn::ceremony::{self, Known};
 use lockstep_core::factors::webauthn::device::{Model, VirtualKey};
+use lockstep_core::factors::webauthn::virtual_maker;
 use lockstep_core::random::SystemRng;
-use lockstep_fuzz::{CHALLENGE, KNOWN_COUNT, ORIGIN, RP_ID, bytes, expected, joined, relying_party};
+use lockstep_fuzz::{
+    CHALLENGE, KNOWN_COUNT, ORIGIN, RP_ID, bytes, expected, joined, options, relying_party, text,
+};
 use serde_json::json;
 
 fn main() -> io::Result<()> {
@@ -30,23 +33,28 @@ fn main() -> io::Result<()> {
             }
         }
     }
-    Ok(())
+    for (name, alg) in [("es256", -7), ("eddsa", -8), ("rs256", -257)] {
+        write(Model { only: Some(alg), ..Model::ATTESTED }, &format!("maker-{name}"))?;
+    }
+    let metadata = virtual_maker::metadata();
+    save("metadata", "payload.json", metadata.to_string().as_bytes())?;
+    let mut revoked = metadata.clone();
+    revoked["entries"][0]["statusReports"][0]["status"] = json!("REVOKED");
+    save("metadata", "revoked.json", revoked.to_string().as_bytes())?;
+    let blob = format!("eyJhbGciOiJFUzI1NiJ9.{}.c2ln", text(metadata.to_string().as_bytes()));
+    save("metadata", "blob.jwt", blob.as_bytes())
 }
 
 fn write(model: Model, name: &str) -> io::Result<()> {
     let mut key = VirtualKey::new(model);
-    let options = json!({
-        "rp": {"id": RP_ID}, "challenge": CHALLENGE, "user": {"id": "dXNlcg"},
-        "pubKeyCredParams": [{"alg": model.only}],
-    });
-    let new = key.create(&options, ORIGIN, &mut SystemRng).map_err(io::Error::other)?;
+    let new = key.create(&options(model.only.unwrap_or(-7)), ORIGIN, &mut SystemRng).map_err(io::Error::other)?;
     let asking = relying_party();
     let registered =
-        ceremony::register(&new.to_string(), expected(&asking), &[]).map_err(io::Error::other)?;
+        ceremony::register(&new.to_string(), expected(&asking), &[], None).map_err(io::Error::other)?;
     let (client_data, object) =
         (bytes(&new["response"]["clientDataJSON"]), bytes(&new["response"]["attestationObject"]));
     save("attestation", name, &joined(&[&client_data, &object, &registered.credential_id]))?;
-    if model.self_attests {
+    if model.self_attests || model.attested {
         return Ok(());
     }
     save("attestation", &format!("{name}.json"), new.to_string().as_bytes())?;

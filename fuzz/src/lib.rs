@@ -2,8 +2,11 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use lockstep_core::factors::webauthn::attestation::{Demand, Models};
 use lockstep_core::factors::webauthn::ceremony::Expected;
+use lockstep_core::factors::webauthn::virtual_maker;
 use lockstep_core::factors::{RelyingParty, UserVerification};
+use lockstep_core::time::Timestamp;
 use serde_json::{Value, json};
 
 /// The relying party.
@@ -25,6 +28,24 @@ pub fn relying_party() -> RelyingParty {
 /// What an answer must fit.
 pub fn expected(relying_party: &RelyingParty) -> Expected<'_> {
     Expected { challenge: CHALLENGE, relying_party, user_verification: UserVerification::Preferred }
+}
+
+/// What a key is asked to make.
+pub fn options(alg: i64) -> Value {
+    json!({
+        "rp": {"id": RP_ID}, "challenge": CHALLENGE, "user": {"id": "dXNlcg"}, "attestation": "direct",
+        "pubKeyCredParams": [{"alg": alg}],
+    })
+}
+
+/// The models that may be enrolled: virtual keys whose maker vouches for them.
+pub fn models() -> Models {
+    Models::read(&virtual_maker::metadata().to_string(), &[]).expect("the twin's metadata can be read")
+}
+
+/// What a new key has to prove, at some moment.
+pub fn demand(models: &Models) -> Demand<'_> {
+    Demand { models, now: Timestamp::from_secs(1_700_000_000) }
 }
 
 /// The parts of an input: each has its length in two bytes before it, and the last is what is left.

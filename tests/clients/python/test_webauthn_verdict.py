@@ -339,10 +339,15 @@ FIDO2 = Fido2Server(
 )
 
 
+def their_state(case):
+    """What fido2 keeps of a question until its answer."""
+    wish = UserVerificationRequirement(case.verification)
+    return {"challenge": case.options["challenge"], "user_verification": wish}
+
+
 def their_verdict(case):
     """What fido2 takes from an answer; an exception where it refuses it."""
-    wish = UserVerificationRequirement(case.verification)
-    state = {"challenge": case.options["challenge"], "user_verification": wish}
+    state = their_state(case)
     if case.creation:
         return FIDO2.register_complete(state, case.response)
     key = CoseKey.parse(cbor.decode(case.public_key))
