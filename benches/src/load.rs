@@ -100,7 +100,7 @@ pub(crate) async fn run(mut place: Place, args: Args) -> Outcome<()> {
         load.discovery().await?.print("discovery", &load.server)?;
     }
     if wanted(Scenario::ClientCredentials) {
-        let (figures, shares) = in_rounds(&place, 1.0, || load.client_credentials()).await?;
+        let (figures, shares) = in_rounds(&place, FEWEST_ROUNDS, 1.0, || load.client_credentials()).await?;
         figures.print("client_credentials", &load.server)?;
         println!("{:30} {shares} of what one RS256 signature allows", "");
     }
@@ -114,8 +114,10 @@ pub(crate) async fn run(mut place: Place, args: Args) -> Outcome<()> {
     }
     if wanted(Scenario::MfaOtp) {
         let tokens = load.mfa_tokens(args.people, "otp").await?;
+        // A third of a second each on one core: less would measure the beginning and the end.
+        let rounds = (args.people / 400).max(FEWEST_ROUNDS);
         let (figures, shares) =
-            in_rounds(&place, 2.0, || load.mfa_otp(args.people / ROUNDS, &tokens)).await?;
+            in_rounds(&place, rounds, 2.0, || load.mfa_otp(args.people / rounds, &tokens)).await?;
         figures.print("grant mfa-otp, two signatures", &load.server)?;
         println!("{:30} {shares} of what two RS256 signatures allow", "");
     }
@@ -148,7 +150,7 @@ impl Load {
 
     async fn client_credentials(&self) -> Outcome<Figures> {
         let body = Arc::new(self.tenant.service_request());
-        repeat(self.workers, self.time / ROUNDS as u32, |_| {
+        repeat(self.workers, self.time / FEWEST_ROUNDS as u32, |_| {
             let (tenant, body) = (self.tenant.clone(), Arc::clone(&body));
             async move { tenant.post_token(&body).await.map(|_| ()) }
         })
@@ -239,19 +241,20 @@ impl Load {
     }
 }
 
-/// In how many parts a scenario is measured that is compared with signatures.
-const ROUNDS: usize = 5;
+/// In how many parts at least a scenario is measured that is compared with signatures.
+const FEWEST_ROUNDS: usize = 5;
 
 /// Runs a scenario in rounds, each between two measurements of what the server's cores sign. Returns its figures and, of each round, the share
 /// that `signatures` for each request are of it.
 async fn in_rounds(
     place: &Place,
+    rounds: usize,
     signatures: f64,
     mut round: impl AsyncFnMut() -> Outcome<Figures>,
 ) -> Outcome<(Figures, Shares)> {
     let mut ceilings = vec![signed(place)?];
     let (mut all, mut rates) = (Figures { took: Vec::new(), wall: Duration::ZERO }, Vec::new());
-    for _ in 0..ROUNDS {
+    for _ in 0..rounds {
         let figures = round().await?;
         ceilings.push(signed(place)?);
         rates.push(figures.rate());
