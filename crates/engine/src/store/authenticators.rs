@@ -6,7 +6,7 @@ use lockstep_core::model::authenticator::Authenticator;
 use lockstep_core::time::Timestamp;
 use serde_json::Value;
 
-use super::db::{Conn, DbError, Row, Statement};
+use super::db::{Conn, DbError, Row};
 use crate::values;
 
 /// Returns the authenticators of a user, oldest first. Methods whose factor this version does not run are left out.
@@ -17,12 +17,7 @@ pub async fn list_of_user(conn: &mut Conn, user: &UserId) -> Result<Vec<Authenti
     read_known(conn, &rows)
 }
 
-/// The query for the authenticators of the user of a ceremony.
-pub(super) fn of_ceremony(handle_hash: &str) -> Statement {
-    Statement::new(OF_CEREMONY, values![handle_hash])
-}
-
-pub(super) fn read_known(conn: &Conn, rows: &[Row]) -> Result<Vec<Authenticator>, DbError> {
+fn read_known(conn: &Conn, rows: &[Row]) -> Result<Vec<Authenticator>, DbError> {
     let known = |row: &&Row| {
         row.get::<String>("kind").is_ok_and(|kind| FactorKind::from_method_type(&kind).is_some())
     };
@@ -74,26 +69,15 @@ pub async fn spend(
     spend: Option<&Spend>,
     now: Timestamp,
 ) -> Result<bool, DbError> {
-    let Some(statement) = spending(conn, id, spend, now)? else {
-        note_use(conn, id, now).await?;
-        return Ok(true);
-    };
-    Ok(conn.execute_each([statement]).await? == [1])
-}
-
-/// Returns the statement that [`spend`] runs; it changes one row if nobody was faster. There is none where nothing can be spent twice.
-pub fn spending(
-    conn: &Conn,
-    id: &AuthenticatorId,
-    spend: Option<&Spend>,
-    now: Timestamp,
-) -> Result<Option<Statement>, DbError> {
-    Ok(match spend {
-        Some(Spend::Step(step)) => Some(Statement::new(CLAIM_STEP, values![id, step, now])),
-        Some(Spend::Counter { count, data }) => Some(claiming_counter(conn, id, *count, &data.0, now)?),
-        Some(Spend::Once) => Some(Statement::new(CLAIM_ONCE, values![id, now])),
-        Some(Spend::Challenge) | None => None,
-    })
+    match spend {
+        Some(Spend::Step(step)) => Ok(conn.execute(CLAIM_STEP, values![id, step, now]).await? == 1),
+        Some(Spend::Counter { count, data }) => claim_counter(conn, id, *count, &data.0, now).await,
+        Some(Spend::Once) => Ok(conn.execute(CLAIM_ONCE, values![id, now]).await? == 1),
+        Some(Spend::Challenge) | None => {
+            note_use(conn, id, now).await?;
+            Ok(true)
+        }
+    }
 }
 
 /// Spends the signature counter of a key up to this one, and keeps what the key says of itself now: returns false if this count or a later
@@ -105,19 +89,8 @@ pub async fn claim_counter(
     data: &Value,
     now: Timestamp,
 ) -> Result<bool, DbError> {
-    let statement = claiming_counter(conn, id, count, data, now)?;
-    Ok(conn.execute_each([statement]).await? == [1])
-}
-
-fn claiming_counter(
-    conn: &Conn,
-    id: &AuthenticatorId,
-    count: i64,
-    data: &Value,
-    now: Timestamp,
-) -> Result<Statement, DbError> {
     let sealed = conn.keys().seal_json(data, &aad(id))?;
-    Ok(Statement::new(CLAIM_COUNTER, values![id, count, sealed, now]))
+    Ok(conn.execute(CLAIM_COUNTER, values![id, count, sealed, now]).await? == 1)
 }
 
 /// Notes that an authenticator proved its owner. One that is stored nowhere (the address of the account) notes nothing.
@@ -184,8 +157,6 @@ pub(super) fn aad(id: &AuthenticatorId) -> String {
 const CREATE: &str =
     "insert into authenticators (id, user_id, kind, confirmed, name, data, spent_step, link_id, created_at,
  enrolled_at, last_auth_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
-const OF_CEREMONY: &str = "select * from authenticators
- where user_id = (select user_id from ceremonies where handle_hash = $1) order by created_at, id";
 const CLAIM_STEP: &str = "update authenticators set spent_step = $2, last_auth_at = $3
  where id = $1 and confirmed = 1 and (spent_step is null or spent_step < $2)";
 const CLAIM_COUNTER: &str = "update authenticators set spent_step = $2, data = $3, last_auth_at = $4

@@ -2,7 +2,7 @@
 
 use lockstep_core::time::{Span, Timestamp};
 
-use super::db::{Conn, DbError, Statement};
+use super::db::{Conn, DbError};
 use crate::values;
 
 /// A budget: so many at once, then one more each `refill`.
@@ -26,14 +26,9 @@ impl Budget {
 /// Stored is not a count but the moment from which the bucket is full again ("theoretical arrival time"), which one comparison
 /// and one addition keep right on both databases.
 pub async fn take(conn: &mut Conn, name: &str, budget: Budget, now: Timestamp) -> Result<bool, DbError> {
-    Ok(conn.execute_each([taking(name, budget, now)]).await? == [1])
-}
-
-/// Returns the statement of [`take`]; it changes one row, or none when the bucket is empty.
-pub fn taking(name: &str, budget: Budget, now: Timestamp) -> Statement {
     let refill = budget.refill.as_millis();
     let capacity = refill.saturating_mul(budget.burst);
-    Statement::new(TAKE, values![name, now, refill, now.as_millis() + capacity])
+    Ok(conn.execute(TAKE, values![name, now, refill, now.as_millis() + capacity]).await? == 1)
 }
 
 /// Gives back a token that was taken for nothing.

@@ -8,7 +8,7 @@ use lockstep_core::time::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::db::{Conn, DbError, Row, Statement};
+use super::db::{Conn, DbError, Row};
 use super::{authenticators, users};
 use crate::values;
 
@@ -72,25 +72,16 @@ pub struct WithUser<T> {
     pub authenticators: Vec<Authenticator>,
 }
 
-/// Returns a ceremony as [`find`] does, with its user: three queries in one turn of the database.
+/// Returns a ceremony as [`find`] does, with its user.
 pub async fn find_with_user<T: DeserializeOwned>(
     conn: &mut Conn,
     handle_hash: &str,
     kind: &str,
 ) -> Result<Option<WithUser<T>>, DbError> {
-    let [found, users, held] = conn
-        .fetch_each([
-            Statement::new(FIND, values![handle_hash, kind]),
-            users::of_ceremony(handle_hash),
-            authenticators::of_ceremony(handle_hash),
-        ])
-        .await?;
-    let (Some(row), Some(user)) = (found.first(), users.first()) else { return Ok(None) };
-    Ok(Some(WithUser {
-        stored: read(conn, row)?,
-        user: users::read(user)?,
-        authenticators: authenticators::read_known(conn, &held)?,
-    }))
+    let Some(stored) = find(conn, handle_hash, kind).await? else { return Ok(None) };
+    let Some(user) = users::find(conn, &stored.user).await? else { return Ok(None) };
+    let authenticators = authenticators::list_of_user(conn, &user.id).await?;
+    Ok(Some(WithUser { stored, user, authenticators }))
 }
 
 /// Returns what a user has under way of a kind, the oldest first.
@@ -132,12 +123,7 @@ pub async fn claim(
     version: i64,
     now: Timestamp,
 ) -> Result<bool, DbError> {
-    Ok(conn.execute_each([claiming(handle_hash, version, now)]).await? == [1])
-}
-
-/// Returns the statement of [`claim`]; it changes one row if nobody was faster.
-pub fn claiming(handle_hash: &str, version: i64, now: Timestamp) -> Statement {
-    Statement::new(CLAIM, values![handle_hash, version, now])
+    Ok(conn.execute(CLAIM, values![handle_hash, version, now]).await? == 1)
 }
 
 /// Removes ceremonies that ended a day before `now`; until then answers can say that they have expired.

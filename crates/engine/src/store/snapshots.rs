@@ -2,7 +2,7 @@
 //!
 //! The copies live in a second, attached database of the one writing connection: in memory, they go when the twin stops.
 
-use sqlx::{AssertSqlSafe, Connection as _, Executor as _, Row as _, SqliteConnection};
+use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior};
 
 use super::db::{Db, DbError};
 
@@ -23,8 +23,8 @@ pub enum SnapshotError {
     Db(#[from] DbError),
 }
 
-impl From<sqlx::Error> for SnapshotError {
-    fn from(error: sqlx::Error) -> Self {
+impl From<rusqlite::Error> for SnapshotError {
+    fn from(error: rusqlite::Error) -> Self {
         Self::Db(DbError::from(error))
     }
 }
@@ -33,47 +33,49 @@ impl From<sqlx::Error> for SnapshotError {
 pub async fn take(db: &Db, name: &str) -> Result<(), SnapshotError> {
     let name = checked(name)?;
     let mut held = db.sqlite_writer().await?.ok_or(SnapshotError::Backend)?;
-    let conn = held.connection()?;
-    attach(conn).await?;
-    let tables = tables(conn).await?;
-    let mut tx = conn.begin_with("BEGIN IMMEDIATE").await?;
-    for table in tables {
-        let copy = format!("snapshots.\"{name}/{table}\"");
-        run(&mut tx, format!("drop table if exists {copy}")).await?;
-        run(&mut tx, format!("create table {copy} as select * from main.\"{table}\"")).await?;
-    }
-    Ok(tx.commit().await?)
+    copy(held.connection_mut()?, name)
 }
 
 /// Puts all rows back, in one step.
 pub async fn restore(db: &Db, name: &str) -> Result<(), SnapshotError> {
     let name = checked(name)?;
     let mut held = db.sqlite_writer().await?.ok_or(SnapshotError::Backend)?;
-    let conn = held.connection()?;
-    attach(conn).await?;
-    let tables = tables(conn).await?;
-    let mut tx = conn.begin_with("BEGIN IMMEDIATE").await?;
-    let known = sqlx::query("select count(*) as n from snapshots.sqlite_schema where name = $1")
-        .bind(format!("{name}/meta"))
-        .fetch_one(&mut *tx)
-        .await?;
-    if known.get::<i64, _>("n") == 0 {
+    let done = put_back(held.connection_mut()?, name);
+    drop(held);
+    db.configuration_changed();
+    done?;
+    Ok(db.sync().await?)
+}
+
+fn copy(conn: &mut Connection, name: &str) -> Result<(), SnapshotError> {
+    let tx = begin(conn)?;
+    for table in tables(&tx)? {
+        let copy = format!("snapshots.\"{name}/{table}\"");
+        tx.execute_batch(&format!("drop table if exists {copy}"))?;
+        tx.execute_batch(&format!("create table {copy} as select * from main.\"{table}\""))?;
+    }
+    Ok(tx.commit()?)
+}
+
+fn put_back(conn: &mut Connection, name: &str) -> Result<(), SnapshotError> {
+    let tx = begin(conn)?;
+    let sql = "select 1 from snapshots.sqlite_schema where name = ?1";
+    let known = tx.query_row(sql, [format!("{name}/meta")], |_| Ok(())).optional()?;
+    if known.is_none() {
         return Err(SnapshotError::Unknown(name.to_owned()));
     }
     // References are checked at the commit, so the order of the tables does not matter; but deleting must not cascade into rows
     // that were put back already, so all deleting comes first.
-    run(&mut tx, "pragma defer_foreign_keys = on".to_owned()).await?;
+    tx.execute_batch("pragma defer_foreign_keys = on")?;
+    let tables = tables(&tx)?;
     for table in &tables {
-        run(&mut tx, format!("delete from main.\"{table}\"")).await?;
+        tx.execute_batch(&format!("delete from main.\"{table}\""))?;
     }
     for table in &tables {
-        run(&mut tx, format!("insert into main.\"{table}\" select * from snapshots.\"{name}/{table}\""))
-            .await?;
+        let copy = format!("snapshots.\"{name}/{table}\"");
+        tx.execute_batch(&format!("insert into main.\"{table}\" select * from {copy}"))?;
     }
-    let done = tx.commit().await;
-    db.configuration_changed();
-    done?;
-    Ok(db.sync().await?)
+    Ok(tx.commit()?)
 }
 
 fn checked(name: &str) -> Result<&str, SnapshotError> {
@@ -82,28 +84,23 @@ fn checked(name: &str) -> Result<&str, SnapshotError> {
     if fits { Ok(name) } else { Err(SnapshotError::Name(name.to_owned())) }
 }
 
-async fn attach(conn: &mut SqliteConnection) -> Result<(), SnapshotError> {
-    let attached = sqlx::query("pragma database_list").fetch_all(&mut *conn).await?;
-    if !attached.iter().any(|row| row.get::<String, _>("name") == "snapshots") {
-        run(conn, "attach database ':memory:' as snapshots".to_owned()).await?;
+/// Begins a transaction beside which the copies' database is attached.
+fn begin(conn: &mut Connection) -> Result<Transaction<'_>, SnapshotError> {
+    let sql = "select 1 from pragma_database_list where name = 'snapshots'";
+    if conn.query_row(sql, [], |_| Ok(())).optional()?.is_none() {
+        conn.execute_batch("attach database ':memory:' as snapshots")?;
     }
-    Ok(())
+    Ok(conn.transaction_with_behavior(TransactionBehavior::Immediate)?)
 }
 
-async fn tables(conn: &mut SqliteConnection) -> Result<Vec<String>, SnapshotError> {
-    let rows = sqlx::query(
+/// Returns our own tables' names.
+fn tables(tx: &Transaction<'_>) -> Result<Vec<String>, SnapshotError> {
+    let mut select = tx.prepare(
         "select name from main.sqlite_schema where type = 'table' and name not like 'sqlite!_%' escape '!'
          and name <> '_sqlx_migrations'",
-    )
-    .fetch_all(conn)
-    .await?;
-    Ok(rows.iter().map(|row| row.get("name")).collect())
-}
-
-/// Runs a statement made of our own table names and a checked snapshot name.
-async fn run(conn: &mut SqliteConnection, sql: String) -> Result<(), SnapshotError> {
-    conn.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await?;
-    Ok(())
+    )?;
+    let names = select.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    Ok(names)
 }
 
 #[cfg(test)]

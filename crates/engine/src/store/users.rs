@@ -5,7 +5,7 @@ use lockstep_core::model::user::{Profile, User, normal_username};
 use lockstep_core::time::Timestamp;
 use serde_json::{Map, Value};
 
-use super::db::{Conn, DbError, Row, Statement};
+use super::db::{Conn, DbError, Row};
 use super::search::{self, Filter, Order, Slice};
 use crate::values;
 
@@ -31,12 +31,6 @@ pub async fn find(conn: &mut Conn, id: &UserId) -> Result<Option<User>, DbError>
         .as_ref()
         .map(read)
         .transpose()
-}
-
-/// The query for the user of a ceremony.
-pub(super) fn of_ceremony(handle_hash: &str) -> Statement {
-    let sql = concat_columns!("where user_id = (select user_id from ceremonies where handle_hash = $1)");
-    Statement::new(sql, values![handle_hash])
 }
 
 /// Returns the user of a connection whose address (already normal) is this.

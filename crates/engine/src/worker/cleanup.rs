@@ -90,6 +90,7 @@ pub async fn run(app: &App) -> Result<u64, DbError> {
     let mut removed = 0;
     for kind in ALL {
         let mut tx = app.db().write().await?;
+        tx.expect_long();
         removed += kind.remove(app, &mut tx, now).await?;
         tx.commit().await?;
     }

@@ -16,6 +16,7 @@ const RULES: &[(&str, &str, &str)] = &[
         "the store calls no other machine: that belongs into providers/",
     ),
     ("engine/src/flows", "sqlx", "flows speak to the database through store/: the SQL belongs there"),
+    ("engine/src/flows", "rusqlite", "flows speak to the database through store/: the SQL belongs there"),
     (
         "engine/src/providers",
         "crate::store",
@@ -27,6 +28,7 @@ const RULES: &[(&str, &str, &str)] = &[
     ("core/src/factors", "crate::login", "a factor does not know the login: login/ calls factors"),
     ("core/src/model", "crate::login", "model is plain data: rules about a login belong into login/"),
     ("server/src/http", "sqlx", "a handler calls a flow: SQL belongs into engine/src/store"),
+    ("server/src/http", "rusqlite", "a handler calls a flow: SQL belongs into engine/src/store"),
     ("server/src/http", "store::db::Conn", "a handler calls a flow: loading and saving belong there"),
     ("server/src/ui", "axum", "pages render text: HTTP belongs into http/"),
     ("engine/src", "axum", "engine knows no HTTP server: that belongs into server/src/http"),

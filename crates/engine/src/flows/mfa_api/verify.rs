@@ -24,7 +24,7 @@ use crate::flows::token::refresh_token;
 use crate::flows::token::user_tokens::{self, Here, Known, tokens_or_mfa};
 use crate::flows::{OAuthFailure, attempts, changes};
 use crate::store::ceremonies::{self, Stored};
-use crate::store::db::{Conn, Statement};
+use crate::store::db::Conn;
 use crate::store::{authenticators, buckets};
 
 /// Which of the three.
@@ -82,7 +82,7 @@ pub(in crate::flows) async fn exchange(
         }
     };
     // Read before the one writer's turn is taken: what is spent below is spent under the version that was read here.
-    let mut conn = app.db().read().await?;
+    let mut conn = app.db().glance().await?;
     let caller = caller(&mut conn, app, env, token, Place::Body).await?;
     if caller.client != client.id {
         return Err(OAuthError::invalid_request("mfa_token not issued to this client").into());
@@ -107,18 +107,15 @@ pub(in crate::flows) async fn exchange(
     let found = check(env, &stored.data, &facts, &against, typed);
     let mut tx = app.db().write().await?;
     // Counted before anything is answered or done: of guesses sent at once, no more are answered than the budget has.
-    let taking = buckets::taking(&bucket, budget, env.now);
+    if !buckets::take(&mut tx, &bucket, budget, env.now).await? {
+        return Err(too_many(app, env, origin, client, &caller.user, grant));
+    }
     let right = match found {
         Ok(right) => {
-            let claiming = ceremonies::claiming(&stored.handle_hash, stored.version, env.now);
-            let [taken, claimed, spent] = all_at_once(&mut tx, taking, claiming, &right).await?;
-            if !taken {
-                return Err(too_many(app, env, origin, client, &caller.user, grant));
-            }
-            if !claimed {
+            if !ceremonies::claim(&mut tx, &stored.handle_hash, stored.version, env.now).await? {
                 return Err(lost_race().into());
             }
-            if !spent {
+            if !spend(&mut tx, &right).await? {
                 // Another request spent it first: to this one it was a wrong code, and it counts.
                 drop(tx);
                 let mut tx = app.db().write().await?;
@@ -129,9 +126,6 @@ pub(in crate::flows) async fn exchange(
             right
         }
         Err(not) => {
-            if tx.execute_each([taking]).await? != [1] {
-                return Err(too_many(app, env, origin, client, &caller.user, grant));
-            }
             let answer = match not {
                 Not::Malformed => {
                     buckets::give_back(&mut tx, &bucket, budget).await?;
@@ -344,32 +338,14 @@ async fn count_miss(
 /// How often a count is tried again: each try that fails is one of somebody else's that succeeded.
 const MOST_RETRIES: usize = 10;
 
-/// Takes from the budget, brings the ceremony to its end and spends what a success uses up; returns which of the three went well. All are
-/// tried, in one turn of the database: whoever finds one missing drops the transaction.
-async fn all_at_once(
-    tx: &mut Conn,
-    taking: Statement,
-    claiming: Statement,
-    right: &Right,
-) -> Result<[bool; 3], OAuthFailure> {
+/// Spends what a right answer uses up; returns false if another request was faster.
+async fn spend(tx: &mut Conn, right: &Right) -> Result<bool, OAuthFailure> {
+    // What was just enrolled nobody else knows yet.
+    if right.enrolled.is_some() {
+        return Ok(true);
+    }
     let (id, at) = (right.passed.authenticator(), right.passed.method().at);
-    let spending = match &right.enrolled {
-        // Nobody else knows it yet.
-        Some(_) => None,
-        None => authenticators::spending(tx, id, right.passed.spend(), at)?,
-    };
-    let changed = match spending {
-        Some(spending) => tx.execute_each([taking, claiming, spending]).await?,
-        None => {
-            let [taken, claimed] = tx.execute_each([taking, claiming]).await?;
-            // What was answered goes with the ceremony.
-            if right.enrolled.is_none() {
-                authenticators::note_use(tx, id, at).await?;
-            }
-            [taken, claimed, 1]
-        }
-    };
-    Ok(changed.map(|rows| rows == 1))
+    Ok(authenticators::spend(tx, id, right.passed.spend(), at).await?)
 }
 
 /// Writes what a success changes: the enrolment with the recovery code that came with it, or the code that replaces a used one. Returns a

@@ -1,14 +1,13 @@
-//! SQLite's reading connections. sqlx's pool asks a connection whether it is alive each time it comes back: for SQLite that is a change of
-//! threads there and back for nothing, after every request that read something.
+//! SQLite's reading connections.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use sqlx::ConnectOptions as _;
-use sqlx::Connection as _;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use rusqlite::Connection;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::DbError;
+use super::sqlite::{self, Mode};
 use super::writer::PATIENCE;
 
 /// How many read at once; the others wait.
@@ -20,38 +19,38 @@ pub(super) struct Readers(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    options: SqliteConnectOptions,
+    path: PathBuf,
     turns: Arc<Semaphore>,
     /// The one that was used last is on top: it has the most in its cache.
-    idle: Mutex<Vec<SqliteConnection>>,
+    idle: Mutex<Vec<Connection>>,
 }
 
 impl Inner {
-    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<SqliteConnection>> {
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Connection>> {
         self.idle.lock().expect("no code panics while it holds this lock")
     }
 }
 
 impl Readers {
-    pub(super) fn new(options: SqliteConnectOptions) -> Self {
+    /// Returns those of the database in this file, which is there already.
+    pub(super) fn new(path: PathBuf) -> Self {
         let (turns, idle) = (Arc::new(Semaphore::new(MOST as usize)), Mutex::default());
-        Self(Arc::new(Inner { options, turns, idle }))
+        Self(Arc::new(Inner { path, turns, idle }))
     }
 
-    /// Waits for a connection and holds it. One that was dropped in the middle of a statement finishes it before the next.
+    /// Waits for a connection and holds it.
     pub(super) async fn hold(&self) -> Result<Reading, DbError> {
-        let closed = |_| DbError::Sqlx(sqlx::Error::PoolClosed);
         let turn = match Arc::clone(&self.0.turns).try_acquire_owned() {
             Ok(turn) => turn,
             Err(_) => tokio::time::timeout(PATIENCE, Arc::clone(&self.0.turns).acquire_owned())
                 .await
-                .map_err(|_| DbError::Sqlx(sqlx::Error::PoolTimedOut))?
-                .map_err(closed)?,
+                .map_err(|_| DbError::Timeout)?
+                .map_err(|_| DbError::Closed)?,
         };
         let idle = self.0.idle().pop();
         let connection = match idle {
             Some(connection) => connection,
-            None => self.0.options.connect().await?,
+            None => sqlite::open(&self.0.path, Mode::Read)?,
         };
         Ok(Reading { connection: Some(connection), home: Arc::clone(&self.0), _turn: turn })
     }
@@ -63,7 +62,7 @@ impl Readers {
         self.0.turns.close();
         let idle = std::mem::take(&mut *self.0.idle());
         for connection in idle {
-            if let Err(error) = connection.close().await {
+            if let Err((_, error)) = connection.close() {
                 tracing::warn!(%error, "A reading connection of SQLite could not be closed in order: {error}");
             }
         }
@@ -74,15 +73,15 @@ impl Readers {
 #[derive(Debug)]
 pub(super) struct Reading {
     /// Always there until it is dropped.
-    connection: Option<SqliteConnection>,
+    connection: Option<Connection>,
     home: Arc<Inner>,
     /// Given back after the connection.
     _turn: OwnedSemaphorePermit,
 }
 
 impl Reading {
-    pub(super) fn connection(&mut self) -> Result<&mut SqliteConnection, DbError> {
-        self.connection.as_mut().ok_or(DbError::Over)
+    pub(super) fn connection(&self) -> Result<&Connection, DbError> {
+        self.connection.as_ref().ok_or(DbError::Over)
     }
 }
 
@@ -168,6 +167,6 @@ mod tests {
         assert!(conn.execute("insert into things (id) values (1)", vec![]).await.is_err());
         drop(conn);
         db.close().await;
-        assert!(matches!(db.read().await, Err(DbError::Sqlx(sqlx::Error::PoolClosed))));
+        assert!(matches!(db.read().await, Err(DbError::Closed)));
     }
 }

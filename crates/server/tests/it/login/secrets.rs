@@ -38,7 +38,7 @@ impl<'a> MakeWriter<'a> for Lines {
 /// Set in the process that runs the story.
 const OWN_PROCESS: &str = "LOCKSTEP_IT_OWN_PROCESS";
 
-/// The database logs from threads of its own, so the trace is that of a whole process, and the story gets one.
+/// Some of what is logged comes from other threads, so the trace is that of a whole process, and the story gets one.
 #[test]
 fn codes_seeds_tokens_and_passwords_are_in_no_log_and_no_error() {
     if std::env::var_os(OWN_PROCESS).is_some() {
