@@ -59,7 +59,7 @@ impl KeyModels {
             .map_err(|error| Problem { at: at(), text: format!("{}: {error}", self.metadata.display()) })?;
         let models = Models::read(&text, &self.allowed)
             .map_err(|error| Problem { at: at(), text: format!("{} {error}", self.metadata.display()) })?;
-        if models.trusts(virtual_maker::ROOT) {
+        if [virtual_maker::ROOT, virtual_maker::BATCH].iter().any(|public| models.trusts(public)) {
             let text = "has the maker of virtual keys, which are for tests: everybody has the private key";
             return Err(Problem { at: at(), text: format!("{} {text}", self.metadata.display()) });
         }
@@ -435,6 +435,10 @@ fn distance(a: &str, b: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+    use serde_json::json;
+
     use super::*;
 
     fn load(file: &str, variables: &[(&str, &str)]) -> Result<ServerConfig, String> {
@@ -454,6 +458,28 @@ mod tests {
         assert_eq!(config.master_key_file, Path::new("/etc/lockstep/master.key"));
         assert_eq!(config.app.hashing, HashParams::default());
         assert!(!config.app.dev);
+    }
+
+    #[test]
+    fn the_maker_of_virtual_keys_vouches_for_nobody_on_a_server() {
+        let folder = tempfile::tempdir().unwrap();
+        let read = |root: &[u8]| {
+            let mut file = virtual_maker::metadata();
+            let certificates = json!([STANDARD.encode(root)]);
+            file["entries"][0]["metadataStatement"]["attestationRootCertificates"] = certificates;
+            let metadata = folder.path().join("metadata.json");
+            std::fs::write(&metadata, file.to_string()).unwrap();
+            KeyModels { metadata, allowed: Vec::new() }
+                .read()
+                .map(drop)
+                .map_err(|problem| problem.to_string())
+        };
+        for public in [virtual_maker::ROOT, virtual_maker::BATCH] {
+            assert!(read(public).unwrap_err().contains("virtual keys, which are for tests"));
+        }
+        let params = rcgen::CertificateParams::default();
+        let other = params.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap();
+        read(other.der()).unwrap();
     }
 
     #[test]

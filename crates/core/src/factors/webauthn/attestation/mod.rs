@@ -138,9 +138,13 @@ pub struct Demand<'a> {
 }
 
 impl Models {
-    /// Returns whether a certificate vouches for any of them.
+    /// Returns whether a certificate, or another one of the same key, vouches for any of them.
     pub fn trusts(&self, certificate: &[u8]) -> bool {
-        self.entries.values().any(|entry| entry.roots.iter().any(|root| root.as_ref() == certificate))
+        let certificate = CertificateDer::from(certificate);
+        let key = public_key(&certificate);
+        let same =
+            |root: &CertificateDer<'_>| *root == certificate || (key.is_some() && public_key(root) == key);
+        self.entries.values().any(|entry| entry.roots.iter().any(same))
     }
 }
 
@@ -219,6 +223,12 @@ impl Demand<'_> {
         let whole = path.intermediate_certificates().map(|between| between.der()).eq(above.iter().cloned());
         if whole { Ok(()) } else { Err(Unattested::Chain) }
     }
+}
+
+/// The key of a certificate that can be read.
+fn public_key(certificate: &CertificateDer<'_>) -> Option<Vec<u8>> {
+    let anchor = anchor_from_trusted_cert(certificate).ok()?;
+    Some(anchor.subject_public_key_info.to_vec())
 }
 
 /// WebAuthn says nothing of the uses that a maker's certificate names.

@@ -34,13 +34,16 @@ struct Batch {
 }
 
 fn authority(name: &str) -> Maker {
+    authority_of(name, KeyPair::generate().unwrap())
+}
+
+fn authority_of(name: &str, key: KeyPair) -> Maker {
     let mut params = CertificateParams::default();
     params.distinguished_name = DistinguishedName::new();
     params.distinguished_name.push(DnType::CommonName, name);
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.not_before = date_time_ymd(2000, 1, 1);
     params.not_after = date_time_ymd(2040, 1, 1);
-    let key = KeyPair::generate().unwrap();
     let root: Made = params.self_signed(&key).unwrap();
     Maker { root: root.der().to_vec(), authority: Authority::new(params, key) }
 }
@@ -424,6 +427,18 @@ fn an_aaguid_has_one_form() {
     ] {
         assert_eq!(Aaguid::parse(wrong), None, "{wrong}");
     }
+}
+
+#[test]
+fn an_authority_is_known_by_its_key_whatever_its_certificate_says() {
+    let key = KeyPair::generate().unwrap();
+    let again = KeyPair::try_from(key.serialize_der()).unwrap();
+    let (old, new) = (authority_of("Acme Root", key), authority_of("Acme Root of tomorrow", again));
+    assert_ne!(old.root, new.root);
+    let file = metadata(&[(MODEL, &new.root, "FIDO_CERTIFIED")]).to_string();
+    let models = Models::read(&file, &[]).unwrap();
+    assert!(models.trusts(&old.root) && models.trusts(&new.root));
+    assert!(!models.trusts(&authority("Acme Root of tomorrow").root));
 }
 
 #[test]
