@@ -35,7 +35,10 @@ impl<'a> Certificate<'a> {
         let mut fields = certificate.enter(tag::SEQUENCE)?;
         // Left out, it is version 1; what is written is one less.
         let version = match fields.take_if(0xa0) {
-            Some(version) => *Der::new(version).take(tag::INTEGER)?.first()? + 1,
+            Some(version) => match Der::new(version).take(tag::INTEGER)? {
+                [version] => version.checked_add(1)?,
+                _ => return None,
+            },
             None => 1,
         };
         fields.take(tag::INTEGER)?;

@@ -4,8 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use rcgen::{
     BasicConstraints, Certificate as Made, CertificateParams, CustomExtension, DistinguishedName, DnType,
-    IsCa, Issuer as Authority, KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, SigningKey as _,
-    date_time_ymd,
+    IsCa, Issuer as Authority, KeyPair, PKCS_ECDSA_P384_SHA384, SigningKey as _, date_time_ymd,
 };
 use serde_json::{Value, json};
 
@@ -279,7 +278,20 @@ fn a_certificate_has_to_be_as_webauthn_says() {
     // A verifier that does not know a critical extension must stop; WebAuthn forbids it here.
     let critical = |p: &mut CertificateParams| p.custom_extensions[0].set_criticality(true);
     assert_eq!(told(&critical), "the extension that names its model is critical");
-    // Version 1 has no extensions. It is made of the right one: the version and the extensions are left out.
+    // The version of the right one is changed: it is written as one less than it is.
+    let right = maker.batch(params());
+    let at = right.certificate.windows(5).position(|window| window == [0xa0, 3, 2, 1, 2]).unwrap();
+    for (written, why) in [
+        (0, "it is not of version 3"),
+        (1, "it is not of version 3"),
+        (3, "it is not of version 3"),
+        (0xff, "it cannot be read"),
+    ] {
+        let mut batch = maker.batch(params());
+        batch.certificate.clone_from(&right.certificate);
+        batch.certificate[at + 4] = written;
+        assert_eq!(judged(&batch, &models), Err(Unattested::Certificate(why)), "{written}");
+    }
     let other = Batch { certificate: b"no certificate".to_vec(), key: KeyPair::generate().unwrap() };
     assert_eq!(judged(&other, &models), Err(Unattested::Certificate("it cannot be read")));
 }
@@ -308,7 +320,6 @@ fn the_signature_is_the_makers_over_this_key_by_the_algorithm_that_is_named() {
     let certificate = params().signed_by(&key, &maker.authority).unwrap().der().to_vec();
     let answer = answer(MODEL, "packed", &|signed| packed(-35, &key.sign(signed).unwrap(), &[&certificate]));
     assert!(register(&answer, &models, NOW).is_ok());
-    let _: &rcgen::SignatureAlgorithm = &PKCS_ECDSA_P256_SHA256;
 }
 
 #[test]
