@@ -81,7 +81,7 @@ pub(in crate::flows) async fn exchange(
             params.require("binding_code")?
         }
     };
-    // Read before the one writer's turn is taken: what is spent below is spent under the version that was read here.
+    // Read before the transaction begins: what is spent below is spent under the version that was read here.
     let mut conn = app.db().glance().await?;
     let caller = caller(&mut conn, app, env, token, Place::Body).await?;
     if caller.client != client.id {

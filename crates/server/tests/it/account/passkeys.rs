@@ -7,7 +7,7 @@ use lockstep_core::time::Span;
 use serde_json::{Value, json};
 
 use super::{at_home, factors, press, tenant};
-use crate::management::admin;
+use crate::management::logged;
 use crate::support::{Browser, TestApp};
 
 const ORIGIN: &str = "https://lockstep.test";
@@ -17,17 +17,6 @@ async fn with_passkeys() -> TestApp {
     let app = tenant(&[]).await;
     app.passkeys(json!({"progressive_enrollment_enabled": false})).await;
     app
-}
-
-fn options(browser: &Browser<'_>) -> Value {
-    let text = browser.attribute("[data-key=create]", "data-options");
-    serde_json::from_str(&text.unwrap_or_else(|| panic!("{}", browser.page.body))).unwrap()
-}
-
-/// Posts what the browser would, once this key has answered the page.
-async fn make(browser: &mut Browser<'_>, key: &mut VirtualKey) {
-    let said = key.create(&options(browser), ORIGIN, &mut SystemRng).unwrap().to_string();
-    browser.submit(&[("response", &said)]).await;
 }
 
 fn row(browser: &Browser<'_>) -> String {
@@ -44,11 +33,6 @@ async fn log_in_by(browser: &mut Browser<'_>, key: &mut VirtualKey) {
     browser.submit(&[("action", "passkey"), ("response", &said)]).await;
 }
 
-async fn logged(app: &TestApp, kind: &str) -> Vec<Value> {
-    let logs = admin(app).await.expect(200, "GET", "/logs?per_page=100", None).await;
-    logs.as_array().unwrap().iter().filter(|log| log["type"] == kind).cloned().collect()
-}
-
 #[tokio::test]
 async fn a_passkey_is_added_named_used_and_removed_and_each_change_is_told() {
     let app = with_passkeys().await;
@@ -59,7 +43,7 @@ async fn a_passkey_is_added_named_used_and_removed_and_each_change_is_told() {
     assert_eq!(browser.screen(), "account-passkey");
     assert_eq!(browser.attribute(".more a", "href").as_deref(), Some("/account"), "one can give up");
     let mut key = VirtualKey::new(Model::SYNCED);
-    make(&mut browser, &mut key).await;
+    browser.make_key(&mut key).await;
     assert_eq!(browser.screen(), "account", "{}", browser.page.body);
     assert!(app.message(MessageKind::NoticeEmail).await.text.contains("passkey"));
     assert!(
@@ -104,7 +88,7 @@ async fn whoever_has_a_factor_adds_a_passkey_after_a_fresh_second_step_only() {
     let code = app.code(&ana);
     browser.code(&code).await;
     assert_eq!(browser.screen(), "account-passkey", "{}", browser.page.body);
-    make(&mut browser, &mut VirtualKey::new(Model::DEVICE)).await;
+    browser.make_key(&mut VirtualKey::new(Model::DEVICE)).await;
     assert_eq!(browser.screen(), "account");
     assert!(row(&browser).contains("On one device only"), "{}", row(&browser));
     app.clock.advance(Span::minutes(16));
@@ -134,7 +118,7 @@ async fn an_answer_that_does_not_hold_adds_nothing_and_is_told_in_words() {
     let mut his = VirtualKey::new(Model::DEVICE);
     let mut browser = at_home(&app, &ana).await;
     browser.goto("/account/add-passkey").await;
-    let asked = options(&browser);
+    let asked = browser.key_options();
     assert_eq!(
         asked["excludeCredentials"].as_array().unwrap().len(),
         1,
@@ -147,7 +131,7 @@ async fn an_answer_that_does_not_hold_adds_nothing_and_is_told_in_words() {
     let made = his.create(&unasked, ORIGIN, &mut SystemRng).unwrap().to_string();
     browser.submit(&[("response", &made)]).await;
     assert_eq!(browser.error_shown().as_deref(), Some("passkey-not-added"));
-    assert_ne!(options(&browser)["challenge"], asked["challenge"]);
+    assert_ne!(browser.key_options()["challenge"], asked["challenge"]);
     for (failure, told) in [
         ("InvalidStateError", "passkey-already-there"),
         ("NotAllowedError", "passkey-authentication-failed"),
@@ -164,7 +148,7 @@ async fn an_answer_that_does_not_hold_adds_nothing_and_is_told_in_words() {
     })
     .unwrap();
     browser.goto("/account/add-passkey").await;
-    let mut again = options(&browser);
+    let mut again = browser.key_options();
     again.as_object_mut().unwrap().remove("excludeCredentials");
     let made = hers.create(&again, ORIGIN, &mut SystemRng).unwrap();
     let mut same = made.clone();
@@ -173,12 +157,12 @@ async fn an_answer_that_does_not_hold_adds_nothing_and_is_told_in_words() {
     assert_eq!(browser.error_shown().as_deref(), Some("passkey-not-added"));
     // A page that stands open asks anew in time; what it asked before is over.
     browser.goto("/account/add-passkey").await;
-    let old = options(&browser);
+    let old = browser.key_options();
     app.clock.advance(Span::minutes(4));
     let url = browser.url.clone();
     browser.goto(&url).await;
-    assert_ne!(options(&browser)["challenge"], old["challenge"]);
-    let late = options(&browser);
+    assert_ne!(browser.key_options()["challenge"], old["challenge"]);
+    let late = browser.key_options();
     app.clock.advance(Span::minutes(5));
     let made = VirtualKey::new(Model::SYNCED).create(&late, ORIGIN, &mut SystemRng).unwrap().to_string();
     browser.submit(&[("response", &made)]).await;
@@ -212,7 +196,7 @@ async fn the_last_way_to_begin_a_login_stays() {
     assert_eq!(browser.page.status, 400);
     assert!(browser.text(".alert").unwrap().contains("only way to log in"));
     browser.goto("/account/add-passkey").await;
-    make(&mut browser, &mut VirtualKey::new(Model::DEVICE)).await;
+    browser.make_key(&mut VirtualKey::new(Model::DEVICE)).await;
     press(&mut browser, "/account/remove", &[("id", &own)]).await;
     assert_eq!(browser.page.body.matches("data-method=\"passkey\"").count(), 1);
     assert_ne!(id(&browser), own);
@@ -234,7 +218,7 @@ async fn nobody_adds_a_passkey_where_there_are_none_or_more_than_twenty() {
     assert_eq!(browser.screen(), "account-passkey");
     // The twentieth came while the page stood open.
     app.with_passkey(&ana, Model::SYNCED).await;
-    make(&mut browser, &mut VirtualKey::new(Model::DEVICE)).await;
+    browser.make_key(&mut VirtualKey::new(Model::DEVICE)).await;
     assert_eq!(browser.screen(), "account");
     assert_eq!(browser.page.body.matches("data-method=\"passkey\"").count(), 20);
     assert_eq!(browser.attribute("a[href='/account/add-passkey']", "href"), None);
@@ -248,7 +232,7 @@ async fn a_security_key_is_added_named_and_shown_with_where_it_is_kept() {
     let mut browser = at_home(&app, &ana).await;
     browser.goto("/account/add").await;
     assert_eq!(browser.screen(), "mfa-webauthn-roaming-enrollment");
-    make(&mut browser, &mut VirtualKey::new(Model::SECURITY_KEY)).await;
+    browser.make_key(&mut VirtualKey::new(Model::SECURITY_KEY)).await;
     assert_eq!(browser.screen(), "mfa-webauthn-change-key-nickname", "{}", browser.page.body);
     browser.submit(&[("nickname", "Blue key")]).await;
     assert_eq!((browser.screen().as_str(), factors(&browser)), ("account", 1));

@@ -11,7 +11,7 @@ use lockstep_engine::config::Config;
 use lockstep_engine::store::authenticators;
 use serde_json::{Value, json};
 
-use crate::management::admin;
+use crate::management::{admin, logged};
 use crate::support::{Browser, TestApp};
 
 const ORIGIN: &str = "https://lockstep.test";
@@ -32,11 +32,6 @@ async fn create(browser: &mut Browser<'_>, model: Model) -> VirtualKey {
     let made = key.create(&options(browser), ORIGIN, &mut SystemRng).unwrap();
     browser.submit(&[("response", &made.to_string())]).await;
     key
-}
-
-async fn logged(app: &TestApp, kind: &str) -> Vec<Value> {
-    let logs = admin(app).await.expect(200, "GET", "/logs?per_page=100", None).await;
-    logs.as_array().unwrap().iter().filter(|log| log["type"] == kind).cloned().collect()
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use lockstep_core::random::SystemRng;
 use lockstep_core::time::Span;
 use serde_json::{Value, json};
 
-use crate::management::admin;
+use crate::management::{admin, logged};
 use crate::support::{Browser, PASSWORD, TestApp, at_once};
 
 const ORIGIN: &str = "https://lockstep.test";
@@ -14,17 +14,6 @@ async fn tenant() -> TestApp {
     let app = TestApp::new().await.with_apps().await;
     app.passkeys(json!({})).await;
     app
-}
-
-fn options(browser: &Browser<'_>) -> Value {
-    let text = browser.attribute("[data-key=create]", "data-options");
-    serde_json::from_str(&text.unwrap_or_else(|| panic!("{}", browser.page.body))).unwrap()
-}
-
-/// Posts what the browser would, once this key has answered the page.
-async fn make(browser: &mut Browser<'_>, key: &mut VirtualKey) {
-    let said = key.create(&options(browser), ORIGIN, &mut SystemRng).unwrap().to_string();
-    browser.submit(&[("response", &said)]).await;
 }
 
 /// Begins a sign-up, and types this address.
@@ -42,11 +31,6 @@ async fn users(app: &TestApp, email: &str) -> Vec<Value> {
     admin(app).await.expect(200, "GET", &path, None).await.as_array().unwrap().clone()
 }
 
-async fn logged(app: &TestApp, kind: &str) -> Vec<Value> {
-    let logs = admin(app).await.expect(200, "GET", "/logs?per_page=100", None).await;
-    logs.as_array().unwrap().iter().filter(|log| log["type"] == kind).cloned().collect()
-}
-
 #[tokio::test]
 async fn an_account_is_made_by_a_passkey_and_logs_in_by_it_ever_after() {
     let app = tenant().await;
@@ -54,13 +38,13 @@ async fn an_account_is_made_by_a_passkey_and_logs_in_by_it_ever_after() {
     assert_eq!(browser.screen(), "passkey-enrollment");
     assert_eq!(browser.attribute("#username", "value").as_deref(), Some("new@example.com"));
     assert_eq!(browser.attribute("#doNotShowAgain", "id"), None, "there is nobody to keep that for");
-    let asked = options(&browser);
+    let asked = browser.key_options();
     assert_eq!(
         (&asked["user"]["name"], &asked["authenticatorSelection"]["residentKey"]),
         (&json!("new@example.com"), &json!("required"))
     );
     let mut key = VirtualKey::new(Model::SYNCED);
-    make(&mut browser, &mut key).await;
+    browser.make_key(&mut key).await;
     let tokens = app.redeem(&browser.back_with_code()).await;
     assert_eq!(tokens.id["amr"], json!(["pop", "swk"]));
     assert_eq!(tokens.id["email"], "new@example.com");
@@ -106,7 +90,7 @@ async fn the_policy_counts_after_a_sign_up_by_a_passkey_too() {
     let app = tenant().await;
     app.mfa(&["otp"], &["all-applications"]).await;
     let mut browser = sign_up(&app, "new@example.com").await;
-    make(&mut browser, &mut VirtualKey::new(Model::SYNCED)).await;
+    browser.make_key(&mut VirtualKey::new(Model::SYNCED)).await;
     assert_eq!(browser.screen(), "mfa-otp-enrollment-qr", "{}", browser.page.body);
     assert_eq!(users(&app, "new@example.com").await.len(), 1);
 }
@@ -119,7 +103,7 @@ async fn known_and_unknown_people_see_the_same_until_the_end() {
     let mut unknown = sign_up(&app, "new@example.com").await;
     let plain = |browser: &Browser<'_>, email: &str| {
         let state = browser.query("state").unwrap();
-        let asked = options(browser);
+        let asked = browser.key_options();
         let mut text = browser.page.body.replace(email, "EMAIL").replace(&state, "STATE");
         for secret in [&asked["challenge"], &asked["user"]["id"]] {
             text = text.replace(secret.as_str().unwrap(), "SECRET");
@@ -129,7 +113,7 @@ async fn known_and_unknown_people_see_the_same_until_the_end() {
     };
     assert_eq!(plain(&known, "ana@example.com"), plain(&unknown, "new@example.com"));
     let mut key = VirtualKey::new(Model::SYNCED);
-    let said = key.create(&options(&known), ORIGIN, &mut SystemRng).unwrap();
+    let said = key.create(&known.key_options(), ORIGIN, &mut SystemRng).unwrap();
     known.submit(&[("response", &said.to_string())]).await;
     assert_eq!((known.screen().as_str(), known.page.status.as_u16()), ("signup-id", 400));
     assert_eq!(known.error_shown().as_deref(), Some("email-in-use"));
@@ -156,7 +140,7 @@ async fn known_and_unknown_people_see_the_same_until_the_end() {
         (known.screen().as_str(), known.error_shown().as_deref()),
         ("signup-id", Some("email-in-use"))
     );
-    make(&mut unknown, &mut VirtualKey::new(Model::SYNCED)).await;
+    unknown.make_key(&mut VirtualKey::new(Model::SYNCED)).await;
     unknown.back_with_code();
 }
 
@@ -166,13 +150,17 @@ async fn an_answer_that_does_not_hold_makes_no_account_and_can_be_given_again() 
     let ana = app.user("ana@example.com").await;
     let mut hers = app.with_passkey(&ana, Model::SYNCED).await;
     let mut browser = sign_up(&app, "new@example.com").await;
-    let asked = options(&browser);
+    let asked = browser.key_options();
     let mut other = asked.clone();
     other["challenge"] = json!("b3RoZXI");
     let said = VirtualKey::new(Model::SYNCED).create(&other, ORIGIN, &mut SystemRng).unwrap().to_string();
     browser.submit(&[("response", &said)]).await;
     assert_eq!(browser.error_shown().as_deref(), Some("passkey-not-added"));
-    assert_ne!(options(&browser)["challenge"], asked["challenge"], "what was asked is over with its answer");
+    assert_ne!(
+        browser.key_options()["challenge"],
+        asked["challenge"],
+        "what was asked is over with its answer"
+    );
     for (failure, told) in
         [("NotAllowedError", "passkey-authentication-failed"), ("SecurityError", "passkey-not-added")]
     {
@@ -184,7 +172,7 @@ async fn an_answer_that_does_not_hold_makes_no_account_and_can_be_given_again() 
     browser.submit(&[]).await;
     assert_eq!((browser.screen().as_str(), browser.error_shown()), ("passkey-enrollment", None));
     // Her key cannot be another's too.
-    let said = hers.create(&options(&browser), ORIGIN, &mut SystemRng).unwrap();
+    let said = hers.create(&browser.key_options(), ORIGIN, &mut SystemRng).unwrap();
     let id = {
         let methods =
             admin(&app).await.expect(200, "GET", "/users/auth0%7Cana/authentication-methods", None).await;
@@ -196,18 +184,18 @@ async fn an_answer_that_does_not_hold_makes_no_account_and_can_be_given_again() 
     browser.submit(&[("response", &same.to_string())]).await;
     assert_eq!(browser.error_shown().as_deref(), Some("passkey-not-added"));
     // A page that stands open asks anew in time; too late is too late.
-    let before = options(&browser);
+    let before = browser.key_options();
     app.clock.advance(Span::minutes(4));
     let url = browser.url.clone();
     browser.goto(&url).await;
-    assert_ne!(options(&browser)["challenge"], before["challenge"]);
-    let late = options(&browser);
+    assert_ne!(browser.key_options()["challenge"], before["challenge"]);
+    let late = browser.key_options();
     app.clock.advance(Span::minutes(5));
     let said = VirtualKey::new(Model::SYNCED).create(&late, ORIGIN, &mut SystemRng).unwrap().to_string();
     browser.submit(&[("response", &said)]).await;
     assert_eq!(browser.error_shown().as_deref(), Some("passkey-authentication-failed"));
     assert!(users(&app, "new@example.com").await.is_empty());
-    make(&mut browser, &mut VirtualKey::new(Model::SYNCED)).await;
+    browser.make_key(&mut VirtualKey::new(Model::SYNCED)).await;
     browser.back_with_code();
 }
 
@@ -247,12 +235,12 @@ async fn where_passwords_make_no_accounts_passkeys_do() {
     assert_eq!(browser.screen(), "passkey-enrollment");
     // Nobody may sign up any more while the page stands open.
     app.connection_options(json!({"disable_signup": true})).await;
-    make(&mut browser, &mut VirtualKey::new(Model::SYNCED)).await;
+    browser.make_key(&mut VirtualKey::new(Model::SYNCED)).await;
     assert_eq!(browser.error_shown().as_deref(), Some("email-in-use"));
     assert!(users(&app, "new@example.com").await.is_empty());
     app.connection_options(json!({"disable_signup": false})).await;
     browser.submit(&[("email", "new@example.com")]).await;
-    make(&mut browser, &mut VirtualKey::new(Model::SYNCED)).await;
+    browser.make_key(&mut VirtualKey::new(Model::SYNCED)).await;
     browser.back_with_code();
 }
 
@@ -266,7 +254,7 @@ async fn a_user_name_is_asked_with_the_address_and_both_are_hers() {
     assert_eq!(browser.error_shown().as_deref(), Some("invalid-username"));
     assert_eq!(browser.attribute("#username", "value").as_deref(), Some("no blanks"));
     browser.submit(&[("email", "new@example.com"), ("username", "newbie")]).await;
-    make(&mut browser, &mut VirtualKey::new(Model::DEVICE)).await;
+    browser.make_key(&mut VirtualKey::new(Model::DEVICE)).await;
     browser.back_with_code();
     assert_eq!(users(&app, "new@example.com").await[0]["username"], "newbie");
 }
@@ -277,7 +265,7 @@ async fn of_ten_answers_at_once_one_makes_the_account() {
     let browser = sign_up(&app, "new@example.com").await;
     let (url, state) = (browser.url.clone(), browser.query("state").unwrap());
     let cookies = browser.cookies().clone();
-    let asked = options(&browser);
+    let asked = browser.key_options();
     let said: Vec<String> = (0..10)
         .map(|_| VirtualKey::new(Model::SYNCED).create(&asked, ORIGIN, &mut SystemRng).unwrap().to_string())
         .collect();

@@ -7,7 +7,7 @@ use lockstep_core::random::SystemRng;
 use lockstep_core::time::Span;
 use serde_json::{Value, json};
 
-use crate::management::admin;
+use crate::management::{admin, logged};
 use crate::support::{ACR, Browser, Person, TestApp, at_once, authorize};
 
 const ORIGIN: &str = "https://lockstep.test";
@@ -39,11 +39,6 @@ async fn with_passkey(app: &TestApp, email: &str, model: Model) -> (Person, Virt
     let person = app.user_with_totp(email).await;
     let key = app.with_passkey(&person, model).await;
     (person, key)
-}
-
-async fn logged(app: &TestApp, kind: &str) -> Vec<Value> {
-    let logs = admin(app).await.expect(200, "GET", "/logs?per_page=100", None).await;
-    logs.as_array().unwrap().iter().filter(|log| log["type"] == kind).cloned().collect()
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use lockstep_core::model::message::MessageKind;
 use lockstep_core::random::SystemRng;
 use lockstep_core::time::Span;
 use lockstep_engine::store::{methods, outbox};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::support::{Browser, PASSWORD, Person, TestApp};
 
@@ -116,16 +116,6 @@ async fn an_address_that_is_two_is_none() {
     }
 }
 
-fn options(browser: &Browser<'_>) -> Value {
-    let text = browser.attribute("[data-key=create]", "data-options");
-    serde_json::from_str(&text.unwrap_or_else(|| panic!("{}", browser.page.body))).unwrap()
-}
-
-async fn make(browser: &mut Browser<'_>, key: &mut VirtualKey) {
-    let said = key.create(&options(browser), ORIGIN, &mut SystemRng).unwrap().to_string();
-    browser.submit(&[("response", &said)]).await;
-}
-
 /// Sets a new password by mail, and stays at the page that follows.
 async fn after_reset<'a>(app: &'a TestApp, person: &Person) -> Browser<'a> {
     let link = ask(app, &person.email).await.unwrap();
@@ -158,12 +148,12 @@ async fn after_a_new_password_a_passkey_is_offered_and_logs_in_from_then_on() {
     // Pressed where no script runs.
     browser.submit(&[]).await;
     assert_eq!((browser.screen().as_str(), browser.error_shown()), ("passkey-enrollment", None));
-    let before = options(&browser);
+    let before = browser.key_options();
     app.clock.advance(Span::minutes(4));
     let url = browser.url.clone();
     browser.goto(&url).await;
     assert_ne!(
-        options(&browser)["challenge"],
+        browser.key_options()["challenge"],
         before["challenge"],
         "a page that stands open asks anew in time"
     );
@@ -171,7 +161,7 @@ async fn after_a_new_password_a_passkey_is_offered_and_logs_in_from_then_on() {
     browser.submit(&[("response", &wrong)]).await;
     assert_eq!(browser.error_shown().as_deref(), Some("passkey-not-added"));
     let mut key = VirtualKey::new(Model::DEVICE);
-    make(&mut browser, &mut key).await;
+    browser.make_key(&mut key).await;
     assert_eq!((browser.screen().as_str(), browser.page.status.as_u16()), ("reset-password-success", 200));
     assert!(app.message(MessageKind::NoticeEmail).await.text.contains("passkey"));
     let mut login = app.browser();
@@ -233,7 +223,7 @@ async fn a_mailbox_adds_no_passkey_to_somebody_who_has_a_factor() {
     let mut browser = after_reset(&app, &ben).await;
     assert_eq!(browser.screen(), "passkey-enrollment");
     app.with_key(&ben, Model::SECURITY_KEY).await;
-    make(&mut browser, &mut VirtualKey::new(Model::SYNCED)).await;
+    browser.make_key(&mut VirtualKey::new(Model::SYNCED)).await;
     assert_eq!(browser.screen(), "reset-password-success");
     let mut conn = app.app.db().read().await.unwrap();
     let methods = methods::list_of_user(&mut conn, &ben.id).await.unwrap();
@@ -245,14 +235,14 @@ async fn an_offer_after_a_new_password_ends_with_its_time_another_password_and_i
     let app = with_passkeys().await;
     let ana = app.user("ana@example.com").await;
     let mut late = after_reset(&app, &ana).await;
-    let asked = options(&late);
+    let asked = late.key_options();
     app.clock.advance(Span::minutes(10));
     let said = VirtualKey::new(Model::SYNCED).create(&asked, ORIGIN, &mut SystemRng).unwrap().to_string();
     late.submit(&[("response", &said)]).await;
     assert_eq!(late.screen(), "reset-password-success", "the password is set in any case");
     let mut old = after_reset(&app, &ana).await;
     let newer = after_reset(&app, &ana).await;
-    make(&mut old, &mut VirtualKey::new(Model::SYNCED)).await;
+    old.make_key(&mut VirtualKey::new(Model::SYNCED)).await;
     let mut conn = app.app.db().read().await.unwrap();
     assert!(
         methods::list_of_user(&mut conn, &ana.id).await.unwrap().is_empty(),

@@ -74,3 +74,9 @@ impl Admin<'_> {
 pub(crate) async fn admin(app: &TestApp) -> Admin<'_> {
     Admin { app, token: token(app, &[]).await }
 }
+
+/// Returns the records of a kind in the tenant's log, the newest first.
+pub(crate) async fn logged(app: &TestApp, kind: &str) -> Vec<Value> {
+    let logs = admin(app).await.expect(200, "GET", "/logs?per_page=100", None).await;
+    logs.as_array().unwrap().iter().filter(|log| log["type"] == kind).cloned().collect()
+}

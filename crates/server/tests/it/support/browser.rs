@@ -7,7 +7,10 @@ use axum::body::Body;
 use axum::extract::ConnectInfo;
 use http::Request;
 use http::header::SET_COOKIE;
+use lockstep_core::factors::webauthn::device::VirtualKey;
+use lockstep_core::random::SystemRng;
 use scraper::{Html, Selector};
+use serde_json::Value;
 
 use super::app::{Answer, ISSUER, TestApp};
 
@@ -183,6 +186,19 @@ impl Browser<'_> {
         let html = Html::parse_document(&self.page.body);
         let selector = Selector::parse(selector).unwrap();
         html.select(&selector).next().and_then(|e| e.value().attr(name)).map(str::to_owned)
+    }
+
+    /// Returns what the page asks a new key.
+    pub(crate) fn key_options(&self) -> Value {
+        let text = self.attribute("[data-key=create]", "data-options");
+        serde_json::from_str(&text.unwrap_or_else(|| panic!("{}", self.page.body))).unwrap()
+    }
+
+    /// Posts what a real browser would, once this key has answered the page.
+    pub(crate) async fn make_key(&mut self, key: &mut VirtualKey) {
+        let origin = ISSUER.trim_end_matches('/');
+        let said = key.create(&self.key_options(), origin, &mut SystemRng).unwrap().to_string();
+        self.submit(&[("response", &said)]).await;
     }
 
     /// Returns the text of the first element that fits, blanks folded.
