@@ -28,7 +28,8 @@ const TYPES: &[&str] = &["phone", "email", "totp", "webauthn-roaming", "webauthn
 const CHANNEL: Kind = Kind::OneOf(&["sms", "voice"]);
 const KEY: Kind = Kind::Text(1, 8192);
 
-const CREATE: Schema = Schema::closed(&[
+/// What a new one is made of.
+pub const CREATE: Schema = Schema::closed(&[
     required("type", Kind::OneOf(TYPES)),
     optional("name", Kind::Text(1, 100)),
     optional("totp_secret", Kind::Text(1, 256)),
@@ -55,9 +56,11 @@ const ITEM: Schema = Schema::closed(&[
     optional("preferred_authentication_method", CHANNEL),
     optional("email", Kind::Email),
 ]);
-const REPLACE: Kind = Kind::List(&Kind::Shape(&ITEM), 0, LIMIT);
+/// The list that takes the place of all.
+pub const REPLACE: Kind = Kind::List(&Kind::Shape(&ITEM), 0, LIMIT);
 
-const UPDATE: Schema = Schema::closed(&[
+/// What may be changed.
+pub const UPDATE: Schema = Schema::closed(&[
     optional("name", Kind::Text(1, 100)),
     optional("preferred_authentication_method", CHANNEL),
 ]);

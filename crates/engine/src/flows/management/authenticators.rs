@@ -134,7 +134,8 @@ pub async fn regenerate_recovery_code(call: &mut Call, user: &UserId) -> Outcome
     Ok(json!({"recovery_code": fresh.code}))
 }
 
-const CLEAR: Schema = Schema::closed(&[
+/// Which assessors are to forget.
+pub const CLEAR: Schema = Schema::closed(&[
     required("connection", Kind::Text(1, 128)),
     required("assessors", Kind::Set(&Kind::OneOf(&["new-device"]), 1, 5)),
 ]);

@@ -11,7 +11,8 @@ use crate::store::settings;
 pub(crate) const SETTING: &str = "branding";
 
 const COLOUR: Kind = Kind::Format("html-color", is_colour);
-const UPDATE: Schema = Schema::open(&[
+/// What may be changed.
+pub const UPDATE: Schema = Schema::open(&[
     nullable("colors", Kind::Shape(&COLOURS)),
     nullable("favicon_url", Kind::HttpsOrEmpty),
     nullable("logo_url", Kind::HttpsOrEmpty),

@@ -15,7 +15,8 @@ use crate::store::db::Conn;
 
 const DATE: Kind = Kind::Format("date-time", is_date);
 
-const CREATE: Schema = Schema::open(&[
+/// What a new one is made of.
+pub const CREATE: Schema = Schema::open(&[
     required("credential_type", Kind::OneOf(&["public_key", "cert_subject_dn", "x509_cert"])),
     optional("name", Kind::Text(0, 128)),
     optional("pem", Kind::Long(1, 8192)),
@@ -26,7 +27,8 @@ const CREATE: Schema = Schema::open(&[
     optional("parse_expiry_from_cert", Kind::Bool),
 ]);
 
-const UPDATE: Schema = Schema::closed(&[nullable("expires_at", DATE)]);
+/// What may be changed.
+pub const UPDATE: Schema = Schema::closed(&[nullable("expires_at", DATE)]);
 
 /// The ways in which a client may authenticate with credentials.
 const METHODS: [&str; 3] = ["private_key_jwt", "tls_client_auth", "self_signed_tls_client_auth"];

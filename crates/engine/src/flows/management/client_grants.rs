@@ -20,7 +20,8 @@ const ANY_ORGANIZATION: Field = nullable("allow_any_organization", Kind::Bool);
 const DETAILS: Field = nullable("authorization_details_types", Kind::Set(&Kind::Text(1, 255), 0, 100));
 const ALL_SCOPES: Field = nullable("allow_all_scopes", Kind::Bool);
 
-const CREATE: Schema = Schema::open(&[
+/// What a new one is made of.
+pub const CREATE: Schema = Schema::open(&[
     required("client_id", Kind::Text(1, 64)),
     required("audience", Kind::Text(1, 600)),
     optional("subject_type", Kind::OneOf(&["client", "user"])),
@@ -30,7 +31,8 @@ const CREATE: Schema = Schema::open(&[
     DETAILS,
     ALL_SCOPES,
 ]);
-const UPDATE: Schema = Schema::open(&[SCOPE, ORGANIZATION_USAGE, ANY_ORGANIZATION, DETAILS, ALL_SCOPES]);
+/// What may be changed.
+pub const UPDATE: Schema = Schema::open(&[SCOPE, ORGANIZATION_USAGE, ANY_ORGANIZATION, DETAILS, ALL_SCOPES]);
 
 /// Lists grants.
 pub async fn list(call: &mut Call, query: &Query) -> Outcome {

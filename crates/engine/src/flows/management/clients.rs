@@ -99,8 +99,10 @@ const COMMON: &[Field] = &[
     nullable("form_template", Kind::Long(0, 500_000)),
 ];
 
-const CREATE: Schema = Schema::open(&[required("name", NAME)]).and(COMMON);
-const UPDATE: Schema = Schema::open(&[optional("name", NAME)]).and(COMMON);
+/// What a new one is made of.
+pub const CREATE: Schema = Schema::open(&[required("name", NAME)]).and(COMMON);
+/// What may be changed.
+pub const UPDATE: Schema = Schema::open(&[optional("name", NAME)]).and(COMMON);
 
 /// What the server decides; a tool that sends back what it read must not change it.
 const SERVER_SIDE: &[&str] =

@@ -28,16 +28,19 @@ const COMMON: &[Field] = &[
     nullable("authentication", Kind::Object),
     nullable("connected_accounts", Kind::Object),
 ];
-const CREATE: Schema = Schema::open(&[
+/// What a new one is made of.
+pub const CREATE: Schema = Schema::open(&[
     required("name", Kind::Format("connection-name", is_name)),
     required("strategy", Kind::Text(1, 64)),
 ])
 .and(COMMON);
-const UPDATE: Schema = Schema::open(COMMON);
+/// What may be changed.
+pub const UPDATE: Schema = Schema::open(COMMON);
 
 const SWITCH: Schema =
     Schema::closed(&[required("client_id", Kind::Text(1, 64)), required("status", Kind::Bool)]);
-const SWITCHES: Kind = Kind::List(&Kind::Shape(&SWITCH), 1, 50);
+/// Which clients it is on for.
+pub const SWITCHES: Kind = Kind::List(&Kind::Shape(&SWITCH), 1, 50);
 
 /// Lists connections.
 pub async fn list(call: &mut Call, query: &Query) -> Outcome {

@@ -36,8 +36,10 @@ const FIELDS: &[Field] = &[
     nullable("includeEmailInRedirect", Kind::Bool),
     optional("enabled", Kind::Bool),
 ];
-const WHOLE: Schema = Schema::closed(&[required("template", NAME)]).and(FIELDS);
-const PART: Schema = Schema::closed(&[optional("template", NAME)]).and(FIELDS);
+/// A whole template.
+pub const WHOLE: Schema = Schema::closed(&[required("template", NAME)]).and(FIELDS);
+/// Parts of a template.
+pub const PART: Schema = Schema::closed(&[optional("template", NAME)]).and(FIELDS);
 
 /// Returns a template that the tenant wrote.
 pub async fn read(call: &mut Call, name: &str) -> Outcome {

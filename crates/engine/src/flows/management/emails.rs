@@ -17,14 +17,16 @@ pub(crate) const SETTING: &str = "emails.provider";
 
 const NAMES: &[&str] =
     &["mailgun", "mandrill", "sendgrid", "resend", "ses", "sparkpost", "smtp", "azure_cs", "ms365", "custom"];
-const CREATE: Schema = Schema::open(&[
+/// What a new one is made of.
+pub const CREATE: Schema = Schema::open(&[
     required("name", Kind::OneOf(NAMES)),
     required("credentials", Kind::Object),
     optional("enabled", Kind::Bool),
     nullable("default_from_address", SENDER),
     nullable("settings", Kind::Object),
 ]);
-const UPDATE: Schema = Schema::open(&[
+/// What may be changed.
+pub const UPDATE: Schema = Schema::open(&[
     optional("name", Kind::OneOf(NAMES)),
     optional("credentials", Kind::Object),
     optional("enabled", Kind::Bool),

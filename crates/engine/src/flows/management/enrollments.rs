@@ -15,7 +15,8 @@ use crate::flows::messages::{self, About, Link};
 use crate::store::methods::{self, Method};
 use crate::store::settings;
 
-const TICKET: Schema = Schema::closed(&[
+/// What a new ticket is made of.
+pub const TICKET: Schema = Schema::closed(&[
     required("user_id", Kind::Text(1, 1024)),
     optional("email", Kind::Email),
     optional("send_mail", Kind::Bool),

@@ -21,7 +21,8 @@ pub const NAMES: [&str; 8] = [
 ];
 
 /// `name` and `trial_expired` come along when a tool sends back what it read.
-const SWITCH: Schema = Schema::closed(&[
+/// On or off.
+pub const SWITCH: Schema = Schema::closed(&[
     required("enabled", Kind::Bool),
     optional("name", Kind::Any),
     optional("trial_expired", Kind::Any),

@@ -72,7 +72,8 @@ impl Group {
         }
     }
 
-    const fn schema(self) -> Schema {
+    /// What a body may hold.
+    pub const fn schema(self) -> Schema {
         match self {
             Self::PhoneMessageTypes => Schema::closed(
                 const { &[required("message_types", Kind::Set(&Kind::OneOf(&["sms", "voice"]), 0, 2))] },

@@ -19,19 +19,22 @@ const CONFIGURATION: Schema = Schema::open(&[
     required("delivery_methods", Kind::Set(&Kind::OneOf(&["text", "voice"]), 1, 2)),
 ]);
 const CREDENTIALS: Schema = Schema::open(&[optional("auth_token", Kind::Text(1, 255))]);
-const CREATE: Schema = Schema::closed(&[
+/// What a new one is made of.
+pub const CREATE: Schema = Schema::closed(&[
     required("name", NAME),
     optional("disabled", Kind::Bool),
     optional("configuration", Kind::Shape(&CONFIGURATION)),
     required("credentials", Kind::Shape(&CREDENTIALS)),
 ]);
-const UPDATE: Schema = Schema::closed(&[
+/// What may be changed.
+pub const UPDATE: Schema = Schema::closed(&[
     optional("name", NAME),
     optional("disabled", Kind::Bool),
     optional("configuration", Kind::Shape(&CONFIGURATION)),
     optional("credentials", Kind::Shape(&CREDENTIALS)),
 ]);
-const TRY: Schema = Schema::closed(&[
+/// A message to try it out with.
+pub const TRY: Schema = Schema::closed(&[
     required("to", Kind::Text(1, 30)),
     optional("delivery_method", Kind::OneOf(&["text", "voice"])),
 ]);

@@ -24,9 +24,12 @@ const CONTENT: Schema = Schema::open(&[
     optional("body", Kind::Shape(&BODY)),
 ]);
 const FIELDS: &[Field] = &[optional("content", Kind::Shape(&CONTENT)), optional("disabled", Kind::Bool)];
-const CREATE: Schema = Schema::closed(&[required("type", Kind::OneOf(TYPES))]).and(FIELDS);
-const UPDATE: Schema = Schema::closed(FIELDS);
-const TRY: Schema = Schema::closed(&[
+/// What a new one is made of.
+pub const CREATE: Schema = Schema::closed(&[required("type", Kind::OneOf(TYPES))]).and(FIELDS);
+/// What may be changed.
+pub const UPDATE: Schema = Schema::closed(FIELDS);
+/// A message to try it out with.
+pub const TRY: Schema = Schema::closed(&[
     required("to", Kind::Text(1, 30)),
     optional("delivery_method", Kind::OneOf(&["text", "voice"])),
 ]);

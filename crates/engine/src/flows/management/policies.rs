@@ -8,7 +8,8 @@ use super::validate::{Kind, refused};
 use super::{Call, Outcome};
 use crate::store::settings;
 
-const POLICIES: Kind = Kind::Set(&Kind::OneOf(&["all-applications", "confidence-score"]), 0, 2);
+/// The policies.
+pub const POLICIES: Kind = Kind::Set(&Kind::OneOf(&["all-applications", "confidence-score"]), 0, 2);
 
 /// Returns the policies.
 pub async fn list(call: &mut Call) -> Outcome {

@@ -10,7 +10,8 @@ use crate::store::settings;
 /// The setting that holds the document.
 pub(crate) const SETTING: &str = "prompts";
 
-const UPDATE: Schema = Schema::closed(&[
+/// What may be changed.
+pub const UPDATE: Schema = Schema::closed(&[
     optional("universal_login_experience", Kind::OneOf(&["new", "classic"])),
     nullable("identifier_first", Kind::Bool),
     nullable("webauthn_platform_first_factor", Kind::Bool),

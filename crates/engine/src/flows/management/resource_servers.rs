@@ -40,8 +40,10 @@ const FIELDS: &[Field] = &[
     nullable("token_encryption", Kind::Object),
 ];
 
-const CREATE: Schema = Schema::open(&[required("identifier", Kind::Text(1, 600))]).and(FIELDS);
-const UPDATE: Schema = Schema::open(FIELDS);
+/// What a new one is made of.
+pub const CREATE: Schema = Schema::open(&[required("identifier", Kind::Text(1, 600))]).and(FIELDS);
+/// What may be changed.
+pub const UPDATE: Schema = Schema::open(FIELDS);
 
 /// Where the sealed signing secret stands in the stored document.
 const SEALED: &str = "signing_secret_sealed";

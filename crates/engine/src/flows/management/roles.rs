@@ -14,17 +14,22 @@ use crate::store::{resource_servers, users};
 
 const NAME: Kind = Kind::Text(1, 150);
 const DESCRIPTION: Kind = Kind::Text(0, 500);
-const CREATE: Schema = Schema::closed(&[required("name", NAME), nullable("description", DESCRIPTION)]);
-const UPDATE: Schema = Schema::closed(&[optional("name", NAME), nullable("description", DESCRIPTION)]);
+/// What a new one is made of.
+pub const CREATE: Schema = Schema::closed(&[required("name", NAME), nullable("description", DESCRIPTION)]);
+/// What may be changed.
+pub const UPDATE: Schema = Schema::closed(&[optional("name", NAME), nullable("description", DESCRIPTION)]);
 
 const PERMISSION: Schema = Schema::open(&[
     required("resource_server_identifier", Kind::Text(1, 600)),
     required("permission_name", Kind::Text(1, 280)),
 ]);
-const PERMISSIONS: Schema =
+/// The permissions to give or take.
+pub const PERMISSIONS: Schema =
     Schema::closed(&[required("permissions", Kind::List(&Kind::Shape(&PERMISSION), 1, 1000))]);
-const ROLES: Schema = Schema::closed(&[required("roles", Kind::List(&Kind::Text(1, 64), 1, 50))]);
-const USERS: Schema = Schema::closed(&[required("users", Kind::List(&Kind::Text(1, 1024), 1, 1000))]);
+/// The roles to give or take.
+pub const ROLES: Schema = Schema::closed(&[required("roles", Kind::List(&Kind::Text(1, 64), 1, 50))]);
+/// The users to give a role to.
+pub const USERS: Schema = Schema::closed(&[required("users", Kind::List(&Kind::Text(1, 1024), 1, 1000))]);
 
 /// Lists roles.
 pub async fn list(call: &mut Call, query: &Query) -> Outcome {

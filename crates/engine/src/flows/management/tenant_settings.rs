@@ -10,7 +10,8 @@ use crate::store::settings;
 const HOURS: Kind = Kind::Number(0.0, 8760.0);
 const MINUTES: Kind = Kind::Number(1.0, 525_600.0);
 
-const UPDATE: Schema = Schema::open(&[
+/// What may be changed.
+pub const UPDATE: Schema = Schema::open(&[
     nullable("session_lifetime", HOURS),
     nullable("idle_session_lifetime", HOURS),
     nullable("ephemeral_session_lifetime", HOURS),

@@ -22,7 +22,8 @@ const PART: Kind = Kind::Text(1, 150);
 const PASSWORD: Kind = Kind::Text(1, 1024);
 const USERNAME: Kind = Kind::Text(1, 128);
 
-const CREATE: Schema = Schema::closed(&[
+/// What a new one is made of.
+pub const CREATE: Schema = Schema::closed(&[
     required("connection", Kind::Text(1, 128)),
     optional("email", Kind::Email),
     optional("password", PASSWORD),
@@ -42,7 +43,8 @@ const CREATE: Schema = Schema::closed(&[
     optional("picture", Kind::Uri),
 ]);
 
-const UPDATE: Schema = Schema::closed(&[
+/// What may be changed.
+pub const UPDATE: Schema = Schema::closed(&[
     optional("connection", Kind::Text(1, 128)),
     optional("client_id", Kind::Text(1, 64)),
     nullable("email", Kind::Email),

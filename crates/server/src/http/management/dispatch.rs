@@ -117,6 +117,14 @@ async fn try_run(
         Err(error) => Err(error),
     };
     let answer = result.unwrap_or_else(|error| Answer::error(&error));
+    debug_assert!(
+        route.spec.allows(route.method, answer.status.as_u16(), answer.body.as_ref()),
+        "{} {} answered {} {:?}: the table says otherwise",
+        route.method,
+        route.path,
+        answer.status,
+        answer.body
+    );
     audit::record(
         &request.call,
         &Exchange {

@@ -11,16 +11,18 @@ mod guardian;
 mod logs;
 mod messages;
 mod methods;
+pub mod openapi;
 mod prompts;
 mod resource_servers;
 mod roles;
+pub mod spec;
 mod stubs;
 pub mod table;
 mod tenants;
 mod users;
 
 use axum::Router;
-use axum::routing::{MethodFilter, MethodRouter, on};
+use axum::routing::{MethodFilter, MethodRouter, get, on};
 
 use super::Web;
 use table::{Route, TABLE};
@@ -36,6 +38,7 @@ pub(super) fn routes() -> Router<Web> {
         inner = inner.route(route.path, method_router(route));
     }
     let inner = inner
+        .route("/openapi.json", get(openapi::serve))
         .method_not_allowed_fallback(dispatch::unknown)
         .fallback(dispatch::unknown)
         .layer(axum::middleware::map_response_with_state((), dispatch::add_headers));

@@ -4,12 +4,14 @@ use std::future::Future;
 use std::pin::Pin;
 
 use http::Method;
-use lockstep_engine::flows::management::Outcome;
 use lockstep_engine::flows::management::access::Scopes;
 use lockstep_engine::flows::management::guardian_settings::Group;
+use lockstep_engine::flows::management::{self as flows, Outcome};
 
 use super::answer::Answer;
 use super::dispatch::Request;
+use super::spec::Gives::{Envelope, Object, Perhaps, Rows};
+use super::spec::{Spec, flag, needed, text};
 use super::{
     branding, clients, connections, emails, guardian, logs, messages, methods, prompts, resource_servers,
     roles, stubs, tenants, users,
@@ -29,6 +31,8 @@ pub struct Route {
     pub scopes: Scopes,
     /// What the audit trail calls it.
     pub title: &'static str,
+    /// What it takes and gives.
+    pub spec: Spec,
     pub(super) handler: Handler,
 }
 
@@ -40,12 +44,13 @@ impl Route {
 }
 
 macro_rules! table {
-    ($($method:ident $path:literal, $kind:ident($($scopes:expr),*), $title:literal, |$r:ident| $handler:expr;)*) => {
+    ($($method:ident $path:literal, $kind:ident($($scopes:expr),*), $title:literal $([$($spec:tt)+])?, |$r:ident| $handler:expr;)*) => {
         &[$(Route {
             method: stringify!($method),
             path: $path,
             scopes: Scopes::$kind($($scopes),*),
             title: $title,
+            spec: Spec::of(stringify!($method))$(.$($spec)+)?,
             handler: |$r| Box::pin($handler),
         }),*]
     };
@@ -53,165 +58,165 @@ macro_rules! table {
 
 /// The table.
 pub static TABLE: &[Route] = table! {
-    GET "/guardian/factors", Any(&["read:guardian_factors"]), "Get factors and their status", |r| guardian::list_factors(r);
-    PUT "/guardian/factors/{name}", Any(&["update:guardian_factors"]), "Set a factor on or off", |r| guardian::switch_factor(r);
-    GET "/guardian/policies", Any(&["read:mfa_policies"]), "Get the MFA policies", |r| guardian::list_policies(r);
-    PUT "/guardian/policies", Any(&["update:mfa_policies"]), "Set the MFA policies", |r| guardian::replace_policies(r);
-    PATCH "/guardian/policies", Any(&["update:mfa_policies"]), "Set the MFA policies", |r| guardian::replace_policies(r);
+    GET "/guardian/factors", Any(&["read:guardian_factors"]), "Get factors and their status" [gives(Rows)], |r| guardian::list_factors(r);
+    PUT "/guardian/factors/{name}", Any(&["update:guardian_factors"]), "Set a factor on or off" [takes(&flows::factors::SWITCH)], |r| guardian::switch_factor(r);
+    GET "/guardian/policies", Any(&["read:mfa_policies"]), "Get the MFA policies" [gives(Rows)], |r| guardian::list_policies(r);
+    PUT "/guardian/policies", Any(&["update:mfa_policies"]), "Set the MFA policies" [takes_value(&flows::policies::POLICIES).gives(Rows)], |r| guardian::replace_policies(r);
+    PATCH "/guardian/policies", Any(&["update:mfa_policies"]), "Set the MFA policies" [takes_value(&flows::policies::POLICIES).gives(Rows)], |r| guardian::replace_policies(r);
     GET "/guardian/factors/phone/message-types", Any(&["read:guardian_factors"]), "Get the message types of the phone factor", |r| guardian::read(r, Group::PhoneMessageTypes);
-    PUT "/guardian/factors/phone/message-types", Any(&["update:guardian_factors"]), "Set the message types of the phone factor", |r| guardian::put(r, Group::PhoneMessageTypes);
+    PUT "/guardian/factors/phone/message-types", Any(&["update:guardian_factors"]), "Set the message types of the phone factor" [takes(&const { Group::PhoneMessageTypes.schema() })], |r| guardian::put(r, Group::PhoneMessageTypes);
     GET "/guardian/factors/phone/selected-provider", Any(&["read:guardian_factors"]), "Get the phone provider", |r| guardian::read(r, Group::PhoneProvider);
-    PUT "/guardian/factors/phone/selected-provider", Any(&["update:guardian_factors"]), "Set the phone provider", |r| guardian::put(r, Group::PhoneProvider);
+    PUT "/guardian/factors/phone/selected-provider", Any(&["update:guardian_factors"]), "Set the phone provider" [takes(&const { Group::PhoneProvider.schema() })], |r| guardian::put(r, Group::PhoneProvider);
     GET "/guardian/factors/sms/selected-provider", Any(&["read:guardian_factors"]), "Get the phone provider", |r| guardian::read(r, Group::PhoneProvider);
-    PUT "/guardian/factors/sms/selected-provider", Any(&["update:guardian_factors"]), "Set the phone provider", |r| guardian::put(r, Group::PhoneProvider);
+    PUT "/guardian/factors/sms/selected-provider", Any(&["update:guardian_factors"]), "Set the phone provider" [takes(&const { Group::PhoneProvider.schema() })], |r| guardian::put(r, Group::PhoneProvider);
     GET "/guardian/factors/phone/templates", Any(&["read:guardian_factors"]), "Get the phone templates", |r| guardian::read(r, Group::PhoneTemplates);
-    PUT "/guardian/factors/phone/templates", Any(&["update:guardian_factors"]), "Set the phone templates", |r| guardian::put(r, Group::PhoneTemplates);
+    PUT "/guardian/factors/phone/templates", Any(&["update:guardian_factors"]), "Set the phone templates" [takes(&const { Group::PhoneTemplates.schema() })], |r| guardian::put(r, Group::PhoneTemplates);
     GET "/guardian/factors/sms/templates", Any(&["read:guardian_factors"]), "Get the phone templates", |r| guardian::read(r, Group::PhoneTemplates);
-    PUT "/guardian/factors/sms/templates", Any(&["update:guardian_factors"]), "Set the phone templates", |r| guardian::put(r, Group::PhoneTemplates);
+    PUT "/guardian/factors/sms/templates", Any(&["update:guardian_factors"]), "Set the phone templates" [takes(&const { Group::PhoneTemplates.schema() })], |r| guardian::put(r, Group::PhoneTemplates);
     GET "/guardian/factors/phone/providers/twilio", Any(&["read:guardian_factors"]), "Get the Twilio account", |r| guardian::read(r, Group::Twilio);
-    PUT "/guardian/factors/phone/providers/twilio", Any(&["update:guardian_factors"]), "Set the Twilio account", |r| guardian::put(r, Group::Twilio);
+    PUT "/guardian/factors/phone/providers/twilio", Any(&["update:guardian_factors"]), "Set the Twilio account" [takes(&const { Group::Twilio.schema() })], |r| guardian::put(r, Group::Twilio);
     GET "/guardian/factors/sms/providers/twilio", Any(&["read:guardian_factors"]), "Get the Twilio account", |r| guardian::read(r, Group::Twilio);
-    PUT "/guardian/factors/sms/providers/twilio", Any(&["update:guardian_factors"]), "Set the Twilio account", |r| guardian::put(r, Group::Twilio);
+    PUT "/guardian/factors/sms/providers/twilio", Any(&["update:guardian_factors"]), "Set the Twilio account" [takes(&const { Group::Twilio.schema() })], |r| guardian::put(r, Group::Twilio);
     GET "/guardian/factors/push-notification/selected-provider", Any(&["read:guardian_factors"]), "Get the push provider", |r| guardian::read(r, Group::PushProvider);
-    PUT "/guardian/factors/push-notification/selected-provider", Any(&["update:guardian_factors"]), "Set the push provider", |r| guardian::put(r, Group::PushProvider);
+    PUT "/guardian/factors/push-notification/selected-provider", Any(&["update:guardian_factors"]), "Set the push provider" [takes(&const { Group::PushProvider.schema() })], |r| guardian::put(r, Group::PushProvider);
     GET "/guardian/factors/push-notification/providers/apns", Any(&["read:guardian_factors"]), "Get the APNS configuration", |r| guardian::read(r, Group::Apns);
-    PUT "/guardian/factors/push-notification/providers/apns", Any(&["update:guardian_factors"]), "Set the APNS configuration", |r| guardian::put(r, Group::Apns);
-    PATCH "/guardian/factors/push-notification/providers/apns", Any(&["update:guardian_factors"]), "Update the APNS configuration", |r| guardian::patch(r, Group::Apns);
-    PUT "/guardian/factors/push-notification/providers/fcm", Any(&["update:guardian_factors"]), "Set the FCM configuration", |r| guardian::put(r, Group::Fcm);
-    PATCH "/guardian/factors/push-notification/providers/fcm", Any(&["update:guardian_factors"]), "Update the FCM configuration", |r| guardian::patch(r, Group::Fcm);
-    PUT "/guardian/factors/push-notification/providers/fcmv1", Any(&["update:guardian_factors"]), "Set the FCM v1 configuration", |r| guardian::put(r, Group::FcmV1);
-    PATCH "/guardian/factors/push-notification/providers/fcmv1", Any(&["update:guardian_factors"]), "Update the FCM v1 configuration", |r| guardian::patch(r, Group::FcmV1);
+    PUT "/guardian/factors/push-notification/providers/apns", Any(&["update:guardian_factors"]), "Set the APNS configuration" [takes(&const { Group::Apns.schema() })], |r| guardian::put(r, Group::Apns);
+    PATCH "/guardian/factors/push-notification/providers/apns", Any(&["update:guardian_factors"]), "Update the APNS configuration" [takes(&const { Group::Apns.schema() })], |r| guardian::patch(r, Group::Apns);
+    PUT "/guardian/factors/push-notification/providers/fcm", Any(&["update:guardian_factors"]), "Set the FCM configuration" [takes(&const { Group::Fcm.schema() })], |r| guardian::put(r, Group::Fcm);
+    PATCH "/guardian/factors/push-notification/providers/fcm", Any(&["update:guardian_factors"]), "Update the FCM configuration" [takes(&const { Group::Fcm.schema() })], |r| guardian::patch(r, Group::Fcm);
+    PUT "/guardian/factors/push-notification/providers/fcmv1", Any(&["update:guardian_factors"]), "Set the FCM v1 configuration" [takes(&const { Group::FcmV1.schema() })], |r| guardian::put(r, Group::FcmV1);
+    PATCH "/guardian/factors/push-notification/providers/fcmv1", Any(&["update:guardian_factors"]), "Update the FCM v1 configuration" [takes(&const { Group::FcmV1.schema() })], |r| guardian::patch(r, Group::FcmV1);
     GET "/guardian/factors/push-notification/providers/sns", Any(&["read:guardian_factors"]), "Get the SNS configuration", |r| guardian::read(r, Group::Sns);
-    PUT "/guardian/factors/push-notification/providers/sns", Any(&["update:guardian_factors"]), "Set the SNS configuration", |r| guardian::put(r, Group::Sns);
-    PATCH "/guardian/factors/push-notification/providers/sns", Any(&["update:guardian_factors"]), "Update the SNS configuration", |r| guardian::patch(r, Group::Sns);
+    PUT "/guardian/factors/push-notification/providers/sns", Any(&["update:guardian_factors"]), "Set the SNS configuration" [takes(&const { Group::Sns.schema() })], |r| guardian::put(r, Group::Sns);
+    PATCH "/guardian/factors/push-notification/providers/sns", Any(&["update:guardian_factors"]), "Update the SNS configuration" [takes(&const { Group::Sns.schema() })], |r| guardian::patch(r, Group::Sns);
     GET "/guardian/factors/duo/settings", Any(&["read:guardian_factors"]), "Get the Duo settings", |r| guardian::read(r, Group::Duo);
-    PUT "/guardian/factors/duo/settings", Any(&["update:guardian_factors"]), "Set the Duo settings", |r| guardian::put(r, Group::Duo);
-    PATCH "/guardian/factors/duo/settings", Any(&["update:guardian_factors"]), "Update the Duo settings", |r| guardian::patch(r, Group::Duo);
+    PUT "/guardian/factors/duo/settings", Any(&["update:guardian_factors"]), "Set the Duo settings" [takes(&const { Group::Duo.schema() })], |r| guardian::put(r, Group::Duo);
+    PATCH "/guardian/factors/duo/settings", Any(&["update:guardian_factors"]), "Update the Duo settings" [takes(&const { Group::Duo.schema() })], |r| guardian::patch(r, Group::Duo);
     GET "/guardian/factors/webauthn-roaming/settings", Any(&["read:guardian_factors"]), "Get the WebAuthn roaming settings", |r| guardian::read(r, Group::WebauthnRoaming);
-    PUT "/guardian/factors/webauthn-roaming/settings", Any(&["update:guardian_factors"]), "Set the WebAuthn roaming settings", |r| guardian::put(r, Group::WebauthnRoaming);
+    PUT "/guardian/factors/webauthn-roaming/settings", Any(&["update:guardian_factors"]), "Set the WebAuthn roaming settings" [takes(&const { Group::WebauthnRoaming.schema() })], |r| guardian::put(r, Group::WebauthnRoaming);
     GET "/guardian/factors/webauthn-platform/settings", Any(&["read:guardian_factors"]), "Get the WebAuthn platform settings", |r| guardian::read(r, Group::WebauthnPlatform);
-    PUT "/guardian/factors/webauthn-platform/settings", Any(&["update:guardian_factors"]), "Set the WebAuthn platform settings", |r| guardian::put(r, Group::WebauthnPlatform);
+    PUT "/guardian/factors/webauthn-platform/settings", Any(&["update:guardian_factors"]), "Set the WebAuthn platform settings" [takes(&const { Group::WebauthnPlatform.schema() })], |r| guardian::put(r, Group::WebauthnPlatform);
     GET "/guardian/settings", Any(&["read:guardian_factors"]), "Get the settings of remembered browsers", |r| guardian::read(r, Group::Remember);
-    PUT "/guardian/settings", Any(&["update:guardian_factors"]), "Set the settings of remembered browsers", |r| guardian::put(r, Group::Remember);
-    POST "/guardian/enrollments/ticket", Any(&["create:guardian_enrollment_tickets"]), "Create an enrollment ticket", |r| guardian::create_ticket(r);
+    PUT "/guardian/settings", Any(&["update:guardian_factors"]), "Set the settings of remembered browsers" [takes(&const { Group::Remember.schema() })], |r| guardian::put(r, Group::Remember);
+    POST "/guardian/enrollments/ticket", Any(&["create:guardian_enrollment_tickets"]), "Create an enrollment ticket" [takes(&flows::enrollments::TICKET).status(&[200])], |r| guardian::create_ticket(r);
     GET "/guardian/enrollments/{id}", Any(&["read:guardian_enrollments"]), "Get an enrollment", |r| guardian::read_enrollment(r);
     DELETE "/guardian/enrollments/{id}", Any(&["delete:guardian_enrollments"]), "Delete an enrollment", |r| guardian::delete_enrollment(r);
-    GET "/users", Any(&["read:users"]), "List or search users", |r| users::list(r);
-    POST "/users", Any(&["create:users"]), "Create a User", |r| users::create(r);
-    GET "/users-by-email", Any(&["read:users"]), "Search users by email", |r| users::by_email(r);
-    GET "/users/{id}", Any(&["read:users", "read:current_user"]), "Get a user", |r| users::read(r);
-    PATCH "/users/{id}", Any(&["update:users", "update:users_app_metadata", "update:current_user_metadata"]), "Update a User", |r| users::update(r);
+    GET "/users", Any(&["read:users"]), "List or search users" [list("users").fields().asks(&[text("q"), text("sort"), text("search_engine"), text("connection"), flag("primary_order")])], |r| users::list(r);
+    POST "/users", Any(&["create:users"]), "Create a User" [takes(&flows::users::CREATE)], |r| users::create(r);
+    GET "/users-by-email", Any(&["read:users"]), "Search users by email" [gives(Rows).fields().asks(&[needed("email")])], |r| users::by_email(r);
+    GET "/users/{id}", Any(&["read:users", "read:current_user"]), "Get a user" [fields()], |r| users::read(r);
+    PATCH "/users/{id}", Any(&["update:users", "update:users_app_metadata", "update:current_user_metadata"]), "Update a User" [takes(&flows::users::UPDATE)], |r| users::update(r);
     DELETE "/users/{id}", Any(&["delete:users", "delete:current_user"]), "Delete a User", |r| users::delete(r);
-    GET "/users/{id}/logs", Any(&["read:logs", "read:logs_users"]), "Get a user's log events", |r| users::list_logs(r);
-    GET "/users/{id}/sessions", Any(&["read:sessions"]), "Get the sessions of a user", |r| users::list_sessions(r);
-    DELETE "/users/{id}/sessions", Any(&["delete:sessions"]), "Delete the sessions of a user", |r| users::delete_sessions(r);
+    GET "/users/{id}/logs", Any(&["read:logs", "read:logs_users"]), "Get a user's log events" [list("logs").fields().asks(&[text("sort")])], |r| users::list_logs(r);
+    GET "/users/{id}/sessions", Any(&["read:sessions"]), "Get the sessions of a user" [checkpoints("sessions")], |r| users::list_sessions(r);
+    DELETE "/users/{id}/sessions", Any(&["delete:sessions"]), "Delete the sessions of a user" [gives(Object).status(&[202])], |r| users::delete_sessions(r);
     GET "/sessions/{id}", Any(&["read:sessions"]), "Get a session", |r| users::read_session(r);
-    DELETE "/sessions/{id}", Any(&["delete:sessions"]), "Delete a session", |r| users::delete_session(r);
-    GET "/users/{id}/authentication-methods", Any(&["read:authentication_methods"]), "Get a user's authentication methods", |r| methods::list(r);
-    POST "/users/{id}/authentication-methods", Any(&["create:authentication_methods"]), "Create an authentication method", |r| methods::create(r);
-    PUT "/users/{id}/authentication-methods", Any(&["update:authentication_methods"]), "Replace a user's authentication methods", |r| methods::replace(r);
+    DELETE "/sessions/{id}", Any(&["delete:sessions"]), "Delete a session" [gives(Object).status(&[202])], |r| users::delete_session(r);
+    GET "/users/{id}/authentication-methods", Any(&["read:authentication_methods"]), "Get a user's authentication methods" [list("authenticators")], |r| methods::list(r);
+    POST "/users/{id}/authentication-methods", Any(&["create:authentication_methods"]), "Create an authentication method" [takes(&flows::authentication_methods::CREATE)], |r| methods::create(r);
+    PUT "/users/{id}/authentication-methods", Any(&["update:authentication_methods"]), "Replace a user's authentication methods" [takes_value(&flows::authentication_methods::REPLACE).gives(Rows)], |r| methods::replace(r);
     DELETE "/users/{id}/authentication-methods", Any(&["delete:authentication_methods"]), "Delete a user's authentication methods", |r| methods::delete_all(r);
     GET "/users/{id}/authentication-methods/{method}", Any(&["read:authentication_methods"]), "Get an authentication method", |r| methods::read(r);
-    PATCH "/users/{id}/authentication-methods/{method}", Any(&["update:authentication_methods"]), "Update an authentication method", |r| methods::update(r);
+    PATCH "/users/{id}/authentication-methods/{method}", Any(&["update:authentication_methods"]), "Update an authentication method" [takes(&flows::authentication_methods::UPDATE)], |r| methods::update(r);
     DELETE "/users/{id}/authentication-methods/{method}", Any(&["delete:authentication_methods"]), "Delete an authentication method", |r| methods::delete(r);
-    GET "/users/{id}/authenticators", Any(&["read:authentication_methods", "read:guardian_enrollments", "read:users"]), "Get a user's authenticators", |r| methods::list_authenticators(r);
+    GET "/users/{id}/authenticators", Any(&["read:authentication_methods", "read:guardian_enrollments", "read:users"]), "Get a user's authenticators" [gives(Rows)], |r| methods::list_authenticators(r);
     DELETE "/users/{id}/authenticators", Any(&["delete:guardian_enrollments"]), "Delete a user's authenticators", |r| methods::delete_authenticators(r);
     DELETE "/users/{id}/authenticators/{method}", Any(&["delete:authentication_methods", "delete:guardian_enrollments"]), "Delete an authenticator", |r| methods::delete_authenticator(r);
-    GET "/users/{id}/enrollments", Any(&["read:users", "read:current_user"]), "Get a user's enrollments", |r| methods::list_enrollments(r);
+    GET "/users/{id}/enrollments", Any(&["read:users", "read:current_user"]), "Get a user's enrollments" [gives(Rows)], |r| methods::list_enrollments(r);
     DELETE "/users/{id}/multifactor/{provider}", Any(&["update:users"]), "Delete a user's multifactor provider", |r| methods::delete_provider(r);
-    POST "/users/{id}/multifactor/actions/invalidate-remember-browser", Any(&["update:users"]), "Invalidate remembered browsers", |r| methods::forget_browsers(r);
-    POST "/users/{id}/recovery-code-regeneration", Any(&["update:users"]), "Generate a new recovery code", |r| methods::regenerate_recovery_code(r);
-    POST "/users/{id}/risk-assessments/clear", Any(&["update:users"]), "Clear risk assessment assessors", |r| methods::clear_risk_assessments(r);
-    GET "/users/{id}/organizations", Any(&["read:organizations"]), "List a user's organizations", |r| stubs::empty_of_user(r, "organizations");
-    GET "/users/{id}/connected-accounts", Any(&["read:users"]), "List a user's connected accounts", |r| stubs::empty_of_user(r, "connected_accounts");
-    GET "/users/{id}/groups", Any(&["read:groups"]), "List a user's groups", |r| stubs::empty_of_user(r, "groups");
-    GET "/users/{id}/roles", AllOr(&["read:users", "read:roles"], &["read:role_members"]), "Get a user's roles", |r| roles::list_of_user(r);
-    POST "/users/{id}/roles", Any(&["update:users", "create:role_members"]), "Assign roles to a user", |r| roles::add_to_user(r);
-    DELETE "/users/{id}/roles", Any(&["update:users", "delete:role_members"]), "Remove roles from a user", |r| roles::remove_from_user(r);
-    GET "/users/{id}/permissions", Any(&["read:users"]), "Get a user's permissions", |r| roles::list_held(r);
-    POST "/users/{id}/permissions", Any(&["update:users"]), "Assign permissions to a user", |r| roles::add_user_permissions(r);
-    DELETE "/users/{id}/permissions", Any(&["update:users"]), "Remove permissions from a user", |r| roles::remove_user_permissions(r);
-    GET "/user-blocks", Any(&["read:users"]), "Get blocks by identifier", |r| users::identifier_blocks(r);
-    DELETE "/user-blocks", Any(&["update:users"]), "Unblock by identifier", |r| users::delete_identifier_blocks(r);
-    GET "/user-blocks/{id}", Any(&["read:users"]), "Get a user's blocks", |r| users::blocks(r);
+    POST "/users/{id}/multifactor/actions/invalidate-remember-browser", Any(&["update:users"]), "Invalidate remembered browsers" [nothing()], |r| methods::forget_browsers(r);
+    POST "/users/{id}/recovery-code-regeneration", Any(&["update:users"]), "Generate a new recovery code" [status(&[200])], |r| methods::regenerate_recovery_code(r);
+    POST "/users/{id}/risk-assessments/clear", Any(&["update:users"]), "Clear risk assessment assessors" [takes(&flows::authenticators::CLEAR).nothing()], |r| methods::clear_risk_assessments(r);
+    GET "/users/{id}/organizations", Any(&["read:organizations"]), "List a user's organizations" [gives(Envelope("organizations"))], |r| stubs::empty_of_user(r, "organizations");
+    GET "/users/{id}/connected-accounts", Any(&["read:users"]), "List a user's connected accounts" [gives(Envelope("connected_accounts"))], |r| stubs::empty_of_user(r, "connected_accounts");
+    GET "/users/{id}/groups", Any(&["read:groups"]), "List a user's groups" [gives(Envelope("groups"))], |r| stubs::empty_of_user(r, "groups");
+    GET "/users/{id}/roles", AllOr(&["read:users", "read:roles"], &["read:role_members"]), "Get a user's roles" [list("roles")], |r| roles::list_of_user(r);
+    POST "/users/{id}/roles", Any(&["update:users", "create:role_members"]), "Assign roles to a user" [takes(&flows::roles::ROLES).nothing()], |r| roles::add_to_user(r);
+    DELETE "/users/{id}/roles", Any(&["update:users", "delete:role_members"]), "Remove roles from a user" [takes(&flows::roles::ROLES)], |r| roles::remove_from_user(r);
+    GET "/users/{id}/permissions", Any(&["read:users"]), "Get a user's permissions" [list("permissions")], |r| roles::list_held(r);
+    POST "/users/{id}/permissions", Any(&["update:users"]), "Assign permissions to a user" [takes(&flows::roles::PERMISSIONS)], |r| roles::add_user_permissions(r);
+    DELETE "/users/{id}/permissions", Any(&["update:users"]), "Remove permissions from a user" [takes(&flows::roles::PERMISSIONS)], |r| roles::remove_user_permissions(r);
+    GET "/user-blocks", Any(&["read:users"]), "Get blocks by identifier" [asks(&[needed("identifier"), flag("consider_brute_force_enablement")])], |r| users::identifier_blocks(r);
+    DELETE "/user-blocks", Any(&["update:users"]), "Unblock by identifier" [asks(&[needed("identifier")])], |r| users::delete_identifier_blocks(r);
+    GET "/user-blocks/{id}", Any(&["read:users"]), "Get a user's blocks" [asks(&[flag("consider_brute_force_enablement")])], |r| users::blocks(r);
     DELETE "/user-blocks/{id}", Any(&["update:users"]), "Unblock a user", |r| users::delete_blocks(r);
-    GET "/roles", Any(&["read:roles"]), "Get roles", |r| roles::list(r);
-    POST "/roles", Any(&["create:roles"]), "Create a role", |r| roles::create(r);
+    GET "/roles", Any(&["read:roles"]), "Get roles" [list("roles").asks(&[text("name_filter")])], |r| roles::list(r);
+    POST "/roles", Any(&["create:roles"]), "Create a role" [takes(&flows::roles::CREATE).status(&[200])], |r| roles::create(r);
     GET "/roles/{id}", Any(&["read:roles"]), "Get a role", |r| roles::read(r);
-    PATCH "/roles/{id}", Any(&["update:roles"]), "Update a role", |r| roles::update(r);
-    DELETE "/roles/{id}", Any(&["delete:roles"]), "Delete a role", |r| roles::delete(r);
-    GET "/roles/{id}/permissions", Any(&["read:roles"]), "Get a role's permissions", |r| roles::list_permissions(r);
-    POST "/roles/{id}/permissions", Any(&["update:roles"]), "Associate permissions with a role", |r| roles::add_permissions(r);
-    DELETE "/roles/{id}/permissions", Any(&["update:roles"]), "Remove permissions from a role", |r| roles::remove_permissions(r);
-    GET "/roles/{id}/users", AllOr(&["read:users", "read:roles"], &["read:role_members"]), "Get a role's users", |r| roles::list_users(r);
-    POST "/roles/{id}/users", Any(&["update:roles", "create:role_members"]), "Assign users to a role", |r| roles::add_users(r);
-    GET "/clients", Any(&["read:clients", "read:client_keys", "read:client_credentials", "read:client_summary"]), "Get clients", |r| clients::list(r);
-    POST "/clients", Any(&["create:clients"]), "Create a client", |r| clients::create(r);
-    GET "/clients/{id}", Any(&["read:clients", "read:client_keys", "read:client_credentials", "read:client_summary"]), "Get a client", |r| clients::read(r);
-    PATCH "/clients/{id}", Any(&["update:clients", "update:client_keys", "update:client_credentials"]), "Update a client", |r| clients::update(r);
+    PATCH "/roles/{id}", Any(&["update:roles"]), "Update a role" [takes(&flows::roles::UPDATE)], |r| roles::update(r);
+    DELETE "/roles/{id}", Any(&["delete:roles"]), "Delete a role" [gives(Object).status(&[200])], |r| roles::delete(r);
+    GET "/roles/{id}/permissions", Any(&["read:roles"]), "Get a role's permissions" [list("permissions")], |r| roles::list_permissions(r);
+    POST "/roles/{id}/permissions", Any(&["update:roles"]), "Associate permissions with a role" [takes(&flows::roles::PERMISSIONS)], |r| roles::add_permissions(r);
+    DELETE "/roles/{id}/permissions", Any(&["update:roles"]), "Remove permissions from a role" [takes(&flows::roles::PERMISSIONS)], |r| roles::remove_permissions(r);
+    GET "/roles/{id}/users", AllOr(&["read:users", "read:roles"], &["read:role_members"]), "Get a role's users" [any_list("users")], |r| roles::list_users(r);
+    POST "/roles/{id}/users", Any(&["update:roles", "create:role_members"]), "Assign users to a role" [takes(&flows::roles::USERS).status(&[200])], |r| roles::add_users(r);
+    GET "/clients", Any(&["read:clients", "read:client_keys", "read:client_credentials", "read:client_summary"]), "Get clients" [any_list("clients").fields().asks(&[flag("is_global"), flag("is_first_party"), text("app_type"), text("q")])], |r| clients::list(r);
+    POST "/clients", Any(&["create:clients"]), "Create a client" [takes(&flows::clients::CREATE)], |r| clients::create(r);
+    GET "/clients/{id}", Any(&["read:clients", "read:client_keys", "read:client_credentials", "read:client_summary"]), "Get a client" [fields()], |r| clients::read(r);
+    PATCH "/clients/{id}", Any(&["update:clients", "update:client_keys", "update:client_credentials"]), "Update a client" [takes(&flows::clients::UPDATE)], |r| clients::update(r);
     DELETE "/clients/{id}", Any(&["delete:clients"]), "Delete a client", |r| clients::delete(r);
-    POST "/clients/{id}/rotate-secret", Any(&["update:client_keys"]), "Rotate a client secret", |r| clients::rotate_secret(r);
-    GET "/clients/{id}/connections", Any(&["read:connections"]), "Get a client's connections", |r| clients::list_connections(r);
-    GET "/clients/{id}/credentials", Any(&["read:client_credentials"]), "Get client credentials", |r| clients::list_credentials(r);
-    POST "/clients/{id}/credentials", Any(&["create:client_credentials"]), "Create a client credential", |r| clients::create_credential(r);
+    POST "/clients/{id}/rotate-secret", Any(&["update:client_keys"]), "Rotate a client secret" [status(&[200])], |r| clients::rotate_secret(r);
+    GET "/clients/{id}/connections", Any(&["read:connections"]), "Get a client's connections" [checkpoints("connections")], |r| clients::list_connections(r);
+    GET "/clients/{id}/credentials", Any(&["read:client_credentials"]), "Get client credentials" [gives(Rows)], |r| clients::list_credentials(r);
+    POST "/clients/{id}/credentials", Any(&["create:client_credentials"]), "Create a client credential" [takes(&flows::client_credentials::CREATE)], |r| clients::create_credential(r);
     GET "/clients/{id}/credentials/{credential}", Any(&["read:client_credentials"]), "Get a client credential", |r| clients::read_credential(r);
-    PATCH "/clients/{id}/credentials/{credential}", Any(&["update:client_credentials"]), "Update a client credential", |r| clients::update_credential(r);
+    PATCH "/clients/{id}/credentials/{credential}", Any(&["update:client_credentials"]), "Update a client credential" [takes(&flows::client_credentials::UPDATE)], |r| clients::update_credential(r);
     DELETE "/clients/{id}/credentials/{credential}", Any(&["delete:client_credentials"]), "Delete a client credential", |r| clients::delete_credential(r);
-    GET "/client-grants", Any(&["read:client_grants"]), "Get client grants", |r| clients::list_grants(r);
-    POST "/client-grants", Any(&["create:client_grants"]), "Create a client grant", |r| clients::create_grant(r);
+    GET "/client-grants", Any(&["read:client_grants"]), "Get client grants" [any_list("client_grants").asks(&[text("client_id"), text("audience"), text("subject_type"), text("default_for"), flag("allow_any_organization")])], |r| clients::list_grants(r);
+    POST "/client-grants", Any(&["create:client_grants"]), "Create a client grant" [takes(&flows::client_grants::CREATE)], |r| clients::create_grant(r);
     GET "/client-grants/{id}", Any(&["read:client_grants"]), "Get a client grant", |r| clients::read_grant(r);
-    PATCH "/client-grants/{id}", Any(&["update:client_grants"]), "Update a client grant", |r| clients::update_grant(r);
+    PATCH "/client-grants/{id}", Any(&["update:client_grants"]), "Update a client grant" [takes(&flows::client_grants::UPDATE)], |r| clients::update_grant(r);
     DELETE "/client-grants/{id}", Any(&["delete:client_grants"]), "Delete a client grant", |r| clients::delete_grant(r);
-    GET "/client-grants/{id}/organizations", Any(&["read:organization_client_grants"]), "Get a client grant's organizations", |r| clients::grant_organizations(r);
-    GET "/resource-servers", Any(&["read:resource_servers"]), "Get resource servers", |r| resource_servers::list(r);
-    POST "/resource-servers", Any(&["create:resource_servers"]), "Create a resource server", |r| resource_servers::create(r);
-    GET "/resource-servers/{id}", Any(&["read:resource_servers"]), "Get a resource server", |r| resource_servers::read(r);
-    PATCH "/resource-servers/{id}", Any(&["update:resource_servers"]), "Update a resource server", |r| resource_servers::update(r);
+    GET "/client-grants/{id}/organizations", Any(&["read:organization_client_grants"]), "Get a client grant's organizations" [any_list("organizations")], |r| clients::grant_organizations(r);
+    GET "/resource-servers", Any(&["read:resource_servers"]), "Get resource servers" [any_list("resource_servers").fields().asks(&[text("identifiers")])], |r| resource_servers::list(r);
+    POST "/resource-servers", Any(&["create:resource_servers"]), "Create a resource server" [takes(&flows::resource_servers::CREATE)], |r| resource_servers::create(r);
+    GET "/resource-servers/{id}", Any(&["read:resource_servers"]), "Get a resource server" [fields()], |r| resource_servers::read(r);
+    PATCH "/resource-servers/{id}", Any(&["update:resource_servers"]), "Update a resource server" [takes(&flows::resource_servers::UPDATE)], |r| resource_servers::update(r);
     DELETE "/resource-servers/{id}", Any(&["delete:resource_servers"]), "Delete a resource server", |r| resource_servers::delete(r);
-    GET "/connections", Any(&["read:connections"]), "Get connections", |r| connections::list(r);
-    POST "/connections", Any(&["create:connections"]), "Create a connection", |r| connections::create(r);
-    GET "/connections/{id}", Any(&["read:connections"]), "Get a connection", |r| connections::read(r);
-    PATCH "/connections/{id}", Any(&["update:connections"]), "Update a connection", |r| connections::update(r);
-    DELETE "/connections/{id}", Any(&["delete:connections"]), "Delete a connection", |r| connections::delete(r);
-    GET "/connections/{id}/clients", Any(&["read:connections"]), "Get a connection's clients", |r| connections::list_clients(r);
-    PATCH "/connections/{id}/clients", Any(&["update:connections"]), "Update a connection's clients", |r| connections::switch_clients(r);
+    GET "/connections", Any(&["read:connections"]), "Get connections" [any_list("connections").fields().asks(&[text("strategy"), text("name")])], |r| connections::list(r);
+    POST "/connections", Any(&["create:connections"]), "Create a connection" [takes(&flows::connections::CREATE)], |r| connections::create(r);
+    GET "/connections/{id}", Any(&["read:connections"]), "Get a connection" [fields()], |r| connections::read(r);
+    PATCH "/connections/{id}", Any(&["update:connections"]), "Update a connection" [takes(&flows::connections::UPDATE)], |r| connections::update(r);
+    DELETE "/connections/{id}", Any(&["delete:connections"]), "Delete a connection" [gives(Perhaps).status(&[202, 204])], |r| connections::delete(r);
+    GET "/connections/{id}/clients", Any(&["read:connections"]), "Get a connection's clients" [checkpoints("clients")], |r| connections::list_clients(r);
+    PATCH "/connections/{id}/clients", Any(&["update:connections"]), "Update a connection's clients" [takes_value(&flows::connections::SWITCHES).nothing()], |r| connections::switch_clients(r);
     GET "/connections/{id}/status", Any(&["read:connections"]), "Get a connection's status", |r| connections::status(r);
-    GET "/connections/{id}/keys", Any(&["read:connections_keys"]), "Get a connection's keys", |r| connections::keys(r);
+    GET "/connections/{id}/keys", Any(&["read:connections_keys"]), "Get a connection's keys" [gives(Rows)], |r| connections::keys(r);
     GET "/connections/{id}/scim-configuration", Any(&["read:scim_config"]), "Get a connection's SCIM configuration", |r| connections::without(r);
     GET "/connections/{id}/directory-provisioning", Any(&["read:directory_provisionings"]), "Get a connection's directory provisioning", |r| connections::without(r);
-    DELETE "/connections/{id}/users", Any(&["delete:users"]), "Delete a connection's user", |r| connections::delete_user(r);
+    DELETE "/connections/{id}/users", Any(&["delete:users"]), "Delete a connection's user" [asks(&[needed("email")])], |r| connections::delete_user(r);
     GET "/branding", Any(&["read:branding"]), "Get branding settings", |r| branding::read(r);
-    PATCH "/branding", Any(&["update:branding"]), "Update branding settings", |r| branding::update(r);
-    GET "/emails/provider", Any(&["read:email_provider"]), "Get email provider", |r| emails::read(r);
-    POST "/emails/provider", Any(&["create:email_provider"]), "Configure email provider", |r| emails::create(r);
-    PATCH "/emails/provider", Any(&["update:email_provider"]), "Update email provider", |r| emails::update(r);
+    PATCH "/branding", Any(&["update:branding"]), "Update branding settings" [takes(&flows::branding::UPDATE)], |r| branding::update(r);
+    GET "/emails/provider", Any(&["read:email_provider"]), "Get email provider" [fields()], |r| emails::read(r);
+    POST "/emails/provider", Any(&["create:email_provider"]), "Configure email provider" [takes(&flows::emails::CREATE)], |r| emails::create(r);
+    PATCH "/emails/provider", Any(&["update:email_provider"]), "Update email provider" [takes(&flows::emails::UPDATE)], |r| emails::update(r);
     DELETE "/emails/provider", Any(&["delete:email_provider"]), "Delete email provider", |r| emails::delete(r);
-    POST "/email-templates", Any(&["create:email_templates"]), "Create an email template", |r| messages::create_mail(r);
+    POST "/email-templates", Any(&["create:email_templates"]), "Create an email template" [takes(&flows::email_templates::WHOLE)], |r| messages::create_mail(r);
     GET "/email-templates/{name}", Any(&["read:email_templates"]), "Get an email template", |r| messages::read_mail(r);
-    PATCH "/email-templates/{name}", Any(&["update:email_templates"]), "Patch an email template", |r| messages::update_mail(r, true);
-    PUT "/email-templates/{name}", Any(&["update:email_templates"]), "Update an email template", |r| messages::update_mail(r, false);
-    GET "/branding/phone/providers", Any(&["read:phone_providers"]), "Get the phone providers", |r| messages::list_providers(r);
-    POST "/branding/phone/providers", Any(&["create:phone_providers"]), "Create a phone provider", |r| messages::create_provider(r);
+    PATCH "/email-templates/{name}", Any(&["update:email_templates"]), "Patch an email template" [takes(&flows::email_templates::PART)], |r| messages::update_mail(r, true);
+    PUT "/email-templates/{name}", Any(&["update:email_templates"]), "Update an email template" [takes(&flows::email_templates::WHOLE)], |r| messages::update_mail(r, false);
+    GET "/branding/phone/providers", Any(&["read:phone_providers"]), "Get the phone providers" [gives(Envelope("providers"))], |r| messages::list_providers(r);
+    POST "/branding/phone/providers", Any(&["create:phone_providers"]), "Create a phone provider" [takes(&flows::phone_providers::CREATE)], |r| messages::create_provider(r);
     GET "/branding/phone/providers/{id}", Any(&["read:phone_providers"]), "Get a phone provider", |r| messages::read_provider(r);
-    PATCH "/branding/phone/providers/{id}", Any(&["update:phone_providers"]), "Update a phone provider", |r| messages::update_provider(r);
+    PATCH "/branding/phone/providers/{id}", Any(&["update:phone_providers"]), "Update a phone provider" [takes(&flows::phone_providers::UPDATE)], |r| messages::update_provider(r);
     DELETE "/branding/phone/providers/{id}", Any(&["delete:phone_providers"]), "Delete a phone provider", |r| messages::delete_provider(r);
-    POST "/branding/phone/providers/{id}/try", Any(&["create:phone_providers"]), "Send a test message by a phone provider", |r| messages::try_provider(r);
-    GET "/branding/phone/templates", Any(&["read:phone_templates"]), "Get the phone templates", |r| messages::list_templates(r);
-    POST "/branding/phone/templates", Any(&["create:phone_templates"]), "Create a phone template", |r| messages::create_template(r);
+    POST "/branding/phone/providers/{id}/try", Any(&["create:phone_providers"]), "Send a test message by a phone provider" [takes(&flows::phone_providers::TRY).status(&[202])], |r| messages::try_provider(r);
+    GET "/branding/phone/templates", Any(&["read:phone_templates"]), "Get the phone templates" [gives(Envelope("templates")).asks(&[text("disabled")])], |r| messages::list_templates(r);
+    POST "/branding/phone/templates", Any(&["create:phone_templates"]), "Create a phone template" [takes(&flows::phone_templates::CREATE)], |r| messages::create_template(r);
     GET "/branding/phone/templates/{id}", Any(&["read:phone_templates"]), "Get a phone template", |r| messages::read_template(r);
-    PATCH "/branding/phone/templates/{id}", Any(&["update:phone_templates"]), "Update a phone template", |r| messages::update_template(r);
+    PATCH "/branding/phone/templates/{id}", Any(&["update:phone_templates"]), "Update a phone template" [takes(&flows::phone_templates::UPDATE)], |r| messages::update_template(r);
     DELETE "/branding/phone/templates/{id}", Any(&["delete:phone_templates"]), "Delete a phone template", |r| messages::delete_template(r);
     PATCH "/branding/phone/templates/{id}/reset", Any(&["update:phone_templates"]), "Reset a phone template", |r| messages::reset_template(r);
-    POST "/branding/phone/templates/{id}/try", Any(&["create:phone_templates"]), "Send a test message by a phone template", |r| messages::try_template(r);
-    GET "/tenants/settings", Any(&["read:tenant_settings"]), "Get tenant settings", |r| tenants::read(r);
-    PATCH "/tenants/settings", Any(&["update:tenant_settings"]), "Update tenant settings", |r| tenants::update(r);
-    GET "/logs", Any(&["read:logs", "read:logs_users"]), "Search log events", |r| logs::list(r);
+    POST "/branding/phone/templates/{id}/try", Any(&["create:phone_templates"]), "Send a test message by a phone template" [takes(&flows::phone_templates::TRY).status(&[202])], |r| messages::try_template(r);
+    GET "/tenants/settings", Any(&["read:tenant_settings"]), "Get tenant settings" [fields()], |r| tenants::read(r);
+    PATCH "/tenants/settings", Any(&["update:tenant_settings"]), "Update tenant settings" [takes(&flows::tenant_settings::UPDATE)], |r| tenants::update(r);
+    GET "/logs", Any(&["read:logs", "read:logs_users"]), "Search log events" [list("logs").fields().asks(&[text("q"), text("search"), text("sort"), text("from"), text("take")])], |r| logs::list(r);
     GET "/logs/{id}", Any(&["read:logs", "read:logs_users"]), "Get a log event", |r| logs::read(r);
-    GET "/connections-scim-configurations", Any(&["read:scim_config"]), "Get SCIM configurations", |r| stubs::always(r, "scim_configurations");
-    GET "/connections-directory-provisionings", Any(&["read:directory_provisionings"]), "Get directory provisionings", |r| stubs::always(r, "directory_provisionings");
-    GET "/organizations", Any(&["read:organizations"]), "Get organizations", |r| stubs::empty(r, "organizations");
+    GET "/connections-scim-configurations", Any(&["read:scim_config"]), "Get SCIM configurations" [gives(Envelope("scim_configurations"))], |r| stubs::always(r, "scim_configurations");
+    GET "/connections-directory-provisionings", Any(&["read:directory_provisionings"]), "Get directory provisionings" [gives(Envelope("directory_provisionings"))], |r| stubs::always(r, "directory_provisionings");
+    GET "/organizations", Any(&["read:organizations"]), "Get organizations" [any_list("organizations")], |r| stubs::empty(r, "organizations");
     GET "/prompts", Any(&["read:prompts"]), "Get how logins begin", |r| prompts::read(r);
-    PATCH "/prompts", Any(&["update:prompts"]), "Update how logins begin", |r| prompts::update(r);
+    PATCH "/prompts", Any(&["update:prompts"]), "Update how logins begin" [takes(&flows::prompts::UPDATE)], |r| prompts::update(r);
     GET "/prompts/mfa-push", Any(&["read:prompts"]), "Get the push app", |r| guardian::read(r, Group::PushApp);
-    PATCH "/prompts/mfa-push", Any(&["update:prompts"]), "Update the push app", |r| guardian::patch(r, Group::PushApp);
+    PATCH "/prompts/mfa-push", Any(&["update:prompts"]), "Update the push app" [takes(&const { Group::PushApp.schema() })], |r| guardian::patch(r, Group::PushApp);
 };

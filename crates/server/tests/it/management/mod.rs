@@ -9,6 +9,7 @@ mod guardian;
 mod logs;
 mod messages;
 mod methods;
+mod openapi;
 mod roles;
 mod settings;
 mod users;

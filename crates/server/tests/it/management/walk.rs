@@ -7,7 +7,7 @@ use super::{machine, token};
 use crate::support::{API, TestApp};
 
 /// Fills the parameters of a path with something well-formed.
-fn path_of(path: &str) -> String {
+pub(super) fn path_of(path: &str) -> String {
     let filled = path
         .replace("/users/{id}", "/users/auth0%7Cana")
         .replace("{name}", "otp")

@@ -3,6 +3,8 @@
 //! A schema is closed only where contract/management-api.md 1.4 says so (guardian, authentication methods, users, roles):
 //! elsewhere unknown properties are kept, because newer tools send newer fields.
 
+mod json_schema;
+
 use lockstep_core::codes::{ManagementCode, ManagementError};
 use lockstep_core::model::user::normal_email;
 use serde_json::{Map, Value};
