@@ -306,6 +306,10 @@ management_codes! {
     InexistentEmailTemplate = Some("inexistent_email_template"), 404, "The template does not exist.";
     /// Somebody sends the tenant's mail already.
     EmailProviderConflict = Some("email_provider_conflict"), 409, "There is already a configured email provider";
+    /// No such Action.
+    InexistentAction = None, 404, "That action does not exist.";
+    /// No such run of Actions.
+    InexistentExecution = None, 404, "That execution does not exist.";
     /// No such thing.
     NotFound = None, 404, "Not Found";
     /// A user that is there already.
@@ -317,6 +321,8 @@ management_codes! {
     ConnectionConflict = Some("connection_conflict"), 409, "A connection with the same name already exists";
     /// A role with this name is there already.
     RoleConflict = Some("role_conflict"), 409, "Another role with the same name already exists.";
+    /// An Action, or a module of Actions, with this name is there already.
+    ActionConflict = Some("action_conflict"), 409, "An action with the same name already exists.";
     /// A grant for this client, audience and subject type is there already.
     ClientGrantConflict = Some("resource_conflict"), 409, "A resource with this identifier already exists.";
     /// The user has this authentication method already.
@@ -331,6 +337,8 @@ management_codes! {
     TooManyRequests = Some("too_many_requests"), 429, "Global limit has been reached";
     /// Something unexpected; the trace has the cause.
     Internal = Some("internal_error"), 500, "An internal server error occurred";
+    /// Auth0's API has it, Lockstep has not built it.
+    NotImplemented = Some("not_implemented"), 501, "This operation is not built in Lockstep.";
     /// Too many passwords are being hashed; come back later.
     Busy = None, 503, "The server is busy. Try again later.";
 }

@@ -75,6 +75,24 @@ fn printable(text: &str, max: usize) -> bool {
     !text.is_empty() && text.len() <= max && !text.chars().any(char::is_control)
 }
 
+/// Draws a UUID of version 4 (RFC 9562 section 5.4).
+fn uuid(rng: &mut dyn Rng) -> String {
+    let mut bytes: [u8; 16] = rng.bytes();
+    bytes[6] = bytes[6] & 0x0f | 0x40;
+    bytes[8] = bytes[8] & 0x3f | 0x80;
+    let hex: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
+    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+}
+
+/// Of any version: imported ones need not be ours.
+fn is_uuid(text: &str) -> bool {
+    text.len() == 36
+        && text.bytes().enumerate().all(|(at, b)| match at {
+            8 | 13 | 18 | 23 => b == b'-',
+            _ => b.is_ascii_digit() || (b'a'..=b'f').contains(&b),
+        })
+}
+
 id!(
     /// A user: `auth0|` and 24 hexadecimal digits, or `provider|anything` for others.
     UserId, "user", |rng| format!("auth0|{}", rng.hex(24)), |t| printable(t, 1024) && t.contains('|')
@@ -144,6 +162,36 @@ id!(
     CredentialId, "credential", |rng| format!("cred_{}", rng.alphanumeric(22)), |t| prefixed(t, "cred_", 22)
 );
 id!(
+    /// An Action: a UUID of version 4.
+    ActionId, "action", |rng| uuid(rng), |t| is_uuid(t)
+);
+id!(
+    /// A version of an Action: a UUID of version 4.
+    ActionVersionId, "action version", |rng| uuid(rng), |t| is_uuid(t)
+);
+id!(
+    /// An Action's place in a trigger: a UUID of version 4.
+    BindingId, "binding", |rng| uuid(rng), |t| is_uuid(t)
+);
+id!(
+    /// A module that Actions share: a UUID of version 4.
+    ModuleId, "module", |rng| uuid(rng), |t| is_uuid(t)
+);
+id!(
+    /// A version of a module: a UUID of version 4.
+    ModuleVersionId, "module version", |rng| uuid(rng), |t| is_uuid(t)
+);
+id!(
+    /// A log stream: `lst_` and 16 digits.
+    LogStreamId, "log stream", |rng| format!("lst_{}", rng.digits(16)), |t| {
+        t.strip_prefix("lst_").is_some_and(|r| r.len() == 16 && r.bytes().all(|b| b.is_ascii_digit()))
+    }
+);
+id!(
+    /// An entry of `keys/encryption`: a UUID of version 4.
+    EncryptionKeyId, "encryption key", |rng| uuid(rng), |t| is_uuid(t)
+);
+id!(
     /// A decision record: 24 hexadecimal digits.
     DecisionId, "decision", |rng| rng.hex(24), |t| hex(t, 24)
 );
@@ -174,6 +222,12 @@ mod tests {
             assert!(AuthenticatorId::parse(AuthenticatorId::new(rng).as_str()).is_ok());
             assert!(TicketId::parse(TicketId::new(rng).as_str()).is_ok());
             assert!(ResourceServerId::parse(ResourceServerId::new(rng).as_str()).is_ok());
+            assert!(LogStreamId::parse(LogStreamId::new(rng).as_str()).is_ok());
+            let action = ActionId::new(rng);
+            assert!(ActionId::parse(action.as_str()).is_ok());
+            assert!(
+                action.as_str().as_bytes()[14] == b'4' && b"89ab".contains(&action.as_str().as_bytes()[19])
+            );
         }
     }
 
@@ -183,6 +237,8 @@ mod tests {
         assert!(UserId::parse("auth0|a\u{0}b").is_err());
         assert!(AuthenticatorId::parse("dev_short").is_err());
         assert!(ConnectionId::parse("con_../../../../etc").is_err());
+        assert!(ActionId::parse("6f0c2e0e-7a51-4d0f-9c43_2f6f0f3a9b17").is_err());
+        assert!(LogStreamId::parse("lst_00000000000000x2").is_err());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! What the Management API configures (clients, APIs, connections, tenant settings) is kept as the JSON document of the
 //! wire, so that nothing a tool wrote is lost, and read through typed accessors.
 
+pub mod action;
 pub mod authenticator;
 pub mod client;
 pub mod connection;

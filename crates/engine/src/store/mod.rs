@@ -3,6 +3,8 @@
 //! The verbs are fixed: `find` may return none, `list` pages, `create`, `save`, `delete`, and `claim` for what may be spent
 //! once. Secret columns are sealed here and nowhere else, with `table:column:row` as associated data.
 
+pub mod action_modules;
+pub mod actions;
 pub mod assertion_ids;
 pub mod authenticators;
 pub mod authorization_codes;

@@ -48,7 +48,7 @@ macro_rules! column {
 }
 
 /// Every sealed column. The canary in `meta` is not among them: it is text.
-pub const COLUMNS: [Column; 9] = [
+pub const COLUMNS: [Column; 13] = [
     column!("settings", "name", "sealed"),
     column!("clients", "client_id", "secret"),
     column!("authenticators", "id", "data"),
@@ -58,6 +58,10 @@ pub const COLUMNS: [Column; 9] = [
     column!("signing_keys", "kid", "private"),
     column!("outbox", "id", "recipient"),
     column!("outbox", "id", "content"),
+    column!("actions", "id", "secrets"),
+    column!("action_versions", "id", "secrets"),
+    column!("action_modules", "id", "secrets"),
+    column!("action_module_versions", "id", "secrets"),
 ];
 
 /// Looks at up to `limit` values after a row and seals those anew that lie under an older key. Returns the last row that it looked at,

@@ -12,6 +12,7 @@ use lockstep_core::model::settings::Profile;
 use lockstep_core::time::{Clock as _, SystemClock};
 use lockstep_engine::app::{App, new_master_keys};
 use lockstep_engine::config::Config;
+use lockstep_engine::flows::management::actions;
 use lockstep_engine::flows::{demo, twin};
 use lockstep_engine::store::db::Db;
 
@@ -118,6 +119,7 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
         settings.key_models = Some(Arc::new(models));
     }
     let app = App::open(settings, db, Arc::clone(&clock) as Arc<_>).await?;
+    actions::warn_of_bound(&app).await?;
     let demo = demo::seed(app.db(), &mut env).await?;
     twin::snapshot(&app, twin::SEED).await?;
 

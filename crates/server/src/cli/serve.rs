@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use lockstep_core::time::SystemClock;
 use lockstep_engine::app::App;
+use lockstep_engine::flows::management::actions;
 use lockstep_engine::worker::{cleanup, delivery};
 
 use super::{Failure, config};
@@ -90,6 +91,7 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
         .map_err(|e| Failure::new(format!("listen: cannot listen on {}: {e}", config.listen)))?;
     let db = config::open_database(&config, keys).await?;
     let app = App::open(config.app.clone(), db, Arc::new(SystemClock)).await?;
+    actions::warn_of_bound(&app).await?;
     let [phone, mail] = delivery::start(app.clone());
     let workers = [cleanup::start(app.clone()), phone, mail];
     let settings = WebSettings { trusted_proxies: config.trusted_proxies.clone() };

@@ -94,6 +94,8 @@ const SECRET: &[&str] = &[
     "credentials",
     "configuration",
     "client_secrets",
+    "secrets",
+    "sink",
     "code",
 ];
 

@@ -4,6 +4,7 @@
 //! in [`access`]; what is written to the audit trail afterwards, in [`audit`].
 
 pub mod access;
+pub mod actions;
 pub mod audit;
 pub mod authentication_methods;
 pub mod authenticators;

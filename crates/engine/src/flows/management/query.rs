@@ -84,6 +84,12 @@ impl Query {
         }
     }
 
+    /// Returns the part of a list of the actions family, whose envelope is its own.
+    pub fn numbered(&self, per_page: i64) -> Result<Numbered, ManagementError> {
+        let page = self.int("page", 0, i64::from(u32::MAX))?.unwrap_or(0);
+        Ok(Numbered { page, per_page: self.int("per_page", 1, 100)?.unwrap_or(per_page) })
+    }
+
     /// Returns which properties of each object are asked for.
     pub fn fields(&self) -> Result<Fields, ManagementError> {
         let include = self.flag("include_fields")?.unwrap_or(true);
@@ -238,6 +244,46 @@ impl Page {
     }
 }
 
+/// A page of the actions family (contract/management-api.md 1.6): always in an envelope, with the page's number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Numbered {
+    page: i64,
+    per_page: i64,
+}
+
+impl Numbered {
+    /// Returns the part of the list to read.
+    pub fn slice(&self) -> Slice {
+        Slice::Offset { start: self.page * self.per_page, limit: self.per_page }
+    }
+
+    /// Cuts the page out of a whole, short list.
+    pub fn cut<'l, T>(&self, all: &'l [T]) -> &'l [T] {
+        let start = usize::try_from(self.page * self.per_page).unwrap_or(usize::MAX).min(all.len());
+        let end = start.saturating_add(usize::try_from(self.per_page).unwrap_or(0)).min(all.len());
+        &all[start..end]
+    }
+
+    /// Returns the answer, zeros left out. A page with nothing on it has no total: the Go SDK would ask for the next one for ever.
+    pub fn answer(&self, key: &str, items: Vec<Value>, total: i64) -> Value {
+        let mut answer = Map::new();
+        let total = if items.is_empty() { 0 } else { total };
+        for (name, number) in [("total", total), ("page", self.page), ("per_page", self.per_page)] {
+            if number != 0 {
+                answer.insert(name.to_owned(), number.into());
+            }
+        }
+        answer.insert(key.to_owned(), items.into());
+        Value::Object(answer)
+    }
+
+    /// Returns the answer with zeros, as modules have it. A page with nothing on it has the total 0 all the same.
+    pub fn with_zeros(&self, key: &str, items: Vec<Value>, total: i64) -> Value {
+        let total = if items.is_empty() { 0 } else { total };
+        json!({key: items, "total": total, "page": self.page, "per_page": self.per_page})
+    }
+}
+
 /// Which top-level properties an answer keeps.
 #[derive(Clone, Debug, Default)]
 pub struct Fields {
@@ -293,6 +339,22 @@ mod tests {
         assert!(Query::parse(Some("include_totals=yes")).paging(false, NOW).is_err());
         assert!(Query::parse(Some("per_page=&unknown=x")).paging(false, NOW).is_ok());
         assert!(Query::parse(Some("from=nonsense")).paging(true, NOW).is_err());
+    }
+
+    #[test]
+    fn an_empty_page_of_the_actions_family_has_no_total() {
+        let page = Query::parse(Some("page=1&per_page=2")).numbered(50).unwrap();
+        assert_eq!(page.cut(&[1, 2, 3]), [3]);
+        assert_eq!(
+            page.answer("x", vec![json!(3)], 3),
+            json!({"x": [3], "page": 1, "per_page": 2, "total": 3})
+        );
+        assert_eq!(page.answer("x", vec![], 2), json!({"x": [], "page": 1, "per_page": 2}));
+        assert_eq!(page.with_zeros("x", vec![], 2), json!({"x": [], "page": 1, "per_page": 2, "total": 0}));
+        let far = Query::parse(Some("page=4294967295&per_page=100")).numbered(50).unwrap();
+        assert!(far.cut(&[1, 2, 3]).is_empty());
+        let first = Query::parse(None).numbered(50).unwrap();
+        assert_eq!(first.answer("x", vec![], 0), json!({"x": [], "per_page": 50}));
     }
 
     #[test]

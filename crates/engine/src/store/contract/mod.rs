@@ -1,5 +1,6 @@
 //! What every store function promises, on both databases. [`coverage`] finds functions that nobody tests.
 
+mod actions;
 mod coverage;
 mod oauth;
 mod people;

@@ -92,6 +92,13 @@ to_value! {
     ids::RememberedBrowserId: Text, |v| v.as_str().to_owned();
     ids::RoleId: Text, |v| v.as_str().to_owned();
     ids::CredentialId: Text, |v| v.as_str().to_owned();
+    ids::ActionId: Text, |v| v.as_str().to_owned();
+    ids::ActionVersionId: Text, |v| v.as_str().to_owned();
+    ids::BindingId: Text, |v| v.as_str().to_owned();
+    ids::ModuleId: Text, |v| v.as_str().to_owned();
+    ids::ModuleVersionId: Text, |v| v.as_str().to_owned();
+    ids::LogStreamId: Text, |v| v.as_str().to_owned();
+    ids::EncryptionKeyId: Text, |v| v.as_str().to_owned();
     ids::DecisionId: Text, |v| v.as_str().to_owned();
 }
 

@@ -1,6 +1,7 @@
 //! The Management API (contract/management-api.md): [`table`] has every route with its scopes, [`dispatch`] does for all of them
 //! what is the same for all, and one thin file a resource calls the flow.
 
+mod actions;
 mod answer;
 mod branding;
 mod clients;

@@ -13,8 +13,8 @@ use super::dispatch::Request;
 use super::spec::Gives::{Envelope, Object, Perhaps, Rows};
 use super::spec::{Spec, flag, needed, text};
 use super::{
-    branding, clients, connections, emails, guardian, logs, messages, methods, prompts, resource_servers,
-    roles, stubs, tenants, users,
+    actions, branding, clients, connections, emails, guardian, logs, messages, methods, prompts,
+    resource_servers, roles, stubs, tenants, users,
 };
 
 /// What answers a route.
@@ -140,6 +140,30 @@ pub static TABLE: &[Route] = table! {
     DELETE "/user-blocks", Any(&["update:users"]), "Unblock by identifier" [asks(&[needed("identifier")])], |r| users::delete_identifier_blocks(r);
     GET "/user-blocks/{id}", Any(&["read:users"]), "Get a user's blocks" [asks(&[flag("consider_brute_force_enablement")])], |r| users::blocks(r);
     DELETE "/user-blocks/{id}", Any(&["update:users"]), "Unblock a user", |r| users::delete_blocks(r);
+    GET "/actions/actions", Any(&["read:actions"]), "Get actions" [envelope("actions").asks(&[text("triggerId"), text("actionName"), flag("deployed"), flag("installed")])], |r| actions::list(r);
+    POST "/actions/actions", Any(&["create:actions"]), "Create an action" [takes(&flows::actions::CREATE)], |r| actions::create(r);
+    GET "/actions/actions/{id}", Any(&["read:actions"]), "Get an action", |r| actions::read(r);
+    PATCH "/actions/actions/{id}", Any(&["update:actions"]), "Update an action" [takes(&flows::actions::UPDATE)], |r| actions::update(r);
+    DELETE "/actions/actions/{id}", Any(&["delete:actions"]), "Delete an action" [asks(&[flag("force")])], |r| actions::delete(r);
+    POST "/actions/actions/{id}/deploy", Any(&["create:actions"]), "Deploy an action" [status(&[200])], |r| actions::deploy(r);
+    POST "/actions/actions/{id}/test", Any(&["create:actions"]), "Test an action" [takes(&flows::actions::TEST).status(&[200]).errors(&[501])], |r| actions::test(r);
+    GET "/actions/actions/{id}/versions", Any(&["read:actions"]), "Get an action's versions" [envelope("versions")], |r| actions::versions(r);
+    GET "/actions/actions/{id}/versions/{version}", Any(&["read:actions"]), "Get a version of an action", |r| actions::version(r);
+    POST "/actions/actions/{id}/versions/{version}/deploy", Any(&["create:actions"]), "Roll back to a previous action version" [takes(&flows::actions::REDEPLOY).status(&[200])], |r| actions::redeploy(r);
+    GET "/actions/executions/{id}", Any(&["read:actions"]), "Get an execution", |r| actions::execution(r);
+    GET "/actions/triggers", Any(&["read:actions"]), "Get triggers" [gives(Envelope("triggers"))], |r| actions::list_triggers(r);
+    GET "/actions/triggers/{trigger}/bindings", Any(&["read:actions"]), "Get trigger bindings" [envelope("bindings")], |r| actions::list_bindings(r);
+    PATCH "/actions/triggers/{trigger}/bindings", Any(&["update:actions"]), "Update trigger bindings" [takes(&flows::actions::bindings::REPLACE).gives(Envelope("bindings"))], |r| actions::replace_bindings(r);
+    GET "/actions/modules", Any(&["read:actions"]), "Get action modules" [envelope("modules")], |r| actions::list_modules(r);
+    POST "/actions/modules", Any(&["create:actions"]), "Create an action module" [takes(&flows::actions::modules::CREATE)], |r| actions::create_module(r);
+    GET "/actions/modules/{id}", Any(&["read:actions"]), "Get an action module", |r| actions::read_module(r);
+    PATCH "/actions/modules/{id}", Any(&["update:actions"]), "Update an action module" [takes(&flows::actions::modules::UPDATE)], |r| actions::update_module(r);
+    DELETE "/actions/modules/{id}", Any(&["delete:actions"]), "Delete an action module", |r| actions::delete_module(r);
+    GET "/actions/modules/{id}/versions", Any(&["read:actions"]), "Get an action module's versions" [envelope("versions")], |r| actions::module_versions(r);
+    POST "/actions/modules/{id}/versions", Any(&["update:actions"]), "Publish an action module" [status(&[200])], |r| actions::publish_module(r);
+    GET "/actions/modules/{id}/versions/{version}", Any(&["read:actions"]), "Get a version of an action module", |r| actions::module_version(r);
+    POST "/actions/modules/{id}/rollback", Any(&["update:actions"]), "Roll back an action module" [takes(&flows::actions::modules::ROLLBACK).status(&[200])], |r| actions::rollback_module(r);
+    GET "/actions/modules/{id}/actions", Any(&["read:actions"]), "Get the actions that use a module" [envelope("actions")], |r| actions::module_actions(r);
     GET "/roles", Any(&["read:roles"]), "Get roles" [list("roles").asks(&[text("name_filter")])], |r| roles::list(r);
     POST "/roles", Any(&["create:roles"]), "Create a role" [takes(&flows::roles::CREATE).status(&[200])], |r| roles::create(r);
     GET "/roles/{id}", Any(&["read:roles"]), "Get a role", |r| roles::read(r);

@@ -1,5 +1,6 @@
 //! The Management API.
 
+mod actions;
 mod apis;
 mod blocks;
 mod clients;

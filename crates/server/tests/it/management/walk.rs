@@ -14,6 +14,8 @@ pub(super) fn path_of(path: &str) -> String {
         .replace("{provider}", "guardian")
         .replace("{method}", "totp%7Cdev_0000000000000000")
         .replace("{credential}", "cred_0000000000000000000000")
+        .replace("{version}", "x")
+        .replace("{trigger}", "post-login")
         .replace("{id}", "x");
     format!("/api/v2{filled}")
 }
