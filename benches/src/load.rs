@@ -287,7 +287,7 @@ impl std::fmt::Display for Shares {
 }
 
 /// What a scenario took.
-struct Figures {
+pub(crate) struct Figures {
     took: Vec<Duration>,
     wall: Duration,
 }
@@ -297,7 +297,7 @@ impl Figures {
         self.took.len() as f64 / self.wall.as_secs_f64()
     }
 
-    fn print(&self, name: &str, server: &Server) -> Outcome<()> {
+    pub(crate) fn print(&self, name: &str, server: &Server) -> Outcome<()> {
         let at = |share: f64| ms(self.took[((self.took.len() - 1) as f64 * share) as usize]);
         let (rate, p50, p99, memory) = (self.rate(), at(0.5), at(0.99), server.memory()?);
         println!("{name:30} {rate:8.1} /s   p50 {p50:7.2} ms   p99 {p99:7.2} ms   memory {memory:6.1} MiB");
@@ -320,7 +320,7 @@ where
 }
 
 /// Runs a request so many times by some workers.
-async fn once<F, R>(workers: usize, times: usize, request: F) -> Outcome<Figures>
+pub(crate) async fn once<F, R>(workers: usize, times: usize, request: F) -> Outcome<Figures>
 where
     F: Fn(usize) -> R,
     R: Future<Output = Outcome<()>> + Send + 'static,

@@ -10,6 +10,7 @@
 
 mod crash;
 mod load;
+mod people;
 mod server;
 mod tenant;
 mod visitor;
@@ -38,6 +39,10 @@ enum What {
     Load(load::Args),
     /// Kills the server in the middle of logins, again and again, and checks what it promised
     Crash(crash::Args),
+    /// Makes many people in a database that is kept
+    People(people::Args),
+    /// Measures searches, creations and logins among the people that were made
+    PeopleLoad(people::LoadArgs),
     /// RS256 signatures a second on the cores that this process may use
     Signatures(load::SignaturesArgs),
 }
@@ -45,10 +50,13 @@ enum What {
 #[tokio::main]
 async fn main() -> Outcome<()> {
     let args = <Args as clap::Parser>::parse();
-    let place = || server::Place::new(args.bin, args.database);
+    let kept = |folder: &std::path::Path| server::Place::kept(&args.bin, args.database.clone(), folder);
+    let place = || server::Place::new(&args.bin, args.database.clone());
     match args.what {
         What::Load(what) => load::run(place()?, what).await,
         What::Crash(what) => crash::run(place()?, what).await,
+        What::People(what) => people::make(kept(&what.folder)?, what).await,
+        What::PeopleLoad(what) => people::measure(kept(&what.folder)?, what).await,
         What::Signatures(what) => {
             println!("{}", load::signatures(&what)?);
             Ok(())

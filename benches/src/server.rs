@@ -18,16 +18,39 @@ pub(crate) struct Place {
     database: Option<String>,
     port: u16,
     cpus: Option<String>,
+    kept: bool,
 }
 
 impl Place {
     /// Makes an empty folder.
-    pub(crate) fn new(bin: PathBuf, database: Option<String>) -> Outcome<Self> {
-        let bin = bin.canonicalize().map_err(|e| format!("{}: {e}; build it first", bin.display()))?;
+    pub(crate) fn new(bin: &Path, database: Option<String>) -> Outcome<Self> {
         let folder = std::env::temp_dir().join(format!("lockstep-bench-{}", std::process::id()));
-        std::fs::create_dir_all(&folder)?;
+        let mut place = Self::kept(bin, database, &folder)?;
+        place.kept = false;
+        Ok(place)
+    }
+
+    /// Takes a folder, made if need be, that stays when the run is over.
+    pub(crate) fn kept(bin: &Path, database: Option<String>, folder: &Path) -> Outcome<Self> {
+        let bin = bin.canonicalize().map_err(|e| format!("{}: {e}; build it first", bin.display()))?;
+        std::fs::create_dir_all(folder)?;
         let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        Ok(Self { folder, bin, database, port, cpus: None })
+        Ok(Self { folder: folder.canonicalize()?, bin, database, port, cpus: None, kept: true })
+    }
+
+    /// Where it is.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// A file in it.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    /// The database, if it is not SQLite.
+    pub(crate) fn database(&self) -> Option<&str> {
+        self.database.as_deref()
     }
 
     /// Where it answers.
@@ -106,7 +129,9 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.folder);
+        if !self.kept {
+            let _ = std::fs::remove_dir_all(&self.folder);
+        }
     }
 }
 

@@ -10,12 +10,12 @@ use crate::server::{ISSUER, Place};
 use crate::visitor::Visitor;
 
 /// Everybody's password.
-const PASSWORD: &str = "Pw-bench-1!";
+pub(crate) const PASSWORD: &str = "Pw-bench-1!";
 const CALLBACK: &str = "https://app.example/cb";
 const API: &str = "https://api.example/";
-const SEED: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
+pub(crate) const SEED: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
 
-const CONNECTION: &str = "Username-Password-Authentication";
+pub(crate) const CONNECTION: &str = "Username-Password-Authentication";
 
 /// How requests get there, and with which token.
 #[derive(Clone)]
@@ -38,10 +38,7 @@ pub(crate) struct Person {
 impl Tenant {
     /// Sets the tenant up on a running server.
     pub(crate) async fn set_up(place: &Place, machine: (String, String)) -> Outcome<Self> {
-        let http = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .timeout(std::time::Duration::from_secs(30))
-            .build()?;
+        let http = client()?;
         let empty = (String::new(), String::new());
         let mut tenant = Self {
             http,
@@ -76,6 +73,29 @@ impl Tenant {
         tenant.service = (text("client_id"), text("client_secret"));
         let body = json!({"client_id": tenant.service.0, "audience": API, "scope": ["read:a"]});
         tenant.call(Method::POST, "client-grants", body).await?;
+        Ok(tenant)
+    }
+
+    /// What [`Self::resume`] needs of it.
+    pub(crate) fn credentials(&self) -> Value {
+        json!({"machine": self.machine, "app": self.app, "service": self.service})
+    }
+
+    /// Goes on with a tenant that was set up before.
+    pub(crate) async fn resume(place: &Place, credentials: &Value) -> Outcome<Self> {
+        let pair = |name: &str| {
+            let text = |n: usize| credentials[name][n].as_str().unwrap_or_default().to_owned();
+            (text(0), text(1))
+        };
+        let mut tenant = Self {
+            http: client()?,
+            base: place.base(),
+            machine: pair("machine"),
+            token: String::new(),
+            app: pair("app"),
+            service: pair("service"),
+        };
+        tenant.token = tenant.management_token().await?;
         Ok(tenant)
     }
 
@@ -125,13 +145,19 @@ impl Tenant {
 
     /// Makes a user with an authenticator app.
     pub(crate) async fn person(&self, name: &str) -> Outcome<Person> {
+        let Person { id, email } = self.user(name).await?;
+        let body = json!({"type": "totp", "totp_secret": SEED});
+        self.call(Method::POST, &format!("users/{id}/authentication-methods"), body).await?;
+        Ok(Person { id, email })
+    }
+
+    /// Makes a user.
+    pub(crate) async fn user(&self, name: &str) -> Outcome<Person> {
         let email = format!("{name}@example.com");
         let body =
             json!({"connection": CONNECTION, "email": email, "email_verified": true, "password": PASSWORD});
         let user = self.call(Method::POST, "users", body).await?;
         let id = user["user_id"].as_str().ok_or("no user_id")?.replace('|', "%7C");
-        let body = json!({"type": "totp", "totp_secret": SEED});
-        self.call(Method::POST, &format!("users/{id}/authentication-methods"), body).await?;
         Ok(Person { id, email })
     }
 
@@ -191,6 +217,11 @@ impl Tenant {
             "client_secret": self.app.1, "code": code, "redirect_uri": CALLBACK}))
             .await
     }
+}
+
+fn client() -> Outcome<reqwest::Client> {
+    let builder = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
+    Ok(builder.timeout(std::time::Duration::from_secs(30)).build()?)
 }
 
 fn machine_request(client: &(String, String), audience: &str) -> Value {

@@ -341,6 +341,8 @@ management_codes! {
     NotImplemented = Some("not_implemented"), 501, "This operation is not built in Lockstep.";
     /// Too many passwords are being hashed; come back later.
     Busy = None, 503, "The server is busy. Try again later.";
+    /// A search that takes too long.
+    QueryTimeout = Some("query_timeout"), 503, "The query exceeded the timeout. Please try refining your search criteria.";
 }
 
 /// An error as the Management API tells it.

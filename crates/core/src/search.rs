@@ -28,6 +28,8 @@ pub enum Test {
     Ends(String),
     /// Has this in it: `*ampl*`.
     Contains(String),
+    /// Begins with the one and ends with the other, which do not overlap: `an*ple`.
+    Between(String, String),
     /// Anything at all: `*`.
     Anything,
     /// Between two ends.
@@ -54,13 +56,16 @@ pub enum SearchError {
     /// Its parentheses are nested too deeply.
     #[error("the query is nested too deeply")]
     TooDeep,
+    /// It asks for more than a query needs to.
+    #[error("the query has more than {MAX_TERMS} terms")]
+    TooMany,
     /// A quote or bracket is not closed.
     #[error("{0} is not closed")]
     NotClosed(char),
     /// Something is missing or superfluous.
     #[error("a term was expected at {0:?}")]
     TermExpected(String),
-    /// A wildcard in the middle, or too little beside a leading one.
+    /// Several wildcards in the middle, or too little beside a leading one.
     #[error("the wildcard in {0:?} is not supported")]
     Wildcard(String),
     /// A range without its TO.
@@ -70,14 +75,17 @@ pub enum SearchError {
 
 /// The longest query in characters.
 pub const MAX_LENGTH: usize = 4096;
+/// The most tests in a query: each is work for every row that is looked at, and databases limit how much one condition holds.
+pub const MAX_TERMS: usize = 100;
 const MAX_DEPTH: usize = 16;
 
 /// Parses a query. An empty one is `None`.
 pub fn parse(text: &str) -> Result<Option<Node>, SearchError> {
-    if text.chars().count() > MAX_LENGTH {
+    // In bytes first: what is far too long is not even counted.
+    if text.len() > 4 * MAX_LENGTH || text.chars().count() > MAX_LENGTH {
         return Err(SearchError::TooLong);
     }
-    let mut parser = Parser { tokens: tokens(text)?, at: 0, depth: 0 };
+    let mut parser = Parser { tokens: tokens(text)?, at: 0, depth: 0, terms: 0 };
     if parser.tokens.is_empty() {
         return Ok(None);
     }
@@ -244,6 +252,7 @@ struct Parser {
     tokens: Vec<Token>,
     at: usize,
     depth: usize,
+    terms: usize,
 }
 
 impl Parser {
@@ -257,14 +266,35 @@ impl Parser {
         found
     }
 
-    /// `a OR b`, and `a b`, which means the same.
+    /// `a OR b`, and `a b`, which means the same; but `a NOT b` and `a -b` leave out what is `b`.
     fn any(&mut self, field: Option<&str>) -> Result<Node, SearchError> {
-        let mut nodes = vec![self.all(field)?];
-        while self.peek().is_some_and(|t| *t != Token::Close) {
-            self.eat(&Token::Or);
-            nodes.push(self.all(field)?);
+        let (mut nodes, mut never) = (Vec::new(), Vec::new());
+        let mut explicit = false;
+        loop {
+            let node = self.all(field)?;
+            match node {
+                Node::Not(_) if !explicit && (!nodes.is_empty() || !never.is_empty() || self.continues()) => {
+                    never.push(node);
+                }
+                _ => nodes.push(node),
+            }
+            if self.peek().is_none_or(|t| *t == Token::Close) {
+                break;
+            }
+            explicit = self.eat(&Token::Or);
         }
-        Ok(if nodes.len() == 1 { nodes.remove(0) } else { Node::Any(nodes) })
+        let some = match nodes.len() {
+            0 => None,
+            1 => nodes.pop(),
+            _ => Some(Node::Any(nodes)),
+        };
+        never.splice(0..0, some);
+        Ok(if never.len() == 1 { never.remove(0) } else { Node::All(never) })
+    }
+
+    /// Returns whether a term follows that no `OR` connects.
+    fn continues(&self) -> bool {
+        self.peek().is_some_and(|token| !matches!(token, Token::Close | Token::Or))
     }
 
     fn all(&mut self, field: Option<&str>) -> Result<Node, SearchError> {
@@ -283,6 +313,11 @@ impl Parser {
         self.depth += 1;
         if self.depth > MAX_DEPTH {
             return Err(SearchError::TooDeep);
+        }
+        self.terms += usize::from(matches!(token, Token::Word(..) | Token::Quoted(_) | Token::Range(..)));
+        self.terms += usize::from(token == Token::Field("_exists_".to_owned()));
+        if self.terms > MAX_TERMS {
+            return Err(SearchError::TooMany);
         }
         let own = |test| Node::Term(field.map(str::to_owned), test);
         let node = match token {
@@ -330,6 +365,7 @@ fn wildcard(text: String, stars: &[usize]) -> Result<Test, SearchError> {
         [at] if at + 1 == length => Ok(Test::Starts(strip(0, 1))),
         [0] => Ok(Test::Ends(enough(strip(1, 0))?)),
         [0, at] if at + 1 == length => Ok(Test::Contains(enough(strip(1, 1))?)),
+        [at] => Ok(Test::Between(strip(0, length - at), strip(at + 1, 0))),
         _ => Err(SearchError::Wildcard(text)),
     }
 }
@@ -374,6 +410,19 @@ mod tests {
     }
 
     #[test]
+    fn a_not_beside_other_terms_leaves_out() {
+        let not_b = || Node::Not(Box::new(is("b", "2")));
+        assert_eq!(parsed("a:1 NOT b:2"), Node::All(vec![is("a", "1"), not_b()]));
+        assert_eq!(parsed("-b:2 a:1"), Node::All(vec![is("a", "1"), not_b()]));
+        assert_eq!(
+            parsed("a:1 c:3 -b:2"),
+            Node::All(vec![Node::Any(vec![is("a", "1"), is("c", "3")]), not_b()])
+        );
+        assert_eq!(parsed("a:1 OR NOT b:2"), Node::Any(vec![is("a", "1"), not_b()]));
+        assert_eq!(parsed("NOT b:2 OR a:1"), Node::Any(vec![not_b(), is("a", "1")]));
+    }
+
+    #[test]
     fn wildcards_ranges_and_existence() {
         assert_eq!(parsed("name:an*"), Node::Term(Some("name".to_owned()), Test::Starts("an".to_owned())));
         assert_eq!(parsed("name:*anna"), Node::Term(Some("name".to_owned()), Test::Ends("anna".to_owned())));
@@ -381,7 +430,9 @@ mod tests {
         let range = Test::Range(Bound::Inclusive("9".to_owned()), Bound::Open);
         assert_eq!(parsed("log_id:[9 TO *]"), Node::Term(Some("log_id".to_owned()), range));
         assert!(matches!(parse("name:*a"), Err(SearchError::Wildcard(_))));
-        assert!(matches!(parse("name:a*b"), Err(SearchError::Wildcard(_))));
+        let between = Test::Between("jane".to_owned(), "smith".to_owned());
+        assert_eq!(parsed("name:jane*smith"), Node::Term(Some("name".to_owned()), between));
+        assert!(matches!(parse("name:a*b*c"), Err(SearchError::Wildcard(_))));
     }
 
     #[test]
@@ -394,5 +445,9 @@ mod tests {
         assert!(matches!(parse("a:1)"), Err(SearchError::TermExpected(_))));
         assert_eq!(parse(&"(".repeat(2000)), Err(SearchError::TooDeep));
         assert_eq!(parse(&"a".repeat(5000)), Err(SearchError::TooLong));
+        assert_eq!(parse(&"ä ".repeat(100_000)), Err(SearchError::TooLong));
+        assert_eq!(parse(&"a ".repeat(101)), Err(SearchError::TooMany));
+        assert_eq!(parse(&"_exists_:a ".repeat(101)), Err(SearchError::TooMany));
+        assert!(parse(&"a ".repeat(100)).is_ok());
     }
 }

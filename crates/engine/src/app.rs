@@ -14,7 +14,8 @@ use crate::keyring::{KeyRing, KeyRingError};
 use crate::logs::LogWriter;
 use crate::passwords::PasswordPool;
 use crate::store::db::{Conn, Db, DbError};
-use crate::store::meta;
+use crate::store::{meta, user_attributes};
+use crate::user_count::UserCount;
 
 /// One tenant, ready to serve. Cheap to clone.
 #[derive(Clone)]
@@ -24,6 +25,7 @@ struct Seams {
     config: Config,
     db: Db,
     catalog: Catalog,
+    user_count: UserCount,
     clock: Arc<dyn Clock>,
     keyring: KeyRing,
     passwords: PasswordPool,
@@ -78,19 +80,25 @@ impl App {
         check_canary(&db).await?;
         let mut env = Env::new(clock.now(), config.issuer.clone());
         crate::flows::first_start::run(&db, &mut env).await?;
+        user_attributes::complete(&db).await?;
         crate::flows::key_domain::check(&db, &config).await?;
         let keyring = KeyRing::load(db.clone()).await?;
         let passwords = PasswordPool::new(config.hashing, config.hashing_threads, config.hashing_queue);
         let node = u64::from_be_bytes(env.rng().bytes());
         let logs = LogWriter::start(db.clone(), node);
-        let catalog = Catalog::new(db.clone());
-        Ok(Self(Arc::new(Seams { config, db, catalog, clock, keyring, passwords, logs })))
+        let (catalog, user_count) = (Catalog::new(db.clone()), UserCount::default());
+        Ok(Self(Arc::new(Seams { config, db, catalog, user_count, clock, keyring, passwords, logs })))
     }
 
     /// Returns the world as one request sees it. Call it once a request: the clock is read here.
     pub fn env(&self) -> Env {
         let config = &self.0.config;
         Env { key_models: config.key_models.clone(), ..Env::new(self.0.clock.now(), config.issuer.clone()) }
+    }
+
+    /// Returns how many users there are.
+    pub fn user_count(&self) -> &UserCount {
+        &self.0.user_count
     }
 
     /// Returns the settings.

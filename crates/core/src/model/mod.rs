@@ -17,3 +17,4 @@ pub mod role;
 pub mod session;
 pub mod settings;
 pub mod user;
+pub mod user_attributes;

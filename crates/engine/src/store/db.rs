@@ -15,12 +15,13 @@ use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use lockstep_core::crypto::seal::{MasterKeys, SealError};
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnection, PgPool, PgPoolOptions};
 use sqlx::{AssertSqlSafe, Executor as _, Postgres, Transaction};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use readers::Readers;
 use sqlite::SqliteConn;
@@ -54,6 +55,9 @@ pub enum DbError {
     /// What was written may not have reached the disk. SQLite only; nothing more is written until a restart.
     #[error("the database's log could not be synced to the disk")]
     Disk,
+    /// A search took longer than [`SEARCH_LIMIT`], or waited so long for its turn.
+    #[error("the search took longer than {} seconds", SEARCH_LIMIT.as_secs())]
+    TooLong,
     /// All connections were taken for longer than anybody should wait.
     #[error("the database had no connection free in time")]
     Timeout,
@@ -74,6 +78,7 @@ impl From<rusqlite::Error> for DbError {
         match error.sqlite_error().map(|error| error.extended_code) {
             Some(ffi::SQLITE_CONSTRAINT_PRIMARYKEY | ffi::SQLITE_CONSTRAINT_UNIQUE) => Self::Conflict,
             Some(ffi::SQLITE_CONSTRAINT_FOREIGNKEY) => Self::Missing,
+            Some(ffi::SQLITE_INTERRUPT) => Self::TooLong,
             _ => Self::Sqlite(error),
         }
     }
@@ -84,6 +89,8 @@ impl From<sqlx::Error> for DbError {
         match error.as_database_error() {
             Some(e) if e.is_unique_violation() => Self::Conflict,
             Some(e) if e.is_foreign_key_violation() => Self::Missing,
+            // query_canceled: nothing but statement_timeout cancels ours.
+            Some(e) if e.code().as_deref() == Some("57014") => Self::TooLong,
             _ => Self::Postgres(error),
         }
     }
@@ -106,9 +113,17 @@ impl From<serde_json::Error> for DbError {
 pub struct Db {
     pools: Pools,
     keys: Arc<MasterKeys>,
+    /// Whose turn it is to search.
+    searches: Arc<Semaphore>,
     /// Counts the changes of configuration that this process made.
     configuration: Arc<AtomicU64>,
 }
+
+/// How long what somebody searches for may take; nothing that people wait for at a login may wait for it longer.
+pub const SEARCH_LIMIT: Duration = Duration::from_secs(5);
+
+/// How many search at once. Others need connections too, and a processor.
+const SEARCHES: usize = 2;
 
 /// Tables that [`crate::catalog`] keeps rows of.
 const CONFIGURATION: [&str; 5] = ["clients", "resource_servers", "client_grants", "connections", "settings"];
@@ -131,13 +146,13 @@ impl Db {
     pub async fn sqlite(path: &Path, keys: MasterKeys) -> Result<Self, DbError> {
         let write = Writer::open(path)?;
         let pools = Pools::Sqlite { read: Some(Readers::new(path.to_owned())), write };
-        Ok(Self { pools, keys: Arc::new(keys), configuration: Arc::default() })
+        Ok(Self::new(pools, keys))
     }
 
     /// Makes an empty SQLite database in memory; it lives as long as this value.
     pub async fn memory(keys: MasterKeys) -> Result<Self, DbError> {
         let pools = Pools::Sqlite { read: None, write: Writer::memory()? };
-        Ok(Self { pools, keys: Arc::new(keys), configuration: Arc::default() })
+        Ok(Self::new(pools, keys))
     }
 
     /// Connects to the PostgreSQL database at `url`, with up to `connections` at a time.
@@ -148,7 +163,12 @@ impl Db {
             .test_before_acquire(false)
             .connect(url)
             .await?;
-        Ok(Self { pools: Pools::Postgres(pool), keys: Arc::new(keys), configuration: Arc::default() })
+        Ok(Self::new(Pools::Postgres(pool), keys))
+    }
+
+    fn new(pools: Pools, keys: MasterKeys) -> Self {
+        let searches = Arc::new(Semaphore::new(SEARCHES));
+        Self { pools, keys: Arc::new(keys), searches, configuration: Arc::default() }
     }
 
     /// Brings the schema up to date. Safe to call from several processes at once.
@@ -195,6 +215,29 @@ impl Db {
         self.read().await
     }
 
+    /// Takes a connection for a search that somebody put together: its statements run aside, and no longer than [`SEARCH_LIMIT`] (SQLite: in all,
+    /// PostgreSQL: each). Few search at once; the others wait, as long at most.
+    #[expect(clippy::disallowed_methods, reason = "the clock of the machine measures how long it takes")]
+    pub async fn search(&self) -> Result<Conn, DbError> {
+        let until = Instant::now() + SEARCH_LIMIT;
+        let turn = tokio::time::timeout(SEARCH_LIMIT, Arc::clone(&self.searches).acquire_owned());
+        let turn = turn.await.map_err(|_| DbError::TooLong)?.map_err(|_| DbError::Closed)?;
+        let mut conn = match &self.pools {
+            Pools::Sqlite { .. } => self.read().await?,
+            Pools::Postgres(pool) => {
+                let mut tx = pool.begin().await?;
+                let milliseconds = SEARCH_LIMIT.as_millis();
+                let limit = format!("set local statement_timeout = {milliseconds}");
+                tx.execute(sqlx::query(AssertSqlSafe(limit))).await?;
+                self.conn(Inner::PostgresTx(tx))
+            }
+        };
+        conn.long = true;
+        conn.until = Some(until);
+        conn.turn = Some(turn);
+        Ok(conn)
+    }
+
     /// Begins a transaction for writing. Dropped without [`Conn::commit`], it is rolled back.
     pub async fn write(&self) -> Result<Conn, DbError> {
         let inner = match &self.pools {
@@ -206,7 +249,7 @@ impl Db {
 
     fn conn(&self, inner: Inner) -> Conn {
         let changes = Changes { configuration: Arc::clone(&self.configuration), any: false };
-        Conn { inner, keys: Arc::clone(&self.keys), changes, long: false }
+        Conn { inner, keys: Arc::clone(&self.keys), changes, long: false, until: None, turn: None }
     }
 
     /// Returns a number that grows whenever this process has changed clients, APIs, client grants, connections or settings.
@@ -258,6 +301,10 @@ pub struct Conn {
     changes: Changes,
     /// Its statements may take long.
     long: bool,
+    /// When the search that it is for has taken too long.
+    until: Option<Instant>,
+    /// Given back after the connection.
+    turn: Option<OwnedSemaphorePermit>,
 }
 
 /// Tells of changes of configuration, at the latest when dropped: also when a commit was asked and its answer not awaited.
@@ -315,6 +362,17 @@ impl Conn {
         self.long = true;
     }
 
+    /// Leaves a search a hundredth of a second, for a test of its end.
+    #[cfg(test)]
+    #[expect(clippy::disallowed_methods, reason = "the clock of the machine measures how long it takes")]
+    pub(super) async fn end_search_soon(&mut self) {
+        let soon = Duration::from_millis(10);
+        self.until = Some(Instant::now() + soon);
+        if let Ok(conn) = self.inner.postgres() {
+            conn.execute("set local statement_timeout = 10").await.expect("a setting can be set");
+        }
+    }
+
     /// Runs a statement and returns how many rows it changed.
     pub async fn execute(&mut self, sql: &'static str, values: Vec<Value>) -> Result<u64, DbError> {
         self.changes.note(sql);
@@ -323,7 +381,7 @@ impl Conn {
                 Ok(conn.execute(value::bind_postgres(sqlx::query(sql), values)).await?.rows_affected())
             }
             Err(conn) => {
-                let done = conn.run(Statement::new(sql, values), self.long).await?;
+                let done = conn.run(Statement::new(sql, values).until(self.until), self.long).await?;
                 Ok(done.changed)
             }
         }
@@ -353,7 +411,7 @@ impl Conn {
                 Ok(conn.fetch_optional(query).await?.map(Row::from))
             }
             Err(conn) => {
-                let done = conn.run(Statement::new(sql, values), self.long).await?;
+                let done = conn.run(Statement::new(sql, values).until(self.until), self.long).await?;
                 Ok(done.rows.into_iter().next())
             }
         }
@@ -383,7 +441,7 @@ impl Conn {
                 Ok(conn.fetch_all(query).await?.into_iter().map(Row::from).collect())
             }
             Err(conn) => {
-                let done = conn.run(Statement { sql, values }, self.long).await?;
+                let done = conn.run(Statement { sql, values, until: self.until }, self.long).await?;
                 Ok(done.rows)
             }
         }
@@ -410,11 +468,17 @@ impl Conn {
 struct Statement {
     sql: Cow<'static, str>,
     values: Vec<Value>,
+    /// When it has taken too long.
+    until: Option<Instant>,
 }
 
 impl Statement {
     fn new(sql: &'static str, values: Vec<Value>) -> Self {
-        Self { sql: sql.into(), values }
+        Self { sql: sql.into(), values, until: None }
+    }
+
+    fn until(self, until: Option<Instant>) -> Self {
+        Self { until, ..self }
     }
 }
 

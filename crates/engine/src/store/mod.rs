@@ -38,7 +38,9 @@ pub mod settings;
 pub mod snapshots;
 pub mod tickets;
 pub mod transactions;
+pub mod user_attributes;
 pub mod user_handles;
+pub mod user_search;
 pub mod users;
 
 #[cfg(test)]

@@ -24,7 +24,9 @@ pub struct Field {
 pub enum Kind {
     /// Letter by letter.
     Text,
-    /// Without regard to case. SQLite folds the letters A to Z alone.
+    /// Letter by letter, in a column that sorts byte by byte on both databases, so that an index tells what begins with something.
+    Key,
+    /// Without regard to case: the same, in a column that has everything in lower case.
     Folded,
     /// 0 or 1.
     Flag,
@@ -58,8 +60,8 @@ pub enum Unsearchable {
 /// A `where` clause under construction.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
-    sql: String,
-    values: Vec<Value>,
+    pub(super) sql: String,
+    pub(super) values: Vec<Value>,
 }
 
 impl Filter {
@@ -93,7 +95,7 @@ impl Filter {
         Ok(self)
     }
 
-    fn push(&mut self, before: &str, condition: &str, values: Vec<Value>) {
+    pub(super) fn push(&mut self, before: &str, condition: &str, values: Vec<Value>) {
         self.sql.push_str(before);
         let mut values = values.into_iter();
         for c in condition.chars() {
@@ -146,53 +148,66 @@ impl Filter {
         Ok(())
     }
 
-    fn test(&mut self, field: &Field, test: &Test) -> Result<(), Unsearchable> {
+    pub(super) fn test(&mut self, field: &Field, test: &Test) -> Result<(), Unsearchable> {
         let column = field.column;
         // `not` has to turn "no value" into true: no test may come out as null.
         self.sql.push_str(&format!("({column} is not null and "));
         match field.kind {
-            Kind::Text => self.text_test(field, column, "?", test)?,
-            Kind::Folded => self.text_test(field, &format!("lower({column})"), "lower(?)", test)?,
+            Kind::Text | Kind::Key => self.text_test(column, field.kind == Kind::Key, test),
+            Kind::Folded => self.text_test(column, true, &folded(test)),
             Kind::Flag | Kind::Int | Kind::Time => self.number_test(field, test)?,
         }
         self.sql.push(')');
         Ok(())
     }
 
-    fn text_test(
-        &mut self,
-        field: &Field,
-        column: &str,
-        mark: &str,
-        test: &Test,
-    ) -> Result<(), Unsearchable> {
-        let (condition, text) = match test {
-            Test::Is(text) => (format!("{column} = {mark}"), text),
-            Test::Starts(text) => (format!("substr({column}, 1, length({mark})) = {mark}"), text),
-            Test::Ends(text) => (
-                format!(
-                    "length({column}) >= length({mark}) and \
-                     substr({column}, length({column}) - length({mark}) + 1) = {mark}"
-                ),
-                text,
-            ),
-            // Taking it out changes the text: the one way to ask "contains" that both databases share.
-            Test::Contains(text) => (format!("replace({column}, {mark}, '') <> {column}"), text),
-            Test::Anything => {
-                self.sql.push_str("1 = 1");
-                return Ok(());
-            }
-            Test::Range(from, to) => {
-                if field.kind == Kind::Folded {
-                    return Err(Unsearchable::Test(field.name.to_owned()));
+    /// Adds a test on a column of text; `bytes` says that it sorts byte by byte.
+    pub(super) fn text_test(&mut self, column: &str, bytes: bool, test: &Test) {
+        let text = |text: &str| Value::Text(Some(text.to_owned()));
+        match test {
+            Test::Is(is) => self.push("", &format!("{column} = ?"), vec![text(is)]),
+            Test::Starts(start) => match after_all_that_begin(start) {
+                Some(end) if bytes => {
+                    self.push("", &format!("{column} >= ? and {column} < ?"), vec![text(start), text(&end)]);
                 }
-                let text = |t: &String| Ok(Value::Text(Some(t.clone())));
-                return self.range(column, from, to, text, text);
+                _ => self.push(
+                    "",
+                    &format!("substr({column}, 1, length(?)) = ?"),
+                    vec![text(start), text(start)],
+                ),
+            },
+            Test::Ends(end) => {
+                let condition = format!(
+                    "length({column}) >= length(?) and substr({column}, length({column}) - length(?) + 1) = ?"
+                );
+                self.push("", &condition, vec![text(end); 3]);
             }
-        };
-        let count = condition.matches('?').count();
-        self.push("", &condition, vec![Value::Text(Some(text.clone())); count]);
-        Ok(())
+            Test::Between(start, end) => {
+                self.text_test(column, bytes, &Test::Starts(start.clone()));
+                self.sql.push_str(" and ");
+                self.text_test(column, bytes, &Test::Ends(end.clone()));
+                let condition = format!("length({column}) >= length(?) + length(?)");
+                self.push(" and ", &condition, vec![text(start), text(end)]);
+            }
+            // Taking it out changes the text: the one way to ask "contains" that both databases share.
+            Test::Contains(part) => {
+                let condition = format!("replace({column}, ?, '') <> {column}");
+                self.push("", &condition, vec![text(part)]);
+            }
+            Test::Anything => self.sql.push_str("1 = 1"),
+            Test::Range(from, to) => {
+                let value = |t: &String| Ok::<_, std::convert::Infallible>(text(t));
+                // A day as the end of a range of times means all of it, also where times are texts.
+                let last = |t: &String| {
+                    Ok::<_, std::convert::Infallible>(text(&if is_date(t) {
+                        format!("{t}T~")
+                    } else {
+                        t.clone()
+                    }))
+                };
+                let Ok(()) = self.range(column, from, to, value, last);
+            }
+        }
     }
 
     fn number_test(&mut self, field: &Field, test: &Test) -> Result<(), Unsearchable> {
@@ -237,14 +252,14 @@ impl Filter {
         }
     }
 
-    fn range(
+    fn range<E>(
         &mut self,
         column: &str,
         from: &Bound,
         to: &Bound,
-        value: impl Fn(&String) -> Result<Value, Unsearchable>,
-        last: impl Fn(&String) -> Result<Value, Unsearchable>,
-    ) -> Result<(), Unsearchable> {
+        value: impl Fn(&String) -> Result<Value, E>,
+        last: impl Fn(&String) -> Result<Value, E>,
+    ) -> Result<(), E> {
         match from {
             Bound::Open => self.sql.push_str("1 = 1"),
             Bound::Inclusive(text) => self.push("", &format!("{column} >= ?"), vec![value(text)?]),
@@ -265,7 +280,39 @@ fn find<'f>(name: &str, fields: &'f [Field]) -> Result<&'f Field, Unsearchable> 
 }
 
 fn is_date(text: &str) -> bool {
-    text.len() == 10 && !text.contains('T')
+    text.len() == 10 && text.bytes().all(|b| b.is_ascii_digit() || b == b'-')
+}
+
+/// Returns the test on the lower-case spelling.
+fn folded(test: &Test) -> Test {
+    let low = |text: &String| text.to_lowercase();
+    let bound = |bound: &Bound| match bound {
+        Bound::Open => Bound::Open,
+        Bound::Inclusive(text) => Bound::Inclusive(low(text)),
+        Bound::Exclusive(text) => Bound::Exclusive(low(text)),
+    };
+    match test {
+        Test::Is(text) => Test::Is(low(text)),
+        Test::Starts(text) => Test::Starts(low(text)),
+        Test::Ends(text) => Test::Ends(low(text)),
+        Test::Contains(text) => Test::Contains(low(text)),
+        Test::Between(start, end) => Test::Between(low(start), low(end)),
+        Test::Anything => Test::Anything,
+        Test::Range(from, to) => Test::Range(bound(from), bound(to)),
+    }
+}
+
+/// Returns the first text, byte by byte, that comes after all those that begin with this one.
+fn after_all_that_begin(start: &str) -> Option<String> {
+    let mut chars: Vec<char> = start.chars().collect();
+    while let Some(last) = chars.pop() {
+        let next = if last == '\u{d7ff}' { Some('\u{e000}') } else { char::from_u32(last as u32 + 1) };
+        if let Some(next) = next {
+            chars.push(next);
+            return Some(chars.into_iter().collect());
+        }
+    }
+    None
 }
 
 /// The order of a list: a column, then the id, so that equal values keep their place.
@@ -277,12 +324,27 @@ pub struct Order {
     pub id: &'static str,
     /// Whether the greatest comes first.
     pub descending: bool,
+    /// Whether the column always has a value. Otherwise those without come last.
+    pub always: bool,
 }
 
 impl Order {
     /// Returns the ascending order by a column.
     pub const fn by(column: &'static str, id: &'static str) -> Self {
-        Self { column, id, descending: false }
+        Self { column, id, descending: false, always: false }
+    }
+
+    /// Returns the same order by a column that always has a value: an index gives it as it is.
+    #[must_use]
+    pub const fn always(self) -> Self {
+        Self { always: true, ..self }
+    }
+
+    /// Returns it in SQL.
+    pub(super) fn clause(&self) -> String {
+        let direction = if self.descending { "desc" } else { "asc" };
+        let nulls = if self.always { "" } else { " nulls last" };
+        format!(" order by {} {direction}{nulls}, {} {direction}", self.column, self.id)
     }
 
     /// Returns the same order the other way round.
@@ -320,7 +382,6 @@ pub(super) async fn rows(
     slice: &Slice,
 ) -> Result<Vec<Row>, DbError> {
     let mut filter = filter.clone();
-    let direction = if order.descending { "desc" } else { "asc" };
     let (start, limit) = match slice {
         Slice::Offset { start, limit } => (*start, *limit),
         Slice::After { key, take } => {
@@ -333,10 +394,7 @@ pub(super) async fn rows(
         }
     };
     let mut sql = format!("{select}{}", filter.clause());
-    let tail = format!(
-        " order by {} {direction} nulls last, {} {direction} limit ? offset ?",
-        order.column, order.id
-    );
+    let tail = format!("{} limit ? offset ?", order.clause());
     let mut end = Filter { sql: String::new(), values: filter.values };
     end.push("", &tail, values![limit, start]);
     sql.push_str(&end.sql);
@@ -351,7 +409,7 @@ pub(super) async fn count(conn: &mut Conn, table: &'static str, filter: &Filter)
 }
 
 impl Filter {
-    fn clause(&self) -> String {
+    pub(super) fn clause(&self) -> String {
         if self.sql.is_empty() { String::new() } else { format!(" where {}", self.sql) }
     }
 }
@@ -370,11 +428,11 @@ mod tests {
         Field::new("on", "flag", Kind::Flag),
         Field::new("at", "at", Kind::Time),
     ];
-    const TABLE: &str = "(select 'Ann' as name, 'a/b' as value, 1 as n, 1 as flag, 1768469412345 as at
- union all select 'ben', null, 2, 0, 1768521600000 union all select 'Bert', 'x''y', 3, 0, 0) t";
+    const TABLE: &str = "(select 'ann' as name, 'a/b' as value, 1 as n, 1 as flag, 1768469412345 as at
+ union all select 'ben', null, 2, 0, 1768521600000 union all select 'bert', 'x''y', 3, 0, 0) t";
     const SELECT: &str =
-        "select name from (select 'Ann' as name, 'a/b' as value, 1 as n, 1 as flag, 1768469412345 as at
- union all select 'ben', null, 2, 0, 1768521600000 union all select 'Bert', 'x''y', 3, 0, 0) t";
+        "select name from (select 'ann' as name, 'a/b' as value, 1 as n, 1 as flag, 1768469412345 as at
+ union all select 'ben', null, 2, 0, 1768521600000 union all select 'bert', 'x''y', 3, 0, 0) t";
 
     async fn names(conn: &mut Conn, q: &str) -> Vec<String> {
         let filter =
@@ -389,19 +447,22 @@ mod tests {
     async fn both_databases_answer_every_test_alike() {
         for db in testing::databases().await {
             let conn = &mut db.read().await.unwrap();
-            assert_eq!(names(conn, "name:ANN").await, ["Ann"]);
-            assert_eq!(names(conn, "name:be*").await, ["ben", "Bert"]);
-            assert_eq!(names(conn, "name:*ert").await, ["Bert"]);
-            assert_eq!(names(conn, "name:*ann*").await, ["Ann"]);
+            assert_eq!(names(conn, "name:ANN").await, ["ann"]);
+            assert_eq!(names(conn, "name:be*").await, ["ben", "bert"]);
+            assert_eq!(names(conn, "name:*ert").await, ["bert"]);
+            assert_eq!(names(conn, "name:*ANN*").await, ["ann"]);
+            assert_eq!(names(conn, "name:B*T").await, ["bert"]);
+            assert_eq!(names(conn, "name:be*bert").await, [] as [&str; 0], "the ends do not overlap");
+            assert_eq!(names(conn, "name:[B TO bern]").await, ["ben"]);
             assert_eq!(names(conn, "value:A/B").await, [] as [&str; 0]);
-            assert_eq!(names(conn, "\"x'y\" OR ann").await, ["Ann", "Bert"]);
-            assert_eq!(names(conn, "NOT value:a/b").await, ["ben", "Bert"]);
-            assert_eq!(names(conn, "_exists_:value AND n:[2 TO *]").await, ["Bert"]);
-            assert_eq!(names(conn, "on:true").await, ["Ann"]);
-            assert_eq!(names(conn, "at:2026-01-15").await, ["Ann"]);
-            assert_eq!(names(conn, "at:[2026-01-15 TO 2026-01-16]").await, ["Ann", "ben"]);
-            assert_eq!(names(conn, "at:{2026-01-15 TO 2026-01-16}").await, ["Ann"]);
-            assert_eq!(names(conn, "name:(ann OR ben) AND -n:2").await, ["Ann"]);
+            assert_eq!(names(conn, "\"x'y\" OR ann").await, ["ann", "bert"]);
+            assert_eq!(names(conn, "NOT value:a/b").await, ["ben", "bert"]);
+            assert_eq!(names(conn, "_exists_:value AND n:[2 TO *]").await, ["bert"]);
+            assert_eq!(names(conn, "on:true").await, ["ann"]);
+            assert_eq!(names(conn, "at:2026-01-15").await, ["ann"]);
+            assert_eq!(names(conn, "at:[2026-01-15 TO 2026-01-16]").await, ["ann", "ben"]);
+            assert_eq!(names(conn, "at:{2026-01-15 TO 2026-01-16}").await, ["ann"]);
+            assert_eq!(names(conn, "name:(ann OR ben) AND -n:2").await, ["ann"]);
         }
     }
 
@@ -409,10 +470,20 @@ mod tests {
     async fn a_checkpoint_goes_on_after_its_row() {
         for db in testing::databases().await {
             let conn = &mut db.read().await.unwrap();
-            let after = Slice::After { key: Some((1, "Ann".to_owned())), take: 1 };
+            let after = Slice::After { key: Some((1, "ann".to_owned())), take: 1 };
             let found = rows(conn, SELECT, &Filter::all(), Order::by("n", "name"), &after).await.unwrap();
             assert_eq!(found.iter().map(|r| r.get::<String>("name").unwrap()).collect::<Vec<_>>(), ["ben"]);
         }
+    }
+
+    #[test]
+    fn what_begins_with_something_ends_before_the_next_text() {
+        let end = |text: &str| after_all_that_begin(text);
+        assert_eq!(end("an").as_deref(), Some("ao"));
+        assert_eq!(end("z\u{10ffff}").as_deref(), Some("{"));
+        assert_eq!(end("\u{d7ff}").as_deref(), Some("\u{e000}"));
+        assert_eq!(end("\u{10ffff}"), None);
+        assert!("an\u{10ffff}" < "ao" && end("").is_none());
     }
 
     #[test]

@@ -6,7 +6,7 @@ use lockstep_core::time::Timestamp;
 use serde_json::{Map, Value};
 
 use super::db::{Conn, DbError, Row};
-use super::search::{self, Filter, Order, Slice};
+use super::user_attributes;
 use crate::values;
 
 /// The columns of a user, in front of a condition: `concat_columns!("where user_id = $1")`.
@@ -65,16 +65,10 @@ pub async fn list_by_email(conn: &mut Conn, email: &str) -> Result<Vec<User>, Db
     conn.fetch_all(sql, values![email]).await?.iter().map(read).collect()
 }
 
-/// Returns a part of the users who pass a filter, and how many do.
-pub async fn list(
-    conn: &mut Conn,
-    filter: &Filter,
-    order: Order,
-    slice: &Slice,
-) -> Result<(Vec<User>, i64), DbError> {
-    let rows = search::rows(conn, SELECT, filter, order, slice).await?;
-    let total = search::count(conn, "users", filter).await?;
-    Ok((rows.iter().map(read).collect::<Result<_, _>>()?, total))
+/// Returns users in the order of their ids, from behind one on.
+pub async fn list_after(conn: &mut Conn, id: &str, limit: i64) -> Result<Vec<User>, DbError> {
+    let sql = concat_columns!("where user_id > $1 order by user_id limit $2");
+    conn.fetch_all(sql, values![id, limit]).await?.iter().map(read).collect()
 }
 
 /// Adds a user; an id, address, user name or number that is taken is [`DbError::Conflict`].
@@ -82,12 +76,16 @@ pub async fn create(conn: &mut Conn, user: &User, password_hash: Option<&str>) -
     let mut values = columns(user)?;
     values.extend(values![password_hash, user.created_at]);
     conn.execute(CREATE, values).await?;
-    Ok(())
+    user_attributes::create(conn, user).await
 }
 
 /// Saves a changed user, all but the password; returns false if the user is gone.
 pub async fn save(conn: &mut Conn, user: &User) -> Result<bool, DbError> {
-    Ok(conn.execute(SAVE, columns(user)?).await? == 1)
+    let saved = conn.execute(SAVE, columns(user)?).await? == 1;
+    if saved {
+        user_attributes::save(conn, user).await?;
+    }
+    Ok(saved)
 }
 
 /// Returns the stored hash of a user's password.
@@ -201,20 +199,26 @@ fn columns(user: &User) -> Result<Vec<super::db::Value>, DbError> {
         user.logins_count,
         user.updated_at,
         user.blocked_set,
+        user.email.as_deref().and_then(|email| Some(email.rsplit_once('@')?.1.to_lowercase())),
+        user.profile.name.as_deref().map(str::to_lowercase),
+        user.profile.nickname.as_deref().map(str::to_lowercase),
+        user.profile.given_name.as_deref().map(str::to_lowercase),
+        user.profile.family_name.as_deref().map(str::to_lowercase),
     ])
 }
 
 const CREATE: &str = "insert into users (user_id, connection, email, email_normal, email_verified, username,
  username_normal, phone_number, phone_verified, name, nickname, given_name, family_name, picture, user_metadata,
  app_metadata, identities, blocked, password_changed_at, mfa_changed_at, last_login, last_ip, logins_count, updated_at,
- blocked_set, password_hash, created_at)
+ blocked_set, email_domain, name_normal, nickname_normal, given_name_normal, family_name_normal, password_hash, created_at)
  values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24,
- $25, $26, $27)";
+ $25, $26, $27, $28, $29, $30, $31, $32)";
 const SAVE: &str = "update users set connection = $2, email = $3, email_normal = $4, email_verified = $5, username = $6,
  username_normal = $7, phone_number = $8, phone_verified = $9, name = $10, nickname = $11, given_name = $12,
  family_name = $13, picture = $14, user_metadata = $15, app_metadata = $16, identities = $17, blocked = $18,
  password_changed_at = $19, mfa_changed_at = $20, last_login = $21, last_ip = $22, logins_count = $23, updated_at = $24,
- blocked_set = $25 where user_id = $1";
+ blocked_set = $25, email_domain = $26, name_normal = $27, nickname_normal = $28, given_name_normal = $29,
+ family_name_normal = $30 where user_id = $1";
 const SET_PASSWORD: &str =
     "update users set password_hash = $2, password_changed_at = $3, updated_at = $3 where user_id = $1";
 const REHASH: &str = "update users set password_hash = $3 where user_id = $1 and password_hash = $2";

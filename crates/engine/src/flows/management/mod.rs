@@ -93,6 +93,9 @@ impl Call {
 
 impl From<DbError> for ManagementError {
     fn from(cause: DbError) -> Self {
+        if let DbError::TooLong = cause {
+            return ManagementCode::QueryTimeout.into();
+        }
         error!(%cause, "A Management API call failed: {cause}");
         ManagementCode::Internal.into()
     }

@@ -6,33 +6,8 @@ use serde_json::{Value, json};
 use super::query::{Page, Paging, Query, invalid};
 use super::users::rendered;
 use super::{Call, Outcome};
-use crate::store::search::{Field, Filter, Kind, Order, Slice};
-use crate::store::users;
-
-/// What can be searched. Metadata cannot yet: it is text that SQL does not look into.
-const FIELDS: &[Field] = &[
-    Field::new("user_id", "user_id", Kind::Text),
-    Field::new("email", "email", Kind::Folded),
-    Field::new("email_verified", "email_verified", Kind::Flag),
-    Field::new("username", "username", Kind::Text),
-    Field::new("phone_number", "phone_number", Kind::Text),
-    Field::new("phone_verified", "phone_verified", Kind::Flag),
-    Field::new("name", "name", Kind::Folded),
-    Field::new("nickname", "nickname", Kind::Folded),
-    Field::new("given_name", "given_name", Kind::Folded),
-    Field::new("family_name", "family_name", Kind::Folded),
-    Field::new("created_at", "created_at", Kind::Time),
-    Field::new("updated_at", "updated_at", Kind::Time),
-    Field::new("last_login", "last_login", Kind::Time),
-    Field::new("last_password_reset", "password_changed_at", Kind::Time),
-    Field::new("last_ip", "last_ip", Kind::Text),
-    Field::new("logins_count", "logins_count", Kind::Int),
-    Field::new("blocked", "blocked", Kind::Flag),
-    Field::new("identities.connection", "connection", Kind::Text),
-];
-
-/// Where a term without a field is looked for.
-const BARE: &[&str] = &["email", "name", "username", "nickname", "user_id"];
+use crate::store::search::Order;
+use crate::store::user_search::{self, Sought};
 
 /// No search reaches further.
 const REACH: i64 = 1000;
@@ -58,13 +33,16 @@ pub async fn list(call: &mut Call, query: &Query) -> Outcome {
     }
     let order = order(query.text("sort"))?;
     let fields = query.fields()?;
-    let mut filter = Filter::all();
-    if let Some(node) = query.search("q")? {
-        filter = filter.and_search(&node, FIELDS, BARE)?;
-    }
-    let mut conn = call.app.db().read().await?;
-    let (found, total) = users::list(&mut conn, &filter, order, &Slice::Offset { start, limit }).await?;
-    let page = fields.keep_page(Page { items: rendered(&mut conn, found).await?, total, next: None });
+    let sought = query.search("q")?.map(|node| Sought::new(&node)).transpose()?.unwrap_or_default();
+    let mut conn = call.app.db().search().await?;
+    let found = user_search::list(&mut conn, &sought, order, start, limit, totals).await?;
+    let total = match found.total {
+        Some(total) => total,
+        None if totals => call.app.user_count().load(&mut conn).await?,
+        None => 0,
+    };
+    let page = Page { items: rendered(&mut conn, found.users).await?, total, next: None };
+    let page = fields.keep_page(page);
     if !totals {
         return Ok(Value::Array(page.items));
     }
@@ -74,16 +52,16 @@ pub async fn list(call: &mut Call, query: &Query) -> Outcome {
 }
 
 fn order(sort: Option<&str>) -> Outcome<Order> {
-    let Some(sort) = sort else { return Ok(Order::by("created_at", "user_id")) };
+    let Some(sort) = sort else { return Ok(Order::by("created_at", "user_id").always()) };
     let (name, direction) = sort.split_once(':').unwrap_or((sort, "1"));
     let descending = match direction {
         "1" => false,
         "-1" => true,
         _ => return Err(invalid("Sort direction has to be 1 or -1", "sort")),
     };
-    let field = FIELDS.iter().find(|field| field.name == name);
-    let field = field.ok_or_else(|| invalid("Sorting by this field is not supported", "sort"))?;
-    Ok(Order::by(field.column, "user_id").descending(descending))
+    let order = user_search::order(name);
+    let order = order.ok_or_else(|| invalid("Sorting by this field is not supported", "sort"))?;
+    Ok(order.descending(descending))
 }
 
 fn unusable(message: &str) -> ManagementError {

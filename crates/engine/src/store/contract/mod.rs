@@ -5,6 +5,7 @@ mod coverage;
 mod oauth;
 mod people;
 mod records;
+mod searching;
 mod tenant;
 
 use lockstep_core::assurance::{Method, MethodName, Methods};

@@ -18,7 +18,6 @@ use super::{T0, fill, pwd, rng, user};
 use crate::store::ceremonies::{self, Stored};
 use crate::store::db::{Conn, Db, DbError};
 use crate::store::methods::{self, Method};
-use crate::store::search::{Filter, Order, Slice};
 use crate::store::tickets::{self, Ticket};
 use crate::store::{
     authenticators, declined_offers, passkeys, remembered_browsers, resource_servers, roles, sessions,
@@ -51,9 +50,7 @@ async fn users_come_back_whole_by_id_address_and_name() {
             Some(ben.clone()),
             "changing A leaves B alone"
         );
-        let slice = Slice::Offset { start: 0, limit: 10 };
-        let order = Order::by("created_at", "user_id");
-        assert_eq!(users::list(&mut c, &Filter::all(), order, &slice).await.unwrap().1, 2);
+        assert_eq!(users::list_after(&mut c, ana.id.as_str(), 10).await.unwrap(), std::slice::from_ref(&ben));
         assert!(
             users::delete(&mut c, &ana.id).await.unwrap() && !users::delete(&mut c, &ana.id).await.unwrap()
         );

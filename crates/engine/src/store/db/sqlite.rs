@@ -19,6 +19,9 @@ pub(super) const BUSY: Duration = Duration::from_secs(10);
 /// More than there are different statements in `store/`.
 const STATEMENTS: usize = 512;
 
+/// After so many steps of SQLite's machine, some tenths of a millisecond, a statement with an end is asked whether it is over.
+const STEPS: i32 = 20_000;
+
 /// From when on a statement is told as a warning: what sqlx does for PostgreSQL.
 const SLOW: Duration = Duration::from_secs(1);
 
@@ -64,6 +67,15 @@ fn prepared(connection: rusqlite::Connection) -> Result<rusqlite::Connection, Db
 /// Runs a statement and returns what it did.
 #[expect(clippy::disallowed_methods, reason = "the clock of the machine measures how long it took")]
 pub(super) fn run(connection: &rusqlite::Connection, statement: &Statement) -> Result<Done, DbError> {
+    let Some(until) = statement.until else { return run_unlimited(connection, statement) };
+    connection.progress_handler(STEPS, Some(move || Instant::now() >= until))?;
+    let result = run_unlimited(connection, statement);
+    connection.progress_handler(0, None::<fn() -> bool>)?;
+    result
+}
+
+#[expect(clippy::disallowed_methods, reason = "the clock of the machine measures how long it took")]
+fn run_unlimited(connection: &rusqlite::Connection, statement: &Statement) -> Result<Done, DbError> {
     let begun = Instant::now();
     let mut prepared = connection.prepare_cached(&statement.sql)?;
     bind(&mut prepared, &statement.values)?;

@@ -13,6 +13,7 @@ mod methods;
 mod openapi;
 mod roles;
 mod settings;
+mod user_search;
 mod users;
 mod walk;
 

@@ -1,0 +1,469 @@
+//! Searching users: the search language as SQL that is fast with a million of them, on both databases.
+//!
+//! A database without statistics cannot know whether `app_metadata.plan:gold` are five users or half of them. So this asks: of the terms
+//! that all have to hold, which is held by few? Those few are looked up and the rest is tested on them; if there is no such term, what is
+//! sought is common, and the list is walked in its order until the page is full. Both read indexes alone until the page is known.
+
+use std::fmt::Write as _;
+
+use lockstep_core::model::user::User;
+use lockstep_core::model::user_attributes::{ANY_APP_METADATA, kept, numbers_of, rank};
+use lockstep_core::search::{Bound, Node, Test};
+
+use super::db::{Conn, DbError, Value};
+use super::search::{Field, Filter, Kind, Order, Unsearchable};
+use super::users;
+use crate::values;
+
+/// The columns that can be searched.
+const FIELDS: &[Field] = &[
+    Field::new("user_id", "user_id", Kind::Text),
+    Field::new("email", "email_normal", Kind::Folded),
+    Field::new("email.domain", "email_domain", Kind::Folded),
+    Field::new("email_verified", "email_verified", Kind::Flag),
+    Field::new("username", "username", Kind::Key),
+    Field::new("phone_number", "phone_number", Kind::Text),
+    Field::new("phone_verified", "phone_verified", Kind::Flag),
+    Field::new("name", "name_normal", Kind::Folded),
+    Field::new("nickname", "nickname_normal", Kind::Folded),
+    Field::new("given_name", "given_name_normal", Kind::Folded),
+    Field::new("family_name", "family_name_normal", Kind::Folded),
+    Field::new("created_at", "created_at", Kind::Time),
+    Field::new("updated_at", "updated_at", Kind::Time),
+    Field::new("last_login", "last_login", Kind::Time),
+    Field::new("last_password_reset", "password_changed_at", Kind::Time),
+    Field::new("last_ip", "last_ip", Kind::Text),
+    Field::new("logins_count", "logins_count", Kind::Int),
+    Field::new("blocked", "blocked", Kind::Flag),
+];
+
+/// Columns without an index: too seldom asked for, or changed too often.
+const UNINDEXED: [&str; 3] = ["updated_at", "password_changed_at", "last_ip"];
+
+/// The columns where a term without a field is looked for; `app_metadata` is one more place.
+const BARE: [&str; 5] = ["email", "name", "username", "nickname", "user_id"];
+
+/// So many users are looked up one by one; a term that more hold does not narrow the search.
+const FEW: i64 = 10_000;
+
+/// SQLite joins five hundred selects at most; with as many, walking the list is no worse.
+const MOST_SELECTS: usize = 100;
+
+/// How many terms are asked how many users hold them.
+const PROBES: usize = 4;
+
+/// Returns the order that a sort asks for, if there is one by this field.
+pub fn order(field: &str) -> Option<Order> {
+    let field = FIELDS.iter().find(|f| f.name == field && f.kind != Kind::Flag)?;
+    let order = Order::by(field.column, "user_id");
+    let always = ["user_id", "created_at", "updated_at", "logins_count"].contains(&field.column);
+    Some(if always { order.always() } else { order })
+}
+
+/// What is sought, ready to be asked for.
+#[derive(Clone, Debug, Default)]
+pub struct Sought {
+    /// All of these have to hold.
+    terms: Vec<Term>,
+}
+
+/// A condition.
+#[derive(Clone, Debug)]
+enum Term {
+    All(Vec<Term>),
+    Any(Vec<Term>),
+    Not(Box<Term>),
+    /// A test on a column; without one, that it has a value.
+    Column(Field, Option<Test>),
+    /// A test on a path of the metadata.
+    Attribute(String, Option<Test>),
+    /// A test on the connection, provider, id or kind of one of the accounts.
+    Identity(&'static str, Option<Test>),
+    /// Nobody has it.
+    Nobody,
+}
+
+impl Sought {
+    /// Returns what a query asks for.
+    pub fn new(query: &Node) -> Result<Self, Unsearchable> {
+        let terms = match term(query)? {
+            Term::All(terms) => terms,
+            one => vec![one],
+        };
+        let sought = Self { terms };
+        // What no SQL can be made of is told now.
+        sought.condition(None, &mut Filter::all())?;
+        Ok(sought)
+    }
+
+    /// Returns whether it is everybody.
+    pub fn is_everybody(&self) -> bool {
+        self.terms.is_empty()
+    }
+
+    /// Writes that all terms hold, but for one that is known to.
+    fn condition(&self, but: Option<usize>, out: &mut Filter) -> Result<(), Unsearchable> {
+        for (_, term) in self.terms.iter().enumerate().filter(|(n, _)| Some(*n) != but) {
+            if !out.sql.is_empty() {
+                out.sql.push_str(" and ");
+            }
+            term.condition(out)?;
+        }
+        Ok(())
+    }
+}
+
+fn term(node: &Node) -> Result<Term, Unsearchable> {
+    let many = |nodes: &[Node]| nodes.iter().map(term).collect::<Result<Vec<_>, _>>();
+    Ok(match node {
+        Node::All(nodes) => Term::All(many(nodes)?),
+        Node::Any(nodes) => Term::Any(many(nodes)?),
+        Node::Not(inner) => Term::Not(Box::new(term(inner)?)),
+        Node::Exists(name) => place(name, None)?,
+        Node::Term(Some(name), test) => place(name, Some(test.clone()))?,
+        Node::Term(None, test) => {
+            let names = BARE.iter().copied().chain([ANY_APP_METADATA]);
+            Term::Any(names.map(|name| place(name, Some(test.clone()))).collect::<Result<_, _>>()?)
+        }
+    })
+}
+
+fn place(name: &str, test: Option<Test>) -> Result<Term, Unsearchable> {
+    if let Some(field) = FIELDS.iter().find(|field| field.name == name) {
+        return Ok(Term::Column(*field, test));
+    }
+    let shown = || name.chars().take(80).collect();
+    if name == ANY_APP_METADATA || name.starts_with("app_metadata.") {
+        return Ok(Term::Attribute(name.to_owned(), test));
+    }
+    if name.starts_with("user_metadata.") {
+        return match test {
+            None | Some(Test::Is(_) | Test::Anything) => Ok(Term::Attribute(name.to_owned(), test)),
+            Some(_) => Err(Unsearchable::Test(shown())),
+        };
+    }
+    if name.starts_with("identities.profileData.") {
+        return Ok(Term::Attribute(name.to_owned(), test));
+    }
+    match name {
+        "user_metadata" if test.is_none() => Ok(Term::Attribute(name.to_owned(), None)),
+        "identities.connection" => Ok(Term::Identity("connection", test)),
+        "identities.provider" => Ok(Term::Identity("provider", test)),
+        "identities.user_id" => Ok(Term::Identity("user_id", test)),
+        "identities.isSocial" => Ok(Term::Identity("isSocial", test)),
+        "organization_id" => Ok(Term::Nobody),
+        _ => Err(Unsearchable::Field(shown())),
+    }
+}
+
+impl Term {
+    /// Writes the condition on a row of `users`. It never comes out as null.
+    fn condition(&self, out: &mut Filter) -> Result<(), Unsearchable> {
+        match self {
+            Self::All(terms) => joined(terms, " and ", out),
+            Self::Any(terms) => joined(terms, " or ", out),
+            Self::Not(inner) => {
+                out.sql.push_str("not (");
+                inner.condition(out)?;
+                out.sql.push(')');
+                Ok(())
+            }
+            Self::Column(field, None | Some(Test::Anything)) => {
+                let _infallible = write!(out.sql, "{} is not null", field.column);
+                Ok(())
+            }
+            Self::Column(field, Some(test)) => out.test(field, test),
+            Self::Attribute(path, test) => {
+                // SQLite 3.51 turns a plain `exists` into a join, whose rows its offset then counts.
+                out.sql.push_str(
+                    "not (not exists (select 1 from user_attributes a where a.user_id = users.user_id and ",
+                );
+                attribute(out, path, test.as_ref());
+                out.sql.push_str("))");
+                Ok(())
+            }
+            Self::Identity(part, test) => {
+                out.sql.push('(');
+                primary(out, part, test.as_ref());
+                out.sql.push_str(
+                    " or exists (select 1 from user_attributes a where a.user_id = users.user_id and ",
+                );
+                attribute(out, &format!("identities.{part}"), test.as_ref());
+                out.sql.push_str("))");
+                Ok(())
+            }
+            Self::Nobody => {
+                out.sql.push_str("1 = 0");
+                Ok(())
+            }
+        }
+    }
+
+    /// Returns how dear it is to tell who holds it by indexes alone; none if they cannot tell.
+    fn dearness(&self) -> Option<u8> {
+        let text = |test: &Test| match test {
+            Test::Is(_) => 0,
+            Test::Starts(_) | Test::Range(..) | Test::Between(..) => 1,
+            Test::Ends(_) | Test::Contains(_) | Test::Anything => 2,
+        };
+        match self {
+            Self::Nobody => Some(0),
+            Self::Column(field, _) if UNINDEXED.contains(&field.column) || field.kind == Kind::Flag => None,
+            Self::Column(field, Some(test)) => match (field.kind, test) {
+                (Kind::Text, Test::Is(_)) => Some(0),
+                (Kind::Text, _) => None,
+                (_, test) => Some(text(test)),
+            },
+            Self::Column(field, None) => (field.kind == Kind::Key).then_some(2),
+            Self::Attribute(_, test) => Some(test.as_ref().map_or(1, text)),
+            Self::Identity("connection" | "user_id", Some(Test::Is(_))) => Some(0),
+            Self::Identity(..) | Self::Not(_) => None,
+            Self::Any(_) if self.selects() > MOST_SELECTS => None,
+            Self::Any(terms) => terms.iter().try_fold(0, |most, term| Some(most.max(term.dearness()?))),
+            Self::All(terms) => terms.iter().filter_map(Self::dearness).min(),
+        }
+    }
+
+    /// Returns how many selects [`Self::holders`] writes, at most.
+    fn selects(&self) -> usize {
+        match self {
+            Self::Any(terms) => terms.iter().map(Self::selects).sum(),
+            Self::All(terms) => terms.iter().map(Self::selects).max().unwrap_or(1),
+            Self::Identity(..) => 2,
+            _ => 1,
+        }
+    }
+
+    /// Writes the selects of the ids of those who hold it, or of more.
+    fn holders(&self, out: &mut Filter) -> Result<(), Unsearchable> {
+        match self {
+            Self::Any(terms) => {
+                for (n, term) in terms.iter().enumerate() {
+                    if n > 0 {
+                        out.sql.push_str(" union ");
+                    }
+                    term.holders(out)?;
+                }
+                Ok(())
+            }
+            Self::All(terms) => {
+                match terms.iter().filter(|t| t.dearness().is_some()).min_by_key(|t| t.dearness()) {
+                    Some(term) => term.holders(out),
+                    None => Self::Nobody.holders(out),
+                }
+            }
+            Self::Attribute(path, test) => {
+                out.sql.push_str("select a.user_id from user_attributes a where ");
+                attribute(out, path, test.as_ref());
+                Ok(())
+            }
+            Self::Identity(part, test) => {
+                out.sql.push_str("select user_id from users where ");
+                primary(out, part, test.as_ref());
+                out.sql.push_str(" union select a.user_id from user_attributes a where ");
+                attribute(out, &format!("identities.{part}"), test.as_ref());
+                Ok(())
+            }
+            term => {
+                out.sql.push_str("select user_id from users where ");
+                term.condition(out)
+            }
+        }
+    }
+
+    /// Returns whether those whom [`Self::holders`] selects may be more than those who hold it.
+    fn is_less_than_holders(&self) -> bool {
+        match self {
+            Self::All(_) => true,
+            Self::Any(terms) => terms.iter().any(Self::is_less_than_holders),
+            _ => false,
+        }
+    }
+
+    /// Returns whether [`Self::holders`] selects those who hold it, each once.
+    fn is_exact(&self) -> bool {
+        // Of one user, several values may pass.
+        let repeats = matches!(self, Self::Attribute(_, test) if !matches!(test, Some(Test::Is(_))));
+        !repeats && !self.is_less_than_holders()
+    }
+}
+
+fn joined(terms: &[Term], word: &str, out: &mut Filter) -> Result<(), Unsearchable> {
+    for (n, term) in terms.iter().enumerate() {
+        out.sql.push_str(if n == 0 { "(" } else { word });
+        term.condition(out)?;
+    }
+    out.sql.push(')');
+    Ok(())
+}
+
+/// Writes the condition on a row of `user_attributes a`.
+fn attribute(out: &mut Filter, path: &str, test: Option<&Test>) {
+    let numbers = |bound: &Bound| match bound {
+        Bound::Open => Some(Bound::Open),
+        Bound::Inclusive(text) => text.parse().ok().map(|n| Bound::Inclusive(rank(n))),
+        Bound::Exclusive(text) => text.parse().ok().map(|n| Bound::Exclusive(rank(n))),
+    };
+    match test {
+        // Of an object, what is in it.
+        None | Some(Test::Anything) => {
+            let (from, to) = (format!("{path}."), format!("{path}/"));
+            out.push("", "(a.path = ? or (a.path >= ? and a.path < ?))", values![path, from, to]);
+        }
+        Some(Test::Range(from, to)) => {
+            // Numbers go by their size, other values by their letters.
+            let ranks = numbers(from).zip(numbers(to));
+            let (place, test) = match ranks {
+                Some((from, to)) => (numbers_of(path), Test::Range(from, to)),
+                None => (path.to_owned(), Test::Range(from.clone(), to.clone())),
+            };
+            out.push("", "a.path = ? and ", values![place]);
+            out.text_test("a.value", true, &test);
+        }
+        Some(Test::Is(text)) => out.push("", "a.path = ? and a.value = ?", values![path, kept(text)]),
+        Some(test) => {
+            out.push("", "a.path = ? and ", values![path]);
+            out.text_test("a.value", true, test);
+        }
+    }
+}
+
+/// Writes the condition that the account which is the user itself passes; the columns have it.
+fn primary(out: &mut Filter, part: &str, test: Option<&Test>) {
+    let Some(test) = test else {
+        out.sql.push_str("1 = 1");
+        return;
+    };
+    match (part, test) {
+        ("connection", test) => out.text_test("connection", false, test),
+        // Ids are provider|id: what is equal is found by its id, the rest is cut out of it.
+        ("user_id", Test::Is(text)) => {
+            let ids =
+                ["auth0", "email", "sms"].map(|provider| Value::Text(Some(format!("{provider}|{text}"))));
+            out.push("", "user_id in (?, ?, ?)", ids.into());
+        }
+        ("user_id", test) => {
+            let id = "case when substr(user_id, 1, 4) = 'sms|' then substr(user_id, 5) else substr(user_id, 7) end";
+            out.text_test(id, false, test);
+        }
+        ("provider", test) => {
+            let provider =
+                "case substr(user_id, 1, 4) when 'auth' then 'auth0' when 'emai' then 'email' else 'sms' end";
+            out.text_test(provider, false, test);
+        }
+        _ => out.text_test("'false'", false, test),
+    }
+}
+
+/// What was found.
+#[derive(Debug)]
+pub struct Found {
+    /// The users of the page.
+    pub users: Vec<User>,
+    /// How many hold it in all, where it was asked or known without asking.
+    pub total: Option<i64>,
+}
+
+/// Returns `limit` users from `start` on, and how many there are if `count` asks for it. Nobody counts everybody here.
+pub async fn list(
+    conn: &mut Conn,
+    sought: &Sought,
+    order: Order,
+    start: i64,
+    limit: i64,
+    count: bool,
+) -> Result<Found, DbError> {
+    list_if_few(conn, sought, order, start, limit, count, FEW).await
+}
+
+/// The same, with how many are few.
+pub(super) async fn list_if_few(
+    conn: &mut Conn,
+    sought: &Sought,
+    order: Order,
+    start: i64,
+    limit: i64,
+    count: bool,
+    few: i64,
+) -> Result<Found, DbError> {
+    let unsearchable = |e: Unsearchable| DbError::Corrupt(e.to_string());
+    let narrow = narrowest(conn, sought, few).await?;
+    let mut filter = Filter::all();
+    let mut known = None;
+    if let Some(narrow) = narrow.as_ref().filter(|narrow| narrow.few) {
+        let term = &sought.terms[narrow.term];
+        filter.sql.push_str("user_id in (");
+        term.holders(&mut filter).map_err(unsearchable)?;
+        filter.sql.push(')');
+        known = (!term.is_less_than_holders()).then_some(narrow.term);
+    }
+    sought.condition(known, &mut filter).map_err(unsearchable)?;
+    // One common value of one path: its rows lie in the order of the list.
+    let mut table = "users";
+    if let ([Term::Attribute(path, Some(test @ Test::Is(_)))], None | Some(Narrow { few: false, .. })) =
+        (sought.terms.as_slice(), &narrow)
+        && order.column == "created_at"
+    {
+        table = "user_attributes a";
+        filter = Filter::all();
+        attribute(&mut filter, path, Some(test));
+    }
+    let condition = filter.clause();
+    let mut page = filter.clone();
+    page.sql = format!("{} where user_id in (select user_id from {table}{condition}", users::SELECT);
+    page.push("", &format!("{} limit ? offset ?){}", order.clause(), order.clause()), values![limit, start]);
+    let rows = conn.fetch_all_built(page.sql, page.values).await?;
+    let users = rows.iter().map(users::read).collect::<Result<Vec<_>, _>>()?;
+    let on_page = users.len() as i64;
+    let total = match narrow {
+        Some(narrow) if narrow.few && narrow.exact && sought.terms.len() == 1 => Some(narrow.holders),
+        // The list ended on this page.
+        _ if on_page < limit && (on_page > 0 || start == 0) => Some(start + on_page),
+        _ if !count || sought.is_everybody() => None,
+        _ => {
+            let sql = format!("select count(*) as n from {table}{condition}");
+            let rows = conn.fetch_all_built(sql, filter.values).await?;
+            rows.first().map(|row| row.get("n")).transpose()?
+        }
+    };
+    Ok(Found { users, total })
+}
+
+/// Returns how many users there are.
+pub async fn count_everybody(conn: &mut Conn) -> Result<i64, DbError> {
+    let rows = conn.fetch_all_built("select count(*) as n from users".to_owned(), Vec::new()).await?;
+    rows.first().map_or(Ok(0), |row| row.get("n"))
+}
+
+/// The term that narrows the search most, as far as was asked.
+struct Narrow {
+    term: usize,
+    holders: i64,
+    few: bool,
+    exact: bool,
+}
+
+async fn narrowest(conn: &mut Conn, sought: &Sought, few: i64) -> Result<Option<Narrow>, DbError> {
+    let mut candidates: Vec<(u8, usize)> =
+        sought.terms.iter().enumerate().filter_map(|(n, term)| Some((term.dearness()?, n))).collect();
+    candidates.sort_unstable();
+    let mut best = None::<Narrow>;
+    for (_, n) in candidates.into_iter().take(PROBES) {
+        let term = &sought.terms[n];
+        let mut probe = Filter::all();
+        term.holders(&mut probe).map_err(|e| DbError::Corrupt(e.to_string()))?;
+        let select = std::mem::take(&mut probe.sql);
+        probe.sql = format!("select count(*) as n from (select user_id from ({select}) h");
+        probe.push("", " limit ?) few", values![few + 1]);
+        let rows = conn.fetch_all_built(probe.sql, probe.values).await?;
+        let holders: i64 = rows.first().map_or(Ok(0), |row| row.get("n"))?;
+        if best.as_ref().is_none_or(|best| holders < best.holders) {
+            best = Some(Narrow { term: n, holders, few: holders <= few, exact: term.is_exact() });
+        }
+        // Few enough: asking further costs more than it saves.
+        if holders <= 100 {
+            break;
+        }
+    }
+    Ok(best)
+}
