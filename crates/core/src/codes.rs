@@ -277,6 +277,11 @@ management_codes! {
     /// The user has a passkey, which this operation would lose.
     HasPasskey = Some("operation_not_supported"), 403,
         "Operation not permitted when the user has registered at least 1 passkey";
+    /// Organizations are not run.
+    NoOrganizations = Some("operation_not_supported"), 403, "Organizations are not supported.";
+    /// A server has one domain.
+    NoCustomDomains = Some("operation_not_supported"), 403,
+        "Custom domains cannot be added: the domain of the tenant is that of the server's issuer.";
     /// No such user.
     InexistentUser = Some("inexistent_user"), 404, "The user does not exist.";
     /// No such client.
@@ -310,6 +315,12 @@ management_codes! {
     InexistentAction = None, 404, "That action does not exist.";
     /// No such run of Actions.
     InexistentExecution = None, 404, "That execution does not exist.";
+    /// The tenant wrote no frame around its pages.
+    InexistentPageTemplate = Some("inexistent_templates_universal_login"), 404, "Template does not exist.";
+    /// No such theme.
+    ThemeNotFound = Some("theme_not_found"), 404, "There was an error retrieving branding settings: invalid theme ID";
+    /// There are no organizations.
+    InexistentOrganization = None, 404, "No organization found by that id or name";
     /// No such thing.
     NotFound = None, 404, "Not Found";
     /// A user that is there already.
@@ -327,6 +338,8 @@ management_codes! {
     ClientGrantConflict = Some("resource_conflict"), 409, "A resource with this identifier already exists.";
     /// The user has this authentication method already.
     MethodConflict = Some("authentication_method_conflict"), 409, "Authentication method already exists.";
+    /// The tenant has a theme already.
+    ThemeConflict = Some("theme_conflict"), 409, "The theme already exists.";
     /// A key that is taken.
     Conflict = None, 409, "The resource already exists.";
     /// The body is too large.

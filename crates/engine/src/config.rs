@@ -30,6 +30,8 @@ pub struct Config {
     pub key_models: Option<Arc<Models>>,
     /// The host of a former issuer whose people's keys are given up.
     pub abandoned_domain: Option<String>,
+    /// Whether the Management API lists the issuer's host as a custom domain that is ready.
+    pub expose_primary_domain: bool,
     /// How costly password hashes are.
     pub hashing: HashParams,
     /// How many passwords are hashed at a time.
@@ -110,6 +112,7 @@ impl Config {
             related_origins: RelatedOrigins::default(),
             key_models: None,
             abandoned_domain: None,
+            expose_primary_domain: false,
             hashing: HashParams::default(),
             hashing_threads: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
             hashing_queue: 256,

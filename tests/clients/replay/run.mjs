@@ -6,7 +6,10 @@ import path from "node:path";
 import { startServer } from "../node/support/server.mjs";
 
 // How many per cent of an area's interactions must match.
-const FLOORS = { actions: 95, guardian: 95, users: 80, emails: 95, "email-templates": 100, branding: 60 };
+const FLOORS = {
+  actions: 95, guardian: 95, users: 80, emails: 95, "email-templates": 100, branding: 97, "attack-protection": 97, "risk-assessments": 97,
+  prompts: 93,
+};
 
 const recordings = process.env.LOCKSTEP_RECORDINGS;
 const program = process.env.LOCKSTEP_REPLAY ?? path.join(recordings, "..", "tools", "replay.py");

@@ -4,6 +4,7 @@
 //! wire, so that nothing a tool wrote is lost, and read through typed accessors.
 
 pub mod action;
+pub mod address_range;
 pub mod authenticator;
 pub mod client;
 pub mod connection;

@@ -248,6 +248,7 @@ impl Found {
             _ => None,
         };
         app.related_origins = self.related_origins();
+        app.expose_primary_domain = self.text("expose_primary_domain")? == "yes";
         let key_models = self.key_models(app.profile);
         app.abandoned_domain = self.text("webauthn.abandoned_domain");
         app.hashing = hashing?;

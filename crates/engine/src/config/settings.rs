@@ -166,6 +166,14 @@ pub const SETTINGS: &[Setting] = &[
               read. The variable LOCKSTEP_MASTER_KEY may hold the lines themselves instead.",
     },
     Setting {
+        key: "expose_primary_domain",
+        kind: Kind::OneOf(&["no", "yes"]),
+        default: Some("\"no\""),
+        doc: "Whether the Management API lists the issuer's host as a custom domain that is ready. Some commands of Auth0's tools (of the \
+              CLI: universal-login templates update and universal-login customize; of Terraform: the page template of auth0_branding) do \
+              nothing until they see one. The Deploy CLI then exports a custom domain too, and accepts it back.",
+    },
+    Setting {
         key: "hashing.memory_kib",
         kind: Kind::Number(8192, 4_194_304),
         default: Some("19456"),

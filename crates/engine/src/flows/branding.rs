@@ -4,7 +4,8 @@ use lockstep_core::model::document::Document;
 use lockstep_core::model::settings::TenantSettings;
 
 use crate::app::App;
-use crate::flows::management::branding::SETTING;
+use crate::flows::management::branding::BRANDING;
+use crate::flows::management::{documents, themes};
 use crate::store::db::DbError;
 use crate::store::settings;
 
@@ -21,8 +22,8 @@ pub struct Branding {
 pub async fn load(app: &App) -> Result<(Branding, TenantSettings), DbError> {
     let mut conn = app.db().read().await?;
     let branding = Branding {
-        branding: settings::find(&mut conn, SETTING).await?.unwrap_or_default(),
-        theme: settings::find(&mut conn, "branding.theme").await?,
+        branding: documents::load(&mut conn, &BRANDING).await?,
+        theme: settings::find(&mut conn, themes::SETTING).await?,
     };
     Ok((branding, settings::tenant(&mut conn).await?))
 }

@@ -72,6 +72,9 @@ pub(crate) struct Args {
     /// Enrol only keys whose maker vouches for them, as webauthn.metadata does on a server: those of the kind "attested-key"
     #[arg(long)]
     attested_keys: bool,
+    /// List the twin's own domain as a custom domain, as expose_primary_domain does on a server: some tools want to see one
+    #[arg(long)]
+    expose_primary_domain: bool,
     /// Print one line of JSON when ready, and nothing else on standard output
     #[arg(long)]
     json: bool,
@@ -106,6 +109,7 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
     signing_keys::import(&db, &mut env).await?;
     let mut settings = Config::new(issuer.clone());
     settings.dev = true;
+    settings.expose_primary_domain = args.expose_primary_domain;
     if matches!(args.profile, ProfileArg::Assured) {
         settings.profile = Profile::Assured;
     }

@@ -25,7 +25,8 @@ use super::{
 };
 use crate::app::App;
 use crate::flows::account::application;
-use crate::flows::management::prompts;
+use crate::flows::management::documents;
+use crate::flows::management::prompts::PROMPTS;
 use crate::store::db::{Conn, DbError};
 use crate::store::transactions::{self, Stored};
 use crate::store::{sessions, settings, users};
@@ -57,7 +58,7 @@ pub async fn begin(
         None => None,
     };
     let connection = choose_connection(&mut tx, &client, request.connection.as_deref()).await?;
-    let prompts = settings::find::<Document>(&mut tx, prompts::SETTING).await?.unwrap_or_default();
+    let prompts = documents::load(&mut tx, &PROMPTS).await?;
     let mut machine = machine_request(env, &request, session.as_ref().is_some(), &prompts);
     machine.signup_by = connection.as_ref().map(|c| signup::by(app, c)).unwrap_or_default();
     let held = session.as_ref().map(|(session, user)| BrowserSession {

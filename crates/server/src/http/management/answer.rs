@@ -33,6 +33,11 @@ impl Answer {
         Self::with(StatusCode::ACCEPTED, Some(body))
     }
 
+    /// 200 without a body.
+    pub(super) fn empty() -> Self {
+        Self::with(StatusCode::OK, None)
+    }
+
     /// 204.
     pub(super) fn none() -> Self {
         Self::with(StatusCode::NO_CONTENT, None)

@@ -3,17 +3,16 @@
 
 mod actions;
 mod answer;
-mod branding;
 mod clients;
 mod connections;
 mod dispatch;
+mod documents;
 mod emails;
 mod guardian;
 mod logs;
 mod messages;
 mod methods;
 pub mod openapi;
-mod prompts;
 mod resource_servers;
 mod roles;
 pub mod spec;

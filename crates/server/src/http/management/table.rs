@@ -4,17 +4,21 @@ use std::future::Future;
 use std::pin::Pin;
 
 use http::Method;
+use lockstep_core::codes::ManagementCode::{InexistentOrganization, NoCustomDomains, NoOrganizations};
 use lockstep_engine::flows::management::access::Scopes;
+use lockstep_engine::flows::management::attack_protection as attacks;
+use lockstep_engine::flows::management::branding::BRANDING;
 use lockstep_engine::flows::management::guardian_settings::Group;
+use lockstep_engine::flows::management::prompts::PROMPTS;
 use lockstep_engine::flows::management::{self as flows, Outcome};
 
 use super::answer::Answer;
 use super::dispatch::Request;
-use super::spec::Gives::{Envelope, Object, Perhaps, Rows};
+use super::spec::Gives::{Envelope, List, Nothing, Object, Perhaps, Rows};
 use super::spec::{Spec, flag, needed, text};
 use super::{
-    actions, branding, clients, connections, emails, guardian, logs, messages, methods, prompts,
-    resource_servers, roles, stubs, tenants, users,
+    actions, clients, connections, documents, emails, guardian, logs, messages, methods, resource_servers,
+    roles, stubs, tenants, users,
 };
 
 /// What answers a route.
@@ -209,8 +213,15 @@ pub static TABLE: &[Route] = table! {
     GET "/connections/{id}/scim-configuration", Any(&["read:scim_config"]), "Get a connection's SCIM configuration", |r| connections::without(r);
     GET "/connections/{id}/directory-provisioning", Any(&["read:directory_provisionings"]), "Get a connection's directory provisioning", |r| connections::without(r);
     DELETE "/connections/{id}/users", Any(&["delete:users"]), "Delete a connection's user" [asks(&[needed("email")])], |r| connections::delete_user(r);
-    GET "/branding", Any(&["read:branding"]), "Get branding settings", |r| branding::read(r);
-    PATCH "/branding", Any(&["update:branding"]), "Update branding settings" [takes(&flows::branding::UPDATE)], |r| branding::update(r);
+    GET "/branding", Any(&["read:branding"]), "Get branding settings", |r| documents::read(r, &BRANDING);
+    PATCH "/branding", Any(&["update:branding"]), "Update branding settings" [takes(&BRANDING.patch)], |r| documents::patch(r, &BRANDING);
+    GET "/branding/templates/universal-login", Any(&["read:branding"]), "Get the page template", |r| documents::read_page_template(r);
+    PUT "/branding/templates/universal-login", Any(&["update:branding"]), "Set the page template" [takes_value(&flows::page_templates::REPLACE).gives(Perhaps).status(&[201, 204])], |r| documents::replace_page_template(r);
+    DELETE "/branding/templates/universal-login", Any(&["delete:branding"]), "Delete the page template", |r| documents::delete_page_template(r);
+    POST "/branding/themes", Any(&["update:branding"]), "Create the theme" [takes(&flows::themes::CREATE).status(&[200])], |r| documents::create_theme(r);
+    GET "/branding/themes/{theme}", Any(&["read:branding"]), "Get the theme", |r| documents::read_theme(r);
+    PATCH "/branding/themes/{theme}", Any(&["update:branding"]), "Update the theme" [takes(&flows::themes::UPDATE)], |r| documents::update_theme(r);
+    DELETE "/branding/themes/{theme}", Any(&["delete:branding"]), "Delete the theme", |r| documents::delete_theme(r);
     GET "/emails/provider", Any(&["read:email_provider"]), "Get email provider" [fields()], |r| emails::read(r);
     POST "/emails/provider", Any(&["create:email_provider"]), "Configure email provider" [takes(&flows::emails::CREATE)], |r| emails::create(r);
     PATCH "/emails/provider", Any(&["update:email_provider"]), "Update email provider" [takes(&flows::emails::UPDATE)], |r| emails::update(r);
@@ -234,13 +245,63 @@ pub static TABLE: &[Route] = table! {
     POST "/branding/phone/templates/{id}/try", Any(&["create:phone_templates"]), "Send a test message by a phone template" [takes(&flows::phone_templates::TRY).status(&[202])], |r| messages::try_template(r);
     GET "/tenants/settings", Any(&["read:tenant_settings"]), "Get tenant settings" [fields()], |r| tenants::read(r);
     PATCH "/tenants/settings", Any(&["update:tenant_settings"]), "Update tenant settings" [takes(&flows::tenant_settings::UPDATE)], |r| tenants::update(r);
+    GET "/attack-protection/brute-force-protection", Any(&["read:attack_protection"]), "Get the brute-force protection settings", |r| documents::read(r, &attacks::BRUTE_FORCE);
+    PATCH "/attack-protection/brute-force-protection", Any(&["update:attack_protection"]), "Update the brute-force protection settings" [takes(&attacks::BRUTE_FORCE.patch)], |r| documents::patch(r, &attacks::BRUTE_FORCE);
+    GET "/attack-protection/suspicious-ip-throttling", Any(&["read:attack_protection"]), "Get the suspicious IP throttling settings", |r| documents::read(r, &attacks::SUSPICIOUS_IP);
+    PATCH "/attack-protection/suspicious-ip-throttling", Any(&["update:attack_protection"]), "Update the suspicious IP throttling settings" [takes(&attacks::SUSPICIOUS_IP.patch)], |r| documents::patch(r, &attacks::SUSPICIOUS_IP);
+    GET "/attack-protection/breached-password-detection", Any(&["read:attack_protection"]), "Get the breached password detection settings", |r| documents::read(r, &attacks::BREACHED_PASSWORDS);
+    PATCH "/attack-protection/breached-password-detection", Any(&["update:attack_protection"]), "Update the breached password detection settings" [takes(&attacks::BREACHED_PASSWORDS.patch)], |r| documents::patch(r, &attacks::BREACHED_PASSWORDS);
+    GET "/attack-protection/bot-detection", Any(&["read:attack_protection"]), "Get the bot detection settings", |r| documents::read(r, &attacks::BOT_DETECTION);
+    PATCH "/attack-protection/bot-detection", Any(&["update:attack_protection"]), "Update the bot detection settings" [takes(&attacks::BOT_DETECTION.patch)], |r| documents::patch(r, &attacks::BOT_DETECTION);
+    GET "/attack-protection/captcha", Any(&["read:attack_protection"]), "Get the captcha settings", |r| documents::read(r, &attacks::CAPTCHA);
+    PATCH "/attack-protection/captcha", Any(&["update:attack_protection"]), "Update the captcha settings" [takes(&attacks::CAPTCHA.patch)], |r| documents::patch(r, &attacks::CAPTCHA);
+    GET "/attack-protection/phone-provider-protection", Any(&["read:attack_protection"]), "Get the phone provider protection settings", |r| documents::read(r, &attacks::PHONE_PROVIDER);
+    PATCH "/attack-protection/phone-provider-protection", Any(&["update:attack_protection"]), "Update the phone provider protection settings" [takes(&attacks::PHONE_PROVIDER.patch)], |r| documents::patch(r, &attacks::PHONE_PROVIDER);
+    GET "/risk-assessments/settings", Any(&["read:attack_protection"]), "Get the risk assessment settings", |r| documents::read(r, &attacks::RISK);
+    PATCH "/risk-assessments/settings", Any(&["update:attack_protection"]), "Update the risk assessment settings" [takes(&attacks::RISK.patch)], |r| documents::patch(r, &attacks::RISK);
+    GET "/risk-assessments/settings/new-device", Any(&["read:attack_protection"]), "Get the new device settings", |r| documents::read(r, &attacks::NEW_DEVICE);
+    PATCH "/risk-assessments/settings/new-device", Any(&["update:attack_protection"]), "Update the new device settings" [takes(&attacks::NEW_DEVICE.patch)], |r| documents::patch(r, &attacks::NEW_DEVICE);
+    GET "/supplemental-signals", Any(&["read:attack_protection"]), "Get the supplemental signals settings", |r| documents::read(r, &attacks::SUPPLEMENTAL_SIGNALS);
+    PATCH "/supplemental-signals", Any(&["update:attack_protection"]), "Update the supplemental signals settings" [takes(&attacks::SUPPLEMENTAL_SIGNALS.patch)], |r| documents::patch(r, &attacks::SUPPLEMENTAL_SIGNALS);
+    GET "/anomaly/blocks/ips/{ip}", Any(&["read:anomaly_blocks"]), "Check whether an IP address is blocked" [gives(Nothing)], |r| documents::read_ip_block(r);
+    DELETE "/anomaly/blocks/ips/{ip}", Any(&["delete:anomaly_blocks"]), "Unblock an IP address", |r| documents::delete_ip_block(r);
+    GET "/custom-domains", Any(&["read:custom_domains"]), "Get custom domains" [gives(List("custom_domains")).asks(&[text("take"), text("from"), text("q")])], |r| documents::list_domains(r);
+    POST "/custom-domains", Any(&["create:custom_domains"]), "Create a custom domain", |r| stubs::refused(r, NoCustomDomains);
+    GET "/custom-domains/default", Any(&["read:custom_domains"]), "Get the default domain", |r| documents::read_default_domain(r);
+    GET "/custom-domains/{domain}", Any(&["read:custom_domains"]), "Get a custom domain", |r| documents::read_domain(r);
+    PATCH "/custom-domains/{domain}", Any(&["update:custom_domains"]), "Update a custom domain" [takes(&flows::custom_domains::PATCH)], |r| documents::update_domain(r);
     GET "/logs", Any(&["read:logs", "read:logs_users"]), "Search log events" [list("logs").fields().asks(&[text("q"), text("search"), text("sort"), text("from"), text("take")])], |r| logs::list(r);
     GET "/logs/{id}", Any(&["read:logs", "read:logs_users"]), "Get a log event", |r| logs::read(r);
     GET "/connections-scim-configurations", Any(&["read:scim_config"]), "Get SCIM configurations" [gives(Envelope("scim_configurations"))], |r| stubs::always(r, "scim_configurations");
     GET "/connections-directory-provisionings", Any(&["read:directory_provisionings"]), "Get directory provisionings" [gives(Envelope("directory_provisionings"))], |r| stubs::always(r, "directory_provisionings");
-    GET "/organizations", Any(&["read:organizations"]), "Get organizations" [any_list("organizations")], |r| stubs::empty(r, "organizations");
-    GET "/prompts", Any(&["read:prompts"]), "Get how logins begin", |r| prompts::read(r);
-    PATCH "/prompts", Any(&["update:prompts"]), "Update how logins begin" [takes(&flows::prompts::UPDATE)], |r| prompts::update(r);
+    GET "/organizations", Any(&["read:organizations", "read:organizations_summary"]), "Get organizations" [any_list("organizations")], |r| stubs::empty(r, "organizations");
+    POST "/organizations", Any(&["create:organizations"]), "Create an organization", |r| stubs::refused(r, NoOrganizations);
+    GET "/organizations/{id}", Any(&["read:organizations"]), "Get an organization", |r| stubs::refused(r, InexistentOrganization);
+    GET "/organizations/name/{name}", Any(&["read:organizations"]), "Get an organization by its name", |r| stubs::refused(r, InexistentOrganization);
+    GET "/rules", Any(&["read:rules"]), "Get rules" [any_list("rules")], |r| stubs::empty(r, "rules");
+    GET "/hooks", Any(&["read:hooks"]), "Get hooks" [any_list("hooks")], |r| stubs::empty(r, "hooks");
+    GET "/forms", Any(&["read:forms"]), "Get forms" [any_list("forms")], |r| stubs::empty(r, "forms");
+    GET "/flows", Any(&["read:flows"]), "Get flows" [any_list("flows")], |r| stubs::empty(r, "flows");
+    GET "/flows/vault/connections", Any(&["read:flows_vault_connections"]), "Get the connections of flows" [any_list("connections")], |r| stubs::empty(r, "connections");
+    GET "/self-service-profiles", Any(&["read:self_service_profiles"]), "Get self-service profiles" [any_list("self_service_profiles")], |r| stubs::empty(r, "self_service_profiles");
+    GET "/network-acls", Any(&["read:network_acls"]), "Get network ACLs" [any_list("network_acls")], |r| stubs::empty(r, "network_acls");
+    GET "/user-attribute-profiles", Any(&["read:user_attribute_profiles"]), "Get user attribute profiles" [any_list("user_attribute_profiles")], |r| stubs::empty(r, "user_attribute_profiles");
+    GET "/connection-profiles", Any(&["read:connection_profiles"]), "Get connection profiles" [any_list("connection_profiles")], |r| stubs::empty(r, "connection_profiles");
+    GET "/token-exchange-profiles", Any(&["read:token_exchange_profiles"]), "Get token exchange profiles" [any_list("token_exchange_profiles")], |r| stubs::empty(r, "token_exchange_profiles");
+    GET "/event-streams", Any(&["read:event_streams"]), "Get event streams" [any_list("eventStreams")], |r| stubs::empty(r, "eventStreams");
+    GET "/rate-limit-policies", Any(&["read:rate_limit_policies"]), "Get rate limit policies" [any_list("rate_limit_policies")], |r| stubs::empty(r, "rate_limit_policies");
+    GET "/groups", Any(&["read:groups"]), "Get groups" [any_list("groups")], |r| stubs::empty(r, "groups");
+    GET "/rules-configs", Any(&["read:rules_configs"]), "Get the settings of rules" [gives(Rows)], |r| stubs::bare(r);
+    GET "/prompts", Any(&["read:prompts"]), "Get how logins begin", |r| documents::read(r, &PROMPTS);
+    PATCH "/prompts", Any(&["update:prompts"]), "Update how logins begin" [takes(&PROMPTS.patch)], |r| documents::patch(r, &PROMPTS);
+    GET "/prompts/rendering", Any(&["read:prompts"]), "Get how screens are rendered" [list("configs").asks(&[text("prompt"), text("screen"), text("rendering_mode")])], |r| documents::list_renderings(r);
+    PATCH "/prompts/rendering", Any(&["update:prompts"]), "Update how screens are rendered" [takes(&flows::prompt_texts::RENDERINGS)], |r| documents::update_renderings(r);
+    GET "/prompts/{prompt}/screen/{screen}/rendering", Any(&["read:prompts"]), "Get how a screen is rendered", |r| documents::read_rendering(r);
+    PATCH "/prompts/{prompt}/screen/{screen}/rendering", Any(&["update:prompts"]), "Update how a screen is rendered" [takes(&flows::prompt_texts::RENDERING)], |r| documents::update_rendering(r);
+    GET "/prompts/{prompt}/custom-text/{language}", Any(&["read:prompts"]), "Get the texts of a prompt", |r| documents::read_texts(r);
+    PUT "/prompts/{prompt}/custom-text/{language}", Any(&["update:prompts"]), "Set the texts of a prompt" [takes_value(&flows::prompt_texts::TEXTS)], |r| documents::replace_texts(r);
+    GET "/prompts/{prompt}/partials", Any(&["read:prompts"]), "Get the partials of a prompt", |r| documents::read_partials(r);
+    PUT "/prompts/{prompt}/partials", Any(&["update:prompts"]), "Set the partials of a prompt" [takes_value(&flows::prompt_texts::PARTIALS)], |r| documents::replace_partials(r);
     GET "/prompts/mfa-push", Any(&["read:prompts"]), "Get the push app", |r| guardian::read(r, Group::PushApp);
     PATCH "/prompts/mfa-push", Any(&["update:prompts"]), "Update the push app" [takes(&const { Group::PushApp.schema() })], |r| guardian::patch(r, Group::PushApp);
 };

@@ -16,7 +16,14 @@ pub(super) fn path_of(path: &str) -> String {
         .replace("{credential}", "cred_0000000000000000000000")
         .replace("{version}", "x")
         .replace("{trigger}", "post-login")
+        .replace("{prompt}", "login")
+        .replace("{screen}", "login")
+        .replace("{language}", "en")
+        .replace("{theme}", "default")
+        .replace("{domain}", "cd_0000000000000001")
+        .replace("{ip}", "203.0.113.9")
         .replace("{id}", "x");
+    assert!(!filled.contains('{'), "fill the parameters of {filled}");
     format!("/api/v2{filled}")
 }
 

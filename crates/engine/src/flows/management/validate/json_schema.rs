@@ -52,6 +52,12 @@ impl Kind {
             ]}),
             Self::Format(name, _) => json!({"type": "string", "format": name}),
             Self::Object => json!({"type": "object"}),
+            Self::Either(kinds) => {
+                json!({"anyOf": kinds.iter().map(Self::to_json_schema).collect::<Vec<_>>()})
+            }
+            Self::Map(item, max) => {
+                json!({"type": "object", "additionalProperties": item.to_json_schema(), "maxProperties": max})
+            }
             Self::Shape(schema) => schema.to_json_schema(),
             Self::List(item, min, max) => {
                 json!({"type": "array", "items": item.to_json_schema(), "minItems": min, "maxItems": max})

@@ -39,6 +39,10 @@ pub enum Kind {
     Format(&'static str, fn(&str) -> bool),
     /// An object with whatever in it.
     Object,
+    /// What one of these accepts.
+    Either(&'static [Kind]),
+    /// An object of at most so many properties of any name, whose values are of one kind.
+    Map(&'static Kind, usize),
     /// An object of a known shape.
     Shape(&'static Schema),
     /// A list of so many items.
@@ -199,6 +203,19 @@ impl Kind {
                 typed(value.is_object(), "object", value, path)?;
                 storable(value, path)
             }
+            Self::Either(kinds) => either(kinds, value, path),
+            Self::Map(item, max) => {
+                typed(value.is_object(), "object", value, path)?;
+                let map = value.as_object().into_iter().flatten();
+                if map.clone().count() > *max {
+                    let rule = format!("Too many properties defined ({}), maximum {max}", map.count());
+                    return Err(Broken::new(path, rule));
+                }
+                map.clone().try_for_each(|(name, inner)| {
+                    storable(&Value::String(name.clone()), path)?;
+                    item.value(inner, &join(path, name))
+                })
+            }
             Self::Shape(schema) => match value {
                 Value::Object(map) => schema.object(map, path),
                 other => Err(Broken::wrong_type(path, "object", other)),
@@ -327,6 +344,23 @@ fn format(name: &str, test: impl Fn(&str) -> bool, value: &Value, path: &str) ->
     Err(Broken::new(path, format!("Object didn't pass validation for format {name}: {}", shown(text))))
 }
 
+/// The words of a refusal are those of the kind that is of the value's type, else of the first.
+fn either(kinds: &[Kind], value: &Value, path: &str) -> Result<(), Broken> {
+    let mut told: Option<Broken> = None;
+    for kind in kinds {
+        match kind.value(value, path) {
+            Ok(()) => return Ok(()),
+            Err(broken) => {
+                let other_type = broken.path == path && broken.rule.starts_with("Expected type");
+                if told.is_none() || !other_type {
+                    told = Some(broken);
+                }
+            }
+        }
+    }
+    told.map_or(Ok(()), Err)
+}
+
 fn list(item: &Kind, min: usize, max: usize, value: &Value, path: &str) -> Result<(), Broken> {
     let Value::Array(items) = value else { return Err(Broken::wrong_type(path, "array", value)) };
     if items.len() < min {
@@ -406,6 +440,28 @@ mod tests {
             message(json!({"user_id": "a", "inner": {"x": 1}})),
             "Payload validation error: 'Additional properties not allowed: x' on property inner."
         );
+    }
+
+    #[test]
+    fn one_of_several_kinds_is_refused_in_the_words_of_its_own_type() {
+        const EITHER: Kind = Kind::Either(&[Kind::Text(1, 3), Kind::Shape(&INNER)]);
+        let told = |value: Value| EITHER.check(Some(value)).err().map(|e| e.message);
+        assert_eq!(told(json!("abc")), None);
+        assert_eq!(told(json!({"deep": true})), None);
+        assert!(told(json!("abcd")).unwrap().contains("too long"));
+        assert!(told(json!({"deep": 1})).unwrap().contains("on property deep"));
+        assert!(told(json!(7)).unwrap().contains("Expected type string"));
+    }
+
+    #[test]
+    fn any_names_pass_and_their_values_are_of_one_kind() {
+        const MAP: Kind = Kind::Map(&Kind::Text(0, 3), 2);
+        let told = |value: Value| MAP.check(Some(value)).err().map(|e| e.message);
+        assert_eq!(told(json!({"a": "abc", "b": ""})), None);
+        assert!(told(json!({"a": 1})).unwrap().contains("on property a"));
+        assert!(told(json!({"a": "", "b": "", "c": ""})).unwrap().contains("maximum 2"));
+        assert!(told(json!({"\u{0}": ""})).unwrap().contains("control characters"));
+        assert!(told(json!([])).unwrap().contains("Expected type object"));
     }
 
     #[test]
