@@ -11,10 +11,12 @@
 //! - [`oauth`]: the rules of `/authorize`, scopes and claims.
 //! - [`login`]: the login as states and steps, and the decision whether MFA is needed; [`passwordless`]: a
 //!   code as the first factor; [`mfa_api`], [`my_account`]: what applications are told of factors.
+//! - [`doctor`]: settings that are right by themselves and cannot work together.
 
 pub mod assurance;
 pub mod codes;
 pub mod crypto;
+pub mod doctor;
 pub mod env;
 pub mod factors;
 pub mod ids;

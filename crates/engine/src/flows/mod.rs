@@ -12,6 +12,7 @@ pub mod consent;
 pub mod cors;
 pub mod credentials;
 pub mod demo;
+pub mod doctor;
 mod enrolling;
 pub mod enrollment_ticket;
 pub mod first_client;

@@ -37,7 +37,9 @@ impl From<SnapshotError> for TwinError {
         match error {
             SnapshotError::Unknown(name) => Self::UnknownSnapshot(name),
             SnapshotError::Name(name) => Self::SnapshotName(name),
-            SnapshotError::Backend | SnapshotError::Db(_) => Self::Internal(error.to_string()),
+            SnapshotError::Backend | SnapshotError::Path(_) | SnapshotError::Db(_) => {
+                Self::Internal(error.to_string())
+            }
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Snapshots of a whole SQLite database, for the twin: copies of all tables beside the tables themselves.
+//! Copies of a whole SQLite database: snapshots for the twin, beside the tables themselves, and backups in a file.
 //!
 //! The copies live in a second, attached database of the one writing connection: in memory, they go when the twin stops.
 
@@ -18,6 +18,9 @@ pub enum SnapshotError {
     /// The database is not SQLite.
     #[error("only SQLite databases have snapshots")]
     Backend,
+    /// The name of a file that SQLite cannot take.
+    #[error("{0:?} is not UTF-8")]
+    Path(std::path::PathBuf),
     /// The database failed.
     #[error(transparent)]
     Db(#[from] DbError),
@@ -45,6 +48,17 @@ pub async fn restore(db: &Db, name: &str) -> Result<(), SnapshotError> {
     db.configuration_changed();
     done?;
     Ok(db.sync().await?)
+}
+
+/// Writes the whole database as it is now into another file, which has to be empty or not there. Whoever else has the database open,
+/// this process or another, may write meanwhile.
+pub async fn copy_to(db: &Db, file: &std::path::Path) -> Result<(), SnapshotError> {
+    let file = file.to_str().ok_or_else(|| SnapshotError::Path(file.to_owned()))?.to_owned();
+    let held = db.sqlite_writer().await?.ok_or(SnapshotError::Backend)?;
+    let work = move || held.connection()?.execute("vacuum main into ?1", [file]).map_err(DbError::from);
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|_| DbError::Closed)??;
+    Ok(())
 }
 
 fn copy(conn: &mut Connection, name: &str) -> Result<(), SnapshotError> {

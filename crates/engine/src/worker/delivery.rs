@@ -99,7 +99,7 @@ async fn run_mail(app: &App) -> Result<usize, DbError> {
     drop(conn);
     let Some(mail) = mail.filter(|p| p.flag("enabled") != Some(false)) else { return Ok(0) };
     let nobody = |error: SendError| Arc::new(Nobody(error.to_string()));
-    if mail.text("name").is_some_and(|name| mail_api::NAMES.contains(&name)) {
+    if is_mail_api(&mail) {
         match MailApi::new(&mail, app.issuer(), &app.config().providers, app.env().now) {
             Ok(api) => send_due(app, Which::Mail, Arc::new(api)).await,
             Err(error) => send_due(app, Which::Mail, nobody(error)).await,
@@ -110,6 +110,24 @@ async fn run_mail(app: &App) -> Result<usize, DbError> {
             Err(error) => send_due(app, Which::Mail, nobody(error)).await,
         }
     }
+}
+
+/// Returns why no mail leaves the server with this provider, if none does.
+pub fn mail_trouble(app: &App, provider: Option<&Document>) -> Option<String> {
+    let Some(provider) = provider else { return Some("no email provider is configured".to_owned()) };
+    if provider.flag("enabled") == Some(false) {
+        return Some("the email provider is switched off".to_owned());
+    }
+    let made = if is_mail_api(provider) {
+        MailApi::new(provider, app.issuer(), &app.config().providers, app.env().now).map(drop)
+    } else {
+        Smtp::new(provider, app.issuer()).map(drop)
+    };
+    made.err().map(|error| error.to_string())
+}
+
+fn is_mail_api(provider: &Document) -> bool {
+    provider.text("name").is_some_and(|name| mail_api::NAMES.contains(&name))
 }
 
 /// Sends what is due with a carrier; returns how many were tried.

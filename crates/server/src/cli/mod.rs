@@ -1,18 +1,24 @@
 //! The command line: one file a command.
 
 mod api;
+mod backup;
 mod banner;
 mod completions;
 mod config;
 mod dev;
+mod doctor;
+mod factors;
 mod init;
 mod keys;
+mod man;
+mod management;
 mod reset_mfa;
 mod running;
 mod serve;
 mod server;
 mod signing_keys;
 mod trust;
+mod users;
 mod why;
 
 use std::future::Future;
@@ -32,6 +38,7 @@ Start here:
 In production:
   lockstep init --issuer https://login.example.org    keys, database, first machine client
   lockstep serve --config lockstep.toml               run the server
+  lockstep doctor --config lockstep.toml              find what cannot work
 
 Lockstep is an independent project and not affiliated with Auth0 or Okta.";
 
@@ -58,14 +65,24 @@ enum Command {
     Api(api::Args),
     /// Tell how to make programs and browsers trust the twin's certificates
     Trust(trust::Args),
+    /// List, show, create, block and delete users
+    Users(users::Args),
+    /// Enable factors, and say when they are asked for
+    Factors(factors::Args),
     /// Explain why a login was asked for a second factor, or was not
     Why(why::Args),
     /// Take all second factors away from a person who lost them
     ResetMfa(reset_mfa::Args),
+    /// Find settings that cannot work together, and say what to do
+    Doctor(doctor::Args),
+    /// Copy the database of a server while it runs
+    Backup(backup::Args),
     /// Check the configuration file, or print its reference
     Config(config::Args),
     /// Print the completion script of your shell
     Completions(completions::Args),
+    /// Print or write the manual pages
+    Man(man::Args),
 }
 
 /// Why a command failed, in words for the person at the terminal.
@@ -105,6 +122,11 @@ pub fn main() -> ExitCode {
         Command::Keys(args) => block_on(keys::run(args)),
         Command::Api(args) => block_on(api::run(args)),
         Command::Trust(args) => trust::run(&args),
+        Command::Users(args) => block_on(users::run(args)),
+        Command::Factors(args) => block_on(factors::run(args)),
+        Command::Doctor(args) => block_on(doctor::run(args)),
+        Command::Backup(args) => block_on(backup::run(args)),
+        Command::Man(args) => man::run(&args),
         Command::Why(args) => block_on(why::run(args)),
         Command::ResetMfa(args) => block_on(reset_mfa::run(args)),
         Command::Config(args) => config::run(args),

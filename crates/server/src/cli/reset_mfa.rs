@@ -6,9 +6,9 @@ use std::sync::Arc;
 use lockstep_core::time::SystemClock;
 use lockstep_engine::app::App;
 use lockstep_engine::flows::admin_reset::{self, By};
-use serde_json::Value;
 
-use super::server::{self, Server};
+use super::management::Management;
+use super::server;
 use super::{Failure, config};
 
 const EXAMPLES: &str = "\
@@ -66,54 +66,11 @@ async fn in_database(file: &Path, args: &Args) -> Result<(String, usize), Failur
 }
 
 async fn by_api(args: &Args) -> Result<(String, usize), Failure> {
-    let server = Server::find(&args.server)?;
-    let (http, token) = (server.http()?, server.management_token().await?);
-    let call = async |method: reqwest::Method, url: reqwest::Url| -> Result<Value, Failure> {
-        let request =
-            http.request(method, url).bearer_auth(&token).header("lockstep-reason", ascii(&args.reason));
-        let answer = request.send().await.map_err(|e| server.unreachable(&e))?;
-        let (status, text) = (answer.status(), answer.text().await?);
-        let body: Value = serde_json::from_str(&text).unwrap_or_default();
-        if status.is_success() {
-            return Ok(body);
-        }
-        let message = body["message"].as_str().unwrap_or("no reason was given");
-        Err(Failure::new(format!("the server answered {}: {message}", status.as_u16())))
-    };
-    let user = if args.user.contains('|') {
-        args.user.clone()
-    } else {
-        let mut url = server.url("api/v2/users-by-email")?;
-        url.query_pairs_mut().append_pair("email", &args.user);
-        let found = call(reqwest::Method::GET, url).await?;
-        let ids: Vec<&str> =
-            found.as_array().into_iter().flatten().filter_map(|user| user["user_id"].as_str()).collect();
-        match ids.as_slice() {
-            [] => return Err(Failure::new("there is no such user")),
-            [one] => (*one).to_owned(),
-            several => {
-                let text = format!(
-                    "several users have this address: give the id of one of them: {}",
-                    several.join(", ")
-                );
-                return Err(Failure::new(text));
-            }
-        }
-    };
-    let mut url = server.url("api/v2/users")?;
-    url.path_segments_mut()
-        .map_err(|()| Failure::new("no URL of a server"))?
-        .push(&user)
-        .push("authenticators");
-    let count = call(reqwest::Method::GET, url.clone()).await?.as_array().map_or(0, Vec::len);
-    if args.end_sessions {
-        url.query_pairs_mut().append_pair("end_sessions", "true");
-    }
-    call(reqwest::Method::DELETE, url).await?;
+    let api = Management::open(&args.server).await?.because(&args.reason);
+    let user = api.user_id(&args.user).await?;
+    let path = ["users", user.as_str(), "authenticators"];
+    let count = api.get(&path, &[]).await?.as_array().map_or(0, Vec::len);
+    let query: &[(&str, &str)] = if args.end_sessions { &[("end_sessions", "true")] } else { &[] };
+    api.call(reqwest::Method::DELETE, &path, query, None).await?;
     Ok((user, count))
-}
-
-/// A header holds no other characters.
-fn ascii(text: &str) -> String {
-    text.chars().map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '?' }).collect()
 }

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use lockstep_core::doctor::Severity;
 use lockstep_core::time::SystemClock;
 use lockstep_engine::app::App;
-use lockstep_engine::flows::management::actions;
+use lockstep_engine::flows::doctor::{self, Outbox};
 use lockstep_engine::worker::{cleanup, delivery};
 
 use super::{Failure, config};
@@ -79,19 +80,18 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
     }
     let mut config = config::load(&args.config.file)?;
     super::start_logging(&config.trace_level, config.trace_json);
-    if let Some(due) = config::load_key_models(&mut config)? {
-        tracing::warn!(
-            due,
-            "A newer edition of webauthn.metadata was due on {due}: reports since then are not known"
-        );
-    }
+    config::load_key_models(&mut config)?;
     let keys = config::load_master_keys(&config)?;
     let tls = config.tls.as_ref().map(|(chain, key)| tls::from_files(chain, key)).transpose()?;
     let listener = std::net::TcpListener::bind(config.listen)
         .map_err(|e| Failure::new(format!("listen: cannot listen on {}: {e}", config.listen)))?;
     let db = config::open_database(&config, keys).await?;
     let app = App::open(config.app.clone(), db, Arc::new(SystemClock)).await?;
-    actions::warn_of_bound(&app).await?;
+    for finding in doctor::examine(&app, Outbox::Sent).await? {
+        if finding.severity != Severity::Note {
+            tracing::warn!(code = finding.code, "{}; {}", finding.text, finding.remedy);
+        }
+    }
     let [phone, mail] = delivery::start(app.clone());
     let workers = [cleanup::start(app.clone()), phone, mail];
     let settings = WebSettings { trusted_proxies: config.trusted_proxies.clone() };

@@ -7,6 +7,7 @@ use http::StatusCode;
 use lockstep_core::factors::webauthn::device::Model;
 use lockstep_core::factors::webauthn::virtual_maker;
 use lockstep_core::time::Clock as _;
+use lockstep_engine::flows::doctor::{self, Outbox};
 use lockstep_engine::flows::twin;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -255,4 +256,12 @@ pub(super) async fn decisions(
 ) -> Result<Json<Vec<Value>>, Refusal> {
     let records = twin::decisions(twin.web.app(), &id).await?;
     Ok(Json(records.iter().map(twin::describe).collect()))
+}
+
+/// `GET /_dev/api/doctor`: settings that cannot work together.
+pub(super) async fn doctor(State(twin): State<Twin>) -> Result<Json<Value>, Refusal> {
+    let examined = doctor::examine(twin.web.app(), Outbox::Shown).await;
+    examined
+        .map(|findings| Json(json!(findings)))
+        .map_err(|e| refuse(StatusCode::INTERNAL_SERVER_ERROR, e.to_string()))
 }

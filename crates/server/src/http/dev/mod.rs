@@ -88,6 +88,7 @@ pub fn routes(twin: Twin) -> Router {
         .route("/_dev/api/snapshot", post(api::snapshot))
         .route("/_dev/api/reset", post(api::reset))
         .route("/_dev/api/decisions/{id}", get(api::decisions))
+        .route("/_dev/api/doctor", get(api::doctor))
         .layer(axum::middleware::from_fn_with_state(twin.clone(), guard::same_origin))
         .layer(axum::middleware::map_response(super::headers::security))
         .with_state(twin)

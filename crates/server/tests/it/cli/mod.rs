@@ -2,6 +2,7 @@
 
 mod api;
 mod dev;
+mod operating;
 mod serve;
 
 use std::io::{BufRead as _, BufReader, Read as _};
