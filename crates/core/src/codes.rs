@@ -321,6 +321,8 @@ management_codes! {
     ThemeNotFound = Some("theme_not_found"), 404, "There was an error retrieving branding settings: invalid theme ID";
     /// There are no organizations.
     InexistentOrganization = None, 404, "No organization found by that id or name";
+    /// No such log stream.
+    InexistentLogStream = None, 404, "The log stream does not exist.";
     /// No such thing.
     NotFound = None, 404, "Not Found";
     /// A user that is there already.

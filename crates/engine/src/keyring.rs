@@ -1,10 +1,14 @@
 //! The tenant's signing keys: parsed once, kept in memory, published as JWKS.
 //!
 //! RS256 has a current and a next key from the first start on, so that clients have seen a key before it signs. ES256 and PS256
-//! get a key when something first asks for one. A rotated key stays published until it is revoked, so older tokens verify.
+//! get a key when something first asks for one. A rotated key stays published until it is revoked, so older tokens verify
+//! ([`crate::flows::signing_keys`]).
 
 use std::sync::{Arc, RwLock};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use lockstep_core::crypto::digest;
 use lockstep_core::crypto::jose::{self, Alg, Jwk, JwtError, SigningKey, Verified, VerifyingKey};
 use lockstep_core::ids::KeyId;
 use lockstep_core::random::Rng;
@@ -48,6 +52,8 @@ pub struct KeyRing {
 
 #[derive(Default)]
 struct Ring {
+    /// What was in the database, also of revoked keys.
+    states: Vec<(KeyId, String)>,
     signing: Vec<(Alg, SigningKey)>,
     verifying: Vec<VerifyingKey>,
     jwks: Value,
@@ -66,7 +72,8 @@ impl KeyRing {
         let mut conn = self.db.read().await?;
         let stored = keys::list_all(&mut conn).await?;
         drop(conn);
-        let mut ring = Ring::default();
+        let states = stored.iter().map(|key| (key.kid.clone(), key.state.clone())).collect();
+        let mut ring = Ring { states, ..Ring::default() };
         let mut published = Vec::new();
         for key in stored.iter().filter(|key| key.state != "revoked") {
             let Some(alg) = Alg::parse(&key.algorithm) else { continue };
@@ -80,6 +87,16 @@ impl KeyRing {
         ring.jwks = json!({ "keys": published });
         *self.ring.write().expect("no code panics while it holds this lock") = Arc::new(ring);
         Ok(())
+    }
+
+    /// Reads the keys again if they are not those of the database any more; returns whether they were not. Cheap enough for every second.
+    pub async fn follow(&self) -> Result<bool, KeyRingError> {
+        let states = keys::list_states(&mut self.db.read().await?).await?;
+        if states == self.current().states {
+            return Ok(false);
+        }
+        self.reload().await?;
+        Ok(true)
     }
 
     /// Signs claims with the tenant's current key of an algorithm. The header has `alg`, `typ` and `kid`.
@@ -150,43 +167,37 @@ pub async fn import(conn: &mut Conn, ring: &[SigningKey], now: Timestamp) -> Res
     Ok(())
 }
 
-fn to_stored(key: &SigningKey, state: &str, now: Timestamp) -> Result<StoredKey, KeyRingError> {
+pub(crate) fn to_stored(key: &SigningKey, state: &str, now: Timestamp) -> Result<StoredKey, KeyRingError> {
     let private = key.to_pkcs8()?;
     let certificate = certificate(key, &private, now)?;
     let mut jwk: Jwk = key.public_jwk();
     jwk.use_ = Some("sig".to_owned());
-    if let Some(certificate) = &certificate {
-        use base64::Engine as _;
-        jwk.x5t = Some(lockstep_core::crypto::digest::x5t(certificate.der()));
-        jwk.x5c = Some(vec![base64::engine::general_purpose::STANDARD.encode(certificate.der())]);
-    }
+    jwk.x5t = Some(digest::x5t(certificate.der()));
+    jwk.x5c = Some(vec![STANDARD.encode(certificate.der())]);
     Ok(StoredKey {
         kid: KeyId::trusted(key.kid()),
         algorithm: key.alg().to_string(),
         state: state.to_owned(),
         private: Zeroizing::new(private.to_vec()),
         public: serde_json::to_value(&jwk).map_err(DbError::from)?,
-        certificate: certificate.map(|c| c.pem()),
+        certificate: Some(certificate.pem()),
         created_at: now,
         rotated_at: None,
         revoked_at: None,
     })
 }
 
-/// Makes a self-signed certificate over an RSA key, which some libraries ask for (`x5c`). EC keys do without.
-fn certificate(
-    key: &SigningKey,
-    pkcs8: &[u8],
-    now: Timestamp,
-) -> Result<Option<rcgen::Certificate>, KeyRingError> {
-    if key.alg() == Alg::ES256 {
-        return Ok(None);
-    }
-    let pair = rcgen::KeyPair::from_pkcs8_der_and_sign_algo(&pkcs8.into(), &rcgen::PKCS_RSA_SHA256)?;
+/// Makes a self-signed certificate over a key, which some libraries (`x5c`) and the list of keys ask for.
+fn certificate(key: &SigningKey, pkcs8: &[u8], now: Timestamp) -> Result<rcgen::Certificate, KeyRingError> {
+    let algorithm = match key.alg() {
+        Alg::ES256 => &rcgen::PKCS_ECDSA_P256_SHA256,
+        _ => &rcgen::PKCS_RSA_SHA256,
+    };
+    let pair = rcgen::KeyPair::from_pkcs8_der_and_sign_algo(&pkcs8.into(), algorithm)?;
     let mut params = rcgen::CertificateParams::default();
     params.distinguished_name.push(rcgen::DnType::CommonName, format!("Lockstep signing key {}", key.kid()));
     let year = now.to_iso().get(..4).and_then(|y| y.parse::<i32>().ok()).unwrap_or(2026);
     params.not_before = rcgen::date_time_ymd(year - 1, 1, 1);
     params.not_after = rcgen::date_time_ymd(year + 20, 1, 1);
-    Ok(Some(params.self_signed(&pair)?))
+    Ok(params.self_signed(&pair)?)
 }

@@ -96,14 +96,19 @@ impl LogIds {
     fn next(&mut self, now: Timestamp) -> LogId {
         self.last_ms = self.last_ms.max(now.as_millis());
         self.counter += 1;
-        let iso = Timestamp::from_millis(self.last_ms).to_iso();
-        let date: String = iso.chars().filter(char::is_ascii_digit).take(17).collect();
         LogId::trusted(format!(
-            "900{date:0>17}{:018}{:018}",
+            "{}{:018}{:018}",
+            first_id(Timestamp::from_millis(self.last_ms)),
             self.counter,
             self.node % 1_000_000_000_000_000_000
         ))
     }
+}
+
+/// Returns what is less than every id drawn at or after a moment, and greater than those before it: where a reader begins.
+pub fn first_id(at: Timestamp) -> String {
+    let date: String = at.to_iso().chars().filter(char::is_ascii_digit).take(17).collect();
+    format!("900{date:0>17}")
 }
 
 /// The document of the wire. Written as text at once: a map in between costs more than the whole rest of a record.
@@ -244,6 +249,8 @@ mod tests {
         let c = ids.next(Timestamp::from_secs(1_000_000_000));
         assert!(a.as_str() < b.as_str() && b.as_str() < c.as_str());
         assert!(a.as_str().starts_with("90020260202180155000"));
+        assert!(*first_id(Timestamp::from_secs(1_770_055_315)) < *a.as_str());
+        assert!(*first_id(Timestamp::from_millis(1_770_055_315_001)) > *c.as_str());
         assert!([a, b, c].iter().all(|id| id.as_str().len() == 56));
     }
 }

@@ -27,6 +27,12 @@ pub fn x5t(certificate_der: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(digest::digest(&SHA1_FOR_LEGACY_USE_ONLY, certificate_der))
 }
 
+/// Returns the SHA-1 of a DER certificate in upper-case hexadecimal: what people compare a certificate by.
+pub fn sha1_hex(certificate_der: &[u8]) -> String {
+    let digest = digest::digest(&SHA1_FOR_LEGACY_USE_ONLY, certificate_der);
+    digest.as_ref().iter().map(|b| format!("{b:02X}")).collect()
+}
+
 /// Returns the SHA-256 of the bytes in hexadecimal.
 pub fn sha256_hex(data: &[u8]) -> String {
     data_encoding::HEXLOWER.encode(&sha256(data))

@@ -12,4 +12,6 @@ pub mod der;
 pub mod digest;
 pub mod hasher;
 pub mod jose;
+pub mod pkcs7;
 pub mod seal;
+pub mod xxhash;

@@ -11,6 +11,7 @@ pub mod connection;
 pub mod document;
 pub mod languages;
 pub mod log_event;
+pub mod log_stream;
 pub mod management_scopes;
 pub mod message;
 pub mod resource_server;

@@ -34,6 +34,7 @@ pub mod passwordless;
 pub mod reseal;
 pub mod revoke;
 pub mod sending;
+pub mod signing_keys;
 pub mod signup;
 pub mod token;
 pub mod twin;

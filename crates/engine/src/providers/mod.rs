@@ -2,6 +2,7 @@
 
 mod aws;
 pub mod http_client;
+pub mod log_sink;
 pub mod mail_api;
 mod mime;
 pub mod phone;

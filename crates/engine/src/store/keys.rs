@@ -69,9 +69,22 @@ pub async fn create(conn: &mut Conn, key: &StoredKey) -> Result<(), DbError> {
     Ok(())
 }
 
-/// Saves a key's state.
-pub async fn save_state(conn: &mut Conn, key: &StoredKey) -> Result<bool, DbError> {
-    Ok(conn.execute(SAVE_STATE, values![key.kid, key.state, key.rotated_at, key.revoked_at]).await? == 1)
+/// Returns name and state of each key, oldest first: enough to see whether anything changed.
+pub async fn list_states(conn: &mut Conn) -> Result<Vec<(KeyId, String)>, DbError> {
+    let sql = "select kid, state from signing_keys order by created_at, kid";
+    let rows = conn.fetch_all(sql, values![]).await?;
+    rows.iter().map(|row| Ok((KeyId::trusted(row.get::<String>("kid")?), row.get("state")?))).collect()
+}
+
+/// Moves a key from one state to another; returns false, and changes nothing, if it is not in the first.
+pub async fn claim_state(
+    conn: &mut Conn,
+    kid: &KeyId,
+    from: &str,
+    to: &str,
+    now: Timestamp,
+) -> Result<bool, DbError> {
+    Ok(conn.execute(CLAIM_STATE, values![kid, from, to, now]).await? == 1)
 }
 
 fn aad(kid: &KeyId) -> String {
@@ -81,5 +94,7 @@ fn aad(kid: &KeyId) -> String {
 const CREATE: &str =
     "insert into signing_keys (kid, algorithm, state, private, public, certificate, created_at)
  values ($1, $2, $3, $4, $5, $6, $7)";
-const SAVE_STATE: &str =
-    "update signing_keys set state = $2, rotated_at = $3, revoked_at = $4 where kid = $1";
+const CLAIM_STATE: &str = "update signing_keys set state = $3,
+   rotated_at = case when $3 = 'previous' then $4 else rotated_at end,
+   revoked_at = case when $3 = 'revoked' then $4 else revoked_at end
+ where kid = $1 and state = $2";

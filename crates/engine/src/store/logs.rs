@@ -75,6 +75,17 @@ pub async fn list_after(conn: &mut Conn, from: &str, take: u32) -> Result<Vec<Js
     rows.iter().map(|row| row.json("data")).collect()
 }
 
+/// Returns records after one id and before another, oldest first.
+pub async fn list_between(
+    conn: &mut Conn,
+    after: &str,
+    before: &str,
+    take: u32,
+) -> Result<Vec<Json>, DbError> {
+    let rows = conn.fetch_all(LIST_BETWEEN, values![after, before, take]).await?;
+    rows.iter().map(|row| row.json("data")).collect()
+}
+
 /// Returns a part of the records that pass a filter, and how many do.
 pub async fn list(
     conn: &mut Conn,
@@ -108,4 +119,5 @@ static CREATE_CHUNK: LazyLock<String> = LazyLock::new(|| {
 });
 const CREATE: &str = "insert into logs (log_id, type, date, client_id, user_id, connection, ip, data)
  values ($1, $2, $3, $4, $5, $6, $7, $8)";
+const LIST_BETWEEN: &str = "select data from logs where log_id > $1 and log_id < $2 order by log_id limit $3";
 const LIST_AFTER: &str = "select data from logs where log_id > $1 order by log_id limit $2";

@@ -7,6 +7,8 @@ use tokio::task::JoinHandle;
 
 pub mod cleanup;
 pub mod delivery;
+pub mod keys;
+pub mod streams;
 
 /// Does something over and over with a pause between, until the task is dropped with the runtime.
 fn every<W: Future<Output = ()> + Send>(

@@ -59,7 +59,7 @@ enum Command {
     Serve(serve::Args),
     /// Prepare the first start of a server: keys, database, first machine client
     Init(init::Args),
-    /// Change the master key
+    /// Change the master key, and the keys that sign tokens
     Keys(keys::Args),
     /// Call the Management API
     Api(api::Args),

@@ -6,7 +6,7 @@ use lockstep_core::doctor::Severity;
 use lockstep_core::time::SystemClock;
 use lockstep_engine::app::App;
 use lockstep_engine::flows::doctor::{self, Outbox};
-use lockstep_engine::worker::{cleanup, delivery};
+use lockstep_engine::worker::{cleanup, delivery, keys as key_worker, streams};
 
 use super::{Failure, config};
 use crate::http::{Web, WebSettings};
@@ -93,7 +93,13 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
         }
     }
     let [phone, mail] = delivery::start(app.clone());
-    let workers = [cleanup::start(app.clone()), phone, mail];
+    let workers = [
+        cleanup::start(app.clone()),
+        phone,
+        mail,
+        key_worker::start(app.clone()),
+        streams::start(app.clone()),
+    ];
     let settings = WebSettings { trusted_proxies: config.trusted_proxies.clone() };
     let router = crate::http::router(Web::new(app.clone(), settings));
     let scheme = if tls.is_some() { "HTTPS" } else { "HTTP" };

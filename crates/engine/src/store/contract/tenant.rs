@@ -277,7 +277,7 @@ async fn client_credentials_belong_to_their_client() {
 async fn signing_keys_are_sealed_and_change_state() {
     for db in testing::databases().await {
         let mut c = db.write().await.unwrap();
-        let mut key = StoredKey {
+        let key = StoredKey {
             kid: KeyId::new(rng().as_mut()),
             algorithm: "RS256".to_owned(),
             state: "current".to_owned(),
@@ -289,15 +289,19 @@ async fn signing_keys_are_sealed_and_change_state() {
             revoked_at: None,
         };
         keys::create(&mut c, &key).await.unwrap();
-        key.state = "previous".to_owned();
-        key.rotated_at = Some(T0 + Span::days(1));
-        assert!(keys::save_state(&mut c, &key).await.unwrap());
+        let day = T0 + Span::days(1);
+        assert!(keys::claim_state(&mut c, &key.kid, "current", "previous", day).await.unwrap());
+        assert!(!keys::claim_state(&mut c, &key.kid, "current", "previous", T0).await.unwrap(), "once");
+        let states = keys::list_states(&mut c).await.unwrap();
+        assert_eq!(states, [(key.kid.clone(), "previous".to_owned())]);
         let all = keys::list_all(&mut c).await.unwrap();
         assert_eq!(
             (all[0].private.as_slice(), all[0].state.as_str()),
             (b"private-key-bytes".as_slice(), "previous")
         );
-        assert_eq!(all[0].rotated_at, key.rotated_at);
+        assert_eq!((all[0].rotated_at, all[0].revoked_at), (Some(day), None));
+        assert!(keys::claim_state(&mut c, &key.kid, "previous", "revoked", day).await.unwrap());
+        assert_eq!(keys::list_all(&mut c).await.unwrap()[0].revoked_at, Some(day));
         let raw = c.fetch_optional("select private from signing_keys", vec![]).await.unwrap().unwrap();
         assert!(!String::from_utf8_lossy(&raw.get::<Vec<u8>>("private").unwrap()).contains("private-key"));
     }

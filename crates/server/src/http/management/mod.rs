@@ -9,6 +9,8 @@ mod dispatch;
 mod documents;
 mod emails;
 mod guardian;
+mod keys;
+mod log_streams;
 mod logs;
 mod messages;
 mod methods;

@@ -17,8 +17,8 @@ use super::dispatch::Request;
 use super::spec::Gives::{Envelope, List, Nothing, Object, Perhaps, Rows};
 use super::spec::{Spec, flag, needed, text};
 use super::{
-    actions, clients, connections, documents, emails, guardian, logs, messages, methods, resource_servers,
-    roles, stubs, tenants, users,
+    actions, clients, connections, documents, emails, guardian, keys, log_streams, logs, messages, methods,
+    resource_servers, roles, stubs, tenants, users,
 };
 
 /// What answers a route.
@@ -270,6 +270,22 @@ pub static TABLE: &[Route] = table! {
     GET "/custom-domains/default", Any(&["read:custom_domains"]), "Get the default domain", |r| documents::read_default_domain(r);
     GET "/custom-domains/{domain}", Any(&["read:custom_domains"]), "Get a custom domain", |r| documents::read_domain(r);
     PATCH "/custom-domains/{domain}", Any(&["update:custom_domains"]), "Update a custom domain" [takes(&flows::custom_domains::PATCH)], |r| documents::update_domain(r);
+    GET "/keys/signing", Any(&["read:signing_keys"]), "Get all application signing keys" [gives(Rows)], |r| keys::list_signing(r);
+    GET "/keys/signing/{kid}", Any(&["read:signing_keys"]), "Get an application signing key", |r| keys::read_signing(r);
+    POST "/keys/signing/rotate", AllOr(&["create:signing_keys", "update:signing_keys"], &[]), "Rotate the application signing key", |r| keys::rotate_signing(r);
+    PUT "/keys/signing/{kid}/revoke", Any(&["update:signing_keys"]), "Revoke an application signing key", |r| keys::revoke_signing(r);
+    GET "/keys/encryption", Any(&["read:encryption_keys"]), "Get all encryption keys" [list("keys")], |r| keys::list_encryption(r);
+    POST "/keys/encryption", Any(&["create:encryption_keys"]), "Create an encryption key" [takes(&flows::encryption_keys::CREATE).errors(&[501])], |r| keys::create_encryption(r);
+    POST "/keys/encryption/rekey", AllOr(&["create:encryption_keys", "update:encryption_keys"], &[]), "Rekey the key hierarchy" [nothing().errors(&[501])], |r| keys::rekey(r);
+    GET "/keys/encryption/{kid}", Any(&["read:encryption_keys"]), "Get an encryption key", |r| keys::read_encryption(r);
+    POST "/keys/encryption/{kid}", Any(&["update:encryption_keys"]), "Import an encryption key" [takes(&flows::encryption_keys::IMPORT).errors(&[501])], |r| keys::import_encryption(r);
+    DELETE "/keys/encryption/{kid}", Any(&["delete:encryption_keys"]), "Delete an encryption key", |r| keys::delete_encryption(r);
+    POST "/keys/encryption/{kid}/wrapping-key", Any(&["create:encryption_keys"]), "Create a wrapping key", |r| keys::wrapping_key(r);
+    GET "/log-streams", Any(&["read:log_streams"]), "Get log streams" [gives(Rows)], |r| log_streams::list(r);
+    POST "/log-streams", Any(&["create:log_streams"]), "Create a log stream" [takes(&flows::log_streams::CREATE).status(&[200])], |r| log_streams::create(r);
+    GET "/log-streams/{id}", Any(&["read:log_streams"]), "Get a log stream", |r| log_streams::read(r);
+    PATCH "/log-streams/{id}", Any(&["update:log_streams"]), "Update a log stream" [takes(&flows::log_streams::UPDATE)], |r| log_streams::update(r);
+    DELETE "/log-streams/{id}", Any(&["delete:log_streams"]), "Delete a log stream", |r| log_streams::delete(r);
     GET "/logs", Any(&["read:logs", "read:logs_users"]), "Search log events" [list("logs").fields().asks(&[text("q"), text("search"), text("sort"), text("from"), text("take")])], |r| logs::list(r);
     GET "/logs/{id}", Any(&["read:logs", "read:logs_users"]), "Get a log event", |r| logs::read(r);
     GET "/connections-scim-configurations", Any(&["read:scim_config"]), "Get SCIM configurations" [gives(Envelope("scim_configurations"))], |r| stubs::always(r, "scim_configurations");

@@ -8,6 +8,8 @@ mod connections;
 mod documents;
 mod errors;
 mod guardian;
+mod keys;
+mod log_streams;
 mod logs;
 mod messages;
 mod methods;

@@ -15,6 +15,7 @@ pub(super) fn path_of(path: &str) -> String {
         .replace("{method}", "totp%7Cdev_0000000000000000")
         .replace("{credential}", "cred_0000000000000000000000")
         .replace("{version}", "x")
+        .replace("{kid}", "x")
         .replace("{trigger}", "post-login")
         .replace("{prompt}", "login")
         .replace("{screen}", "login")
@@ -96,8 +97,9 @@ async fn no_route_answers_500_to_a_full_token_and_an_odd_body() {
         for body in bodies {
             let body = (route.method != "GET").then_some(body);
             let answer = app.json(route.method, &path, Some(&full), body.clone()).await;
+            let status = answer.status.as_u16();
             assert!(
-                answer.status.as_u16() < 500,
+                status < 500 || route.spec.errors.contains(&status),
                 "{} {} {body:?}: {}",
                 route.method,
                 route.path,

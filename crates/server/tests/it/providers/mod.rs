@@ -1,8 +1,9 @@
-//! Text messages, calls and mails through providers, with a small recorder in their place.
+//! Text messages, calls, mails and log streams through whoever takes them, with a small recorder in their place.
 
 mod mail;
 mod outage;
 mod phone;
+mod streams;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use lockstep_core::crypto::seal::MasterKeys;
 use lockstep_engine::app::{StartError, new_master_keys};
+use lockstep_engine::config::Config;
 use lockstep_engine::store::db::Db;
 
 use super::app::{ManualClock, TestApp};
@@ -76,14 +77,23 @@ impl Shared {
         self.start(&self.keys).await.unwrap()
     }
 
+    /// Starts a server on it with changed settings.
+    pub(crate) async fn server_with(&self, change: impl FnOnce(&mut Config)) -> TestApp {
+        self.open(&self.keys, change).await.unwrap()
+    }
+
     /// Starts a server on it with this key file, if it fits.
     pub(crate) async fn start(&self, keys: &str) -> Result<TestApp, StartError> {
+        self.open(keys, |_| {}).await
+    }
+
+    async fn open(&self, keys: &str, change: impl FnOnce(&mut Config)) -> Result<TestApp, StartError> {
         let keys = MasterKeys::parse(keys).unwrap();
         let db = match &self.place {
             Place::Folder(folder) => Db::sqlite(&folder.join("lockstep.db"), keys).await?,
             Place::Url(url) => Db::postgres(url, 10, keys).await?,
         };
-        TestApp::on(db, Arc::clone(&self.clock), |_| {}).await
+        TestApp::on(db, Arc::clone(&self.clock), change).await
     }
 }
 
