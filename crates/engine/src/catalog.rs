@@ -1,4 +1,4 @@
-//! Clients, APIs, client grants, connections and settings, kept in memory for the token endpoint.
+//! Clients, APIs, client grants, connections and settings, kept in memory for the token endpoint; how pages look, for the pages.
 //!
 //! A machine asks for a token often and its configuration changes rarely; reading three rows takes as long as signing does. What is
 //! kept is dropped as soon as this process changes any of it ([`Db::configuration`]), so nobody who waited for a change to be
@@ -12,12 +12,14 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use lockstep_core::ids::ClientId;
+use lockstep_core::model::attack_protection::BruteForce;
 use lockstep_core::model::client::Client;
 use lockstep_core::model::connection::Connection;
 use lockstep_core::model::resource_server::{ClientGrant, ResourceServer};
 use lockstep_core::model::settings::{Guardian, TenantSettings};
 
 use crate::store::db::{Conn, Db, DbError};
+use crate::store::looks::{self, Look};
 use crate::store::{client_grants, clients, connections, resource_servers, settings};
 
 /// How long a change of another process may go unseen.
@@ -44,6 +46,8 @@ struct Kept {
     connections: HashMap<String, Arc<Connection>>,
     guardian: Option<Arc<Guardian>>,
     tenant: Option<Arc<TenantSettings>>,
+    brute_force: Option<Arc<BruteForce>>,
+    look: Option<Arc<Look>>,
 }
 
 impl Catalog {
@@ -108,6 +112,20 @@ impl Catalog {
     /// Returns the tenant settings, for somebody in a transaction, which has not changed any configuration.
     pub async fn tenant_in(&self, conn: &mut Conn) -> Result<Arc<TenantSettings>, DbError> {
         self.one_in(conn, |kept| &mut kept.tenant, settings::tenant).await
+    }
+
+    /// Returns the settings of brute-force protection, for somebody in a transaction, which has not changed any configuration.
+    pub async fn brute_force_in(&self, conn: &mut Conn) -> Result<Arc<BruteForce>, DbError> {
+        self.one_in(conn, |kept| &mut kept.brute_force, settings::brute_force).await
+    }
+
+    /// Returns how pages look and what they say.
+    pub async fn look(&self) -> Result<Arc<Look>, DbError> {
+        let kept = self.with_kept(self.db.configuration(), |kept| kept.look.clone()).flatten();
+        match kept {
+            Some(found) => Ok(found),
+            None => self.one_in(&mut self.db.read().await?, |kept| &mut kept.look, looks::load).await,
+        }
     }
 
     async fn one_in<T>(
@@ -201,6 +219,8 @@ impl Kept {
             connections: HashMap::new(),
             guardian: None,
             tenant: None,
+            brute_force: None,
+            look: None,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use aws_lc_rs::digest::{self, SHA1_FOR_LEGACY_USE_ONLY, SHA256};
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use subtle::ConstantTimeEq as _;
 
 /// Returns the SHA-256 of the bytes.
@@ -18,6 +18,11 @@ pub fn sha256(data: &[u8]) -> [u8; 32] {
 /// 7636 section 4.2) and the `kid` of a client's key.
 pub fn sha256_b64url(text: impl AsRef<[u8]>) -> String {
     URL_SAFE_NO_PAD.encode(sha256(text.as_ref()))
+}
+
+/// Returns the SHA-256 of a text in base64, as a Content-Security-Policy names what it allows.
+pub fn sha256_b64(text: impl AsRef<[u8]>) -> String {
+    STANDARD.encode(sha256(text.as_ref()))
 }
 
 /// Returns the SHA-1 of a DER certificate in base64url: the `x5t` of a JWK (RFC 7517 section 4.8).

@@ -37,6 +37,19 @@ impl AddressRange {
     }
 }
 
+/// Returns what an address counts as where attempts are counted: IPv6 by its /64, all of which one subscriber has (RFC 6177), so that
+/// nobody gets new attempts with each of its addresses. What is no address stays as it is.
+pub fn household(address: &str) -> String {
+    match address.parse::<IpAddr>().map(|ip| ip.to_canonical()) {
+        Ok(IpAddr::V6(ip)) => {
+            let network = std::net::Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64);
+            format!("{network}/64")
+        }
+        Ok(IpAddr::V4(ip)) => ip.to_string(),
+        Err(_) => address.to_owned(),
+    }
+}
+
 const fn bits(address: IpAddr) -> u32 {
     match address {
         IpAddr::V4(_) => 32,
@@ -66,6 +79,15 @@ mod tests {
         assert!(
             holds("203.0.113.0/24", "::ffff:203.0.113.1") && holds("::ffff:203.0.113.0/120", "203.0.113.1")
         );
+    }
+
+    #[test]
+    fn the_addresses_of_one_subscriber_count_as_one() {
+        assert_eq!(household("203.0.113.9"), "203.0.113.9");
+        assert_eq!(household("::ffff:203.0.113.9"), "203.0.113.9");
+        assert_eq!(household("2001:db8:1:2:aaaa::1"), "2001:db8:1:2::/64");
+        assert_eq!(household("2001:db8:1:2:bbbb::2"), "2001:db8:1:2::/64");
+        assert_eq!(household("unknown"), "unknown");
     }
 
     #[test]

@@ -118,6 +118,11 @@ impl Connection {
         self.data.flag("options.attributes.phone_number.identifier.active").unwrap_or(false)
     }
 
+    /// Returns whether failed passwords count here (contract/attack-protection.md 3).
+    pub fn brute_force_protection(&self) -> bool {
+        self.data.flag("options.brute_force_protection").unwrap_or(true)
+    }
+
     /// Returns whether every user has a user name beside the e-mail address.
     pub fn requires_username(&self) -> bool {
         self.data.flag("options.requires_username").unwrap_or(false)

@@ -5,6 +5,7 @@
 
 pub mod action;
 pub mod address_range;
+pub mod attack_protection;
 pub mod authenticator;
 pub mod client;
 pub mod connection;

@@ -4,6 +4,8 @@
 
 use lockstep_core::crypto::hasher::Verdict;
 use lockstep_core::env::Env;
+use lockstep_core::model::address_range;
+use lockstep_core::model::attack_protection::BruteForce;
 use lockstep_core::model::client::Client;
 use lockstep_core::model::connection::Connection;
 use lockstep_core::model::log_event::{LogEvent, Origin};
@@ -14,10 +16,13 @@ use crate::app::App;
 use crate::passwords::PasswordError;
 use crate::store::buckets::Budget;
 use crate::store::db::{Conn, DbError};
-use crate::store::{buckets, users};
+use crate::store::{buckets, settings, users};
 
-/// Failed passwords of one user from one address before that pair is blocked (contract/attack-protection.md, oidc.md 13).
-const FAILURES: Budget = Budget::new(10, Span::days(30));
+/// How long a block lasts, and how long it takes until one failure is forgotten (contract/attack-protection.md 3).
+const BLOCKED_FOR: Span = Span::days(30);
+
+/// Stands in the name of a bucket where an address would: failures from everywhere.
+const EVERYWHERE: &str = "*";
 
 /// The longest identifier that is looked up.
 const MAX_IDENTIFIER: usize = 320;
@@ -55,9 +60,11 @@ pub async fn check(
     let identifier = identifier.trim_matches(' ');
     let mut tx = app.db().write().await?;
     let user = find_user(&mut tx, connection, identifier).await?;
-    let bucket = bucket(connection, user.as_ref(), identifier, origin);
+    let rules = app.catalog().brute_force_in(&mut tx).await?;
+    let counted = rules.counts(origin.ip.as_deref()) && connection.brute_force_protection();
+    let bucket = bucket(connection, user.as_ref(), identifier, &rules, origin);
     // The attempt is counted before it is judged, and on its own: parallel guesses cannot slip past, and no rollback forgives one.
-    let allowed = buckets::take(&mut tx, &bucket, FAILURES, env.now).await?;
+    let allowed = !counted || buckets::take(&mut tx, &bucket, failures(&rules), env.now).await?;
     let stored = match &user {
         Some(user) => users::password_hash(&mut tx, &user.id).await?,
         None => None,
@@ -73,7 +80,9 @@ pub async fn check(
     };
     if !allowed {
         app.log(env, &event("limit_wc", "Blocked by brute-force protection"));
-        return Err(CredentialsError::TooManyFailures);
+        if rules.blocks {
+            return Err(CredentialsError::TooManyFailures);
+        }
     }
     let verdict = app.passwords().verify(password.to_owned(), stored.clone()).await?;
     let (Some(found), Verdict::Match { rehash }) = (&user, verdict) else {
@@ -134,30 +143,60 @@ pub async fn forgive_identifier(
     Ok(())
 }
 
-/// Returns the addresses from which an identifier is not let in at the moment.
+/// From where somebody is not let in: an address, or nothing for everywhere.
+pub type Blocked = Option<String>;
+
+/// Returns from where an identifier is not let in at the moment.
 pub async fn blocked_from(
     conn: &mut Conn,
     connection: &Connection,
     identifier: &str,
     now: Timestamp,
-) -> Result<Vec<String>, DbError> {
+) -> Result<Vec<Blocked>, DbError> {
     let user = find_user(conn, connection, identifier).await?;
     blocked_under(conn, &prefix(connection, user.as_ref(), identifier), now).await
 }
 
-/// Returns the addresses from which a user is not let in at the moment.
-pub async fn user_blocked_from(conn: &mut Conn, user: &User, now: Timestamp) -> Result<Vec<String>, DbError> {
+/// Returns from where a user is not let in at the moment.
+pub async fn user_blocked_from(
+    conn: &mut Conn,
+    user: &User,
+    now: Timestamp,
+) -> Result<Vec<Blocked>, DbError> {
     blocked_under(conn, &format!("password:{}:", user.id), now).await
 }
 
-async fn blocked_under(conn: &mut Conn, prefix: &str, now: Timestamp) -> Result<Vec<String>, DbError> {
-    let names = buckets::list_empty(conn, prefix, FAILURES, now).await?;
-    Ok(names.iter().filter_map(|name| name.strip_prefix(prefix)).map(str::to_owned).collect())
+async fn blocked_under(conn: &mut Conn, prefix: &str, now: Timestamp) -> Result<Vec<Blocked>, DbError> {
+    let rules = settings::brute_force(conn).await?;
+    if !rules.enabled || !rules.blocks {
+        return Ok(Vec::new());
+    }
+    let names = buckets::list_empty(conn, prefix, failures(&rules), now).await?;
+    let from = names.iter().filter_map(|name| name.strip_prefix(prefix));
+    // What was counted under the other mode counts no more.
+    let from = from.filter(|from| (*from == EVERYWHERE) == rules.from_everywhere);
+    Ok(from.map(|from| (from != EVERYWHERE).then(|| from.to_owned())).collect())
+}
+
+/// Returns how many failures there may be.
+fn failures(rules: &BruteForce) -> Budget {
+    Budget::new(rules.max_attempts, BLOCKED_FOR)
 }
 
 /// Failures count for the user, however the name was spelled; for an unknown name, for its normal spelling.
-fn bucket(connection: &Connection, user: Option<&User>, identifier: &str, origin: &Origin) -> String {
-    format!("{}{}", prefix(connection, user, identifier), origin.ip.as_deref().unwrap_or("unknown"))
+fn bucket(
+    connection: &Connection,
+    user: Option<&User>,
+    identifier: &str,
+    rules: &BruteForce,
+    origin: &Origin,
+) -> String {
+    let from = match origin.ip.as_deref() {
+        _ if rules.from_everywhere => EVERYWHERE.to_owned(),
+        Some(ip) => address_range::household(ip),
+        None => "unknown".to_owned(),
+    };
+    format!("{}{from}", prefix(connection, user, identifier))
 }
 
 fn prefix(connection: &Connection, user: Option<&User>, identifier: &str) -> String {

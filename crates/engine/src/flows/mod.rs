@@ -26,6 +26,7 @@ pub mod messages;
 pub mod mfa_api;
 pub mod my_account;
 mod new_passkey;
+pub mod page_frame;
 pub mod par;
 pub mod passkey;
 mod passkey_answer;

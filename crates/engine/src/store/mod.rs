@@ -24,6 +24,7 @@ pub mod keys;
 pub mod log_streams;
 pub mod login_codes;
 pub mod logs;
+pub mod looks;
 pub mod meta;
 pub mod methods;
 pub mod opaque_tokens;

@@ -1,5 +1,6 @@
 //! The tenant's settings, one row a subject.
 
+use lockstep_core::model::attack_protection::{self, BruteForce};
 use lockstep_core::model::document::Document;
 use lockstep_core::model::settings::{Guardian, TenantSettings};
 use lockstep_core::time::Timestamp;
@@ -17,6 +18,12 @@ pub async fn tenant(conn: &mut Conn) -> Result<TenantSettings, DbError> {
 /// Returns the MFA settings; a fresh tenant has everything off.
 pub async fn guardian(conn: &mut Conn) -> Result<Guardian, DbError> {
     Ok(find_sealed(conn, "guardian").await?.unwrap_or_default())
+}
+
+/// Returns the settings of brute-force protection.
+pub async fn brute_force(conn: &mut Conn) -> Result<BruteForce, DbError> {
+    let set = find::<Document>(conn, attack_protection::BRUTE_FORCE).await?;
+    Ok(set.map(|set| BruteForce::from(&set)).unwrap_or_default())
 }
 
 /// Saves the tenant settings.

@@ -10,12 +10,12 @@ use http::StatusCode;
 use http::header::{self, HeaderValue};
 use lockstep_core::env::Env;
 use lockstep_core::model::client::Client;
-use lockstep_core::model::settings::TenantSettings;
-use lockstep_engine::flows::branding::Branding;
+use lockstep_engine::flows::branding::Look;
+use serde_json::json;
 
 use super::Web;
 use crate::ui::screens::ErrorPage;
-use crate::ui::{Brand, Ctx, Page, languages};
+use crate::ui::{Brand, Ctx, Frame, Page, languages};
 
 /// What decides a page's language, looks and names.
 #[derive(Clone, Copy, Debug, Default)]
@@ -33,26 +33,42 @@ pub struct About<'a> {
 }
 
 /// Returns what every page of one request shares.
-pub fn context(
-    branding: &Branding,
-    tenant: &TenantSettings,
-    headers: &HeaderMap,
-    about: About<'_>,
-    env: &mut Env,
-) -> Ctx {
+pub fn context(look: &Look, headers: &HeaderMap, about: About<'_>, env: &mut Env) -> Ctx {
+    let tenant = &look.tenant;
     let enabled = tenant.enabled_locales();
     let accept = headers.get(header::ACCEPT_LANGUAGE).and_then(|v| v.to_str().ok());
+    let locale = languages::choose_locale(about.language, about.ui_locales, accept, &enabled).to_owned();
     Ctx {
-        locale: languages::choose_locale(about.language, about.ui_locales, accept, &enabled).to_owned(),
         locales: enabled.iter().map(|l| (*l).to_owned()).collect(),
-        brand: Arc::new(Brand::from_documents(&branding.branding.0, branding.theme.as_ref().map(|t| &t.0))),
+        brand: Arc::new(Brand::from_documents(&look.branding.0, look.theme.as_ref().map(|t| &t.0))),
         tenant_name: tenant.friendly_name().to_owned(),
         client_name: about.client.map(|c| c.name().to_owned()).unwrap_or_default(),
         state: about.state.to_owned(),
         cancel_url: about.cancel_url,
         nonce: URL_SAFE_NO_PAD.encode(env.rng().bytes::<16>()),
-        custom_texts: Arc::default(),
+        custom_texts: look.texts_of(&locale).unwrap_or_default(),
+        frame: look.template.clone().map(|template| frame(look, template, about.client, &locale)),
+        locale,
     }
+}
+
+/// Returns the tenant's frame and what its template may know (Auth0's names, as far as there is such a thing).
+fn frame(look: &Look, template: Arc<str>, client: Option<&Client>, locale: &str) -> Frame {
+    let tenant = |name: &str| look.tenant.0.at(name);
+    let client = client.map(|c| {
+        json!({
+            "id": c.id, "name": c.name(), "logo_url": c.data.at("logo_uri"), "metadata": c.data.at("client_metadata")
+        })
+    });
+    let values = json!({
+        "locale": locale,
+        "tenant": {
+            "friendly_name": look.tenant.friendly_name(), "support_email": tenant("support_email"),
+            "support_url": tenant("support_url"), "enabled_locales": look.tenant.enabled_locales()
+        },
+        "application": client, "branding": look.branding
+    });
+    Frame { template, values }
 }
 
 /// Returns the answer that carries a page.
@@ -79,9 +95,9 @@ pub async fn error(
     page: &ErrorPage<'_>,
 ) -> Response {
     let ctx = match lockstep_engine::flows::branding::load(web.app()).await {
-        Ok((branding, tenant)) => context(&branding, &tenant, headers, About::default(), env),
+        Ok(look) => context(&look, headers, About::default(), env),
         // Also the page that says "the database cannot be reached" has to come.
-        Err(_) => context(&Branding::default(), &TenantSettings::default(), headers, About::default(), env),
+        Err(_) => context(&Look::default(), headers, About::default(), env),
     };
     respond(status, web.pages().error(&ctx, page))
 }

@@ -54,19 +54,20 @@ pub fn script_json(value: &Json) -> String {
         .replace('\u{2029}', "\\u2029")
 }
 
-/// Returns the policy of an ordinary page. The logo's and favicon's origins are the only foreign ones.
+/// Returns the policy of an ordinary page, with the hashes of styles that a tenant wrote. The logo's and favicon's origins are the only foreign ones.
 ///
 /// There is no `form-action`: Chromium applies it to the redirects that follow a post, and a login ends with a redirect to
 /// the application.
-pub(super) fn policy(ctx: &Ctx) -> String {
+pub(super) fn policy(ctx: &Ctx, styles: &[String]) -> String {
     let mut images = vec!["'self'".to_owned(), "data:".to_owned()];
     for url in [&ctx.brand.logo_url, &ctx.brand.favicon_url].into_iter().flatten() {
         images.extend(origin_of(url).filter(|origin| !images.contains(origin)));
     }
     format!(
-        "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'self' 'nonce-{nonce}'; img-src {images}; \
+        "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'self' 'nonce-{nonce}'{styles}; img-src {images}; \
          connect-src 'self'; base-uri 'none'; frame-ancestors 'none'",
         nonce = ctx.nonce,
+        styles = styles.iter().map(|hash| format!(" {hash}")).collect::<String>(),
         images = images.join(" "),
     )
 }
@@ -142,7 +143,7 @@ mod tests {
     #[test]
     fn a_logo_address_cannot_add_a_directive() {
         let brand = Brand { logo_url: Some("https://cdn.example/a;script-src *".into()), ..Brand::default() };
-        let policy = policy(&Ctx { brand: Arc::new(brand), ..ctx() });
+        let policy = policy(&Ctx { brand: Arc::new(brand), ..ctx() }, &[]);
         assert!(policy.contains("img-src 'self' data: https://cdn.example;"));
         assert_eq!(policy.matches("script-src").count(), 1);
         assert!(!policy.contains("unsafe-inline"));

@@ -1,6 +1,6 @@
 //! Texts: keyed `prompt` → `screen` → `key` as in Auth0's custom text, one JSON file a language.
 //!
-//! A text is looked up in the tenant's custom text, then in the language's file, then in the English file. Within a file, a
+//! A text is looked up in the tenant's custom text, unless it is empty there, then in the language's file, then in the English file. Within a file, a
 //! key that a screen lacks is looked for in `common.common`, where error texts and other shared words live once.
 
 use std::borrow::Cow;
@@ -49,17 +49,27 @@ impl Texts {
         screen: &str,
         key: &str,
     ) -> Option<&'a str> {
-        find(custom, prompt, screen, key).or_else(|| self.built_in(locale, prompt, screen, key))
+        let set =
+            |prompt: &str, screen: &str| find(custom, prompt, screen, key).filter(|text| !text.is_empty());
+        set(prompt, screen)
+            .or_else(|| self.files(locale).find_map(|texts| find(texts, prompt, screen, key)))
+            .or_else(|| set(COMMON, COMMON))
+            .or_else(|| self.built_in(locale, prompt, screen, key))
     }
 
     /// Returns our own words of a key.
     pub fn built_in(&self, locale: &str, prompt: &str, screen: &str, key: &str) -> Option<&str> {
-        let language = locale.split('-').next().unwrap_or(locale);
-        let file = |code: &str| self.0.iter().find(|(known, _)| *known == code).map(|(_, texts)| texts);
-        let own = [locale, language, "en"].into_iter().filter_map(file);
-        own.flat_map(|texts| [find(texts, prompt, screen, key), find(texts, COMMON, COMMON, key)])
+        self.files(locale)
+            .flat_map(|texts| [find(texts, prompt, screen, key), find(texts, COMMON, COMMON, key)])
             .flatten()
             .next()
+    }
+
+    /// Returns the files of a language: its own, that of the language it is a variant of, and the English one.
+    fn files<'a>(&'a self, locale: &str) -> impl Iterator<Item = &'a Map<String, Value>> + use<'a> {
+        let language = locale.split('-').next().unwrap_or(locale);
+        let file = |code: &str| self.0.iter().find(|(known, _)| *known == code).map(|(_, texts)| texts);
+        [locale, language, "en"].map(file).into_iter().flatten()
     }
 
     /// Returns whether custom text may set this key: the screen shows it, or every screen may.
@@ -171,6 +181,13 @@ mod tests {
         let Value::Object(custom) = json!({"login": {"login": {"title": "Come in"}}}) else { unreachable!() };
         assert_eq!(texts.get(&custom, "en", "login", "login", "title"), Some("Come in"));
         assert_ne!(texts.get(&custom, "en", "login-id", "login-id", "title"), Some("Come in"));
+        let Value::Object(custom) = json!({"login": {"login": {"title": ""}}, "common": {"common": {"backText": "Return", "title": "Any"}}})
+        else {
+            unreachable!()
+        };
+        let get = |key| texts.get(&custom, "en", "login", "login", key);
+        assert_eq!(get("title"), texts.built_in("en", "login", "login", "title"), "empty is not set");
+        assert_eq!(get("backText"), Some("Return"), "a shared text serves every screen");
         assert_eq!(
             texts.built_in("sw", "login", "login", "buttonText"),
             texts.built_in("en", "login", "login", "buttonText")

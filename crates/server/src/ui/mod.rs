@@ -76,6 +76,17 @@ pub struct Ctx {
     pub nonce: String,
     /// The tenant's custom text in `locale`.
     pub custom_texts: Arc<CustomTexts>,
+    /// The tenant's own frame around the pages, if there is one.
+    pub frame: Option<Frame>,
+}
+
+/// A tenant's own frame around the pages of a login.
+#[derive(Clone, Debug)]
+pub struct Frame {
+    /// The template, in Liquid.
+    pub template: Arc<str>,
+    /// What the template may know.
+    pub values: serde_json::Value,
 }
 
 /// A finished page.

@@ -2,6 +2,7 @@
 
 use std::{borrow::Cow, sync::Arc};
 
+use lockstep_engine::flows::page_frame::{self, Framed};
 use minijinja::{
     AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior, Value, context,
     syntax::SyntaxConfig,
@@ -11,7 +12,7 @@ use qrcode::{QrCode, render::svg};
 
 use super::{
     Ctx, Page, Texts, assets, documents,
-    i18n::fill,
+    i18n::{COMMON, fill},
     languages,
     screens::{self, Screen},
 };
@@ -236,7 +237,10 @@ impl Pages {
 
     pub(super) fn page<S: Screen>(&self, ctx: &Ctx, screen: &S, extra: Value) -> Page {
         let html = self.render(S::TEMPLATE, self.context(ctx, screen, extra));
-        Page { html, csp: documents::policy(ctx), framed: false }
+        let framed =
+            if OURS.contains(&S::PROMPT) { None } else { put_in_frame(ctx, S::PROMPT, S::SCREEN, &html) };
+        let (html, styles) = framed.map_or_else(|| (html, Vec::new()), |framed| (framed.html, framed.styles));
+        Page { html, csp: documents::policy(ctx, &styles), framed: false }
     }
 
     pub(super) fn render(&self, template: &str, values: Value) -> String {
@@ -339,6 +343,25 @@ impl Default for Pages {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// Prompts that are no part of a login: a tenant's frame is not for them, and a broken one must not hide an error.
+const OURS: &[&str] = &["account", COMMON];
+
+/// Puts a page into the tenant's frame. A template that fails leaves the page as it is.
+fn put_in_frame(ctx: &Ctx, prompt: &str, screen: &str, html: &str) -> Option<Framed> {
+    let frame = ctx.frame.as_ref()?;
+    let (_, rest) = html.split_once("<head>")?;
+    let (head, rest) = rest.split_once("</head>")?;
+    let (_, rest) = rest.split_once("<body>")?;
+    let (body, _) = rest.rsplit_once("</body>")?;
+    let mut values = frame.values.clone();
+    values["prompt"] = serde_json::json!({"name": prompt, "screen": {"name": screen}});
+    page_frame::fill(&frame.template, &values, head, body)
+        .inspect_err(
+            |error| tracing::warn!(%error, "The tenant's page template could not be filled in: {error}"),
+        )
+        .ok()
 }
 
 /// Finds a screen's texts and fills in their variables.

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use lockstep_core::codes::ManagementCode;
 use lockstep_core::model::address_range::AddressRange;
+use lockstep_core::model::attack_protection as model;
 
 use super::documents::{Merge, Subject};
 use super::validate::{Kind, Schema, malformed_path, optional};
@@ -20,7 +21,7 @@ const fn subject(name: &'static str, defaults: &'static str, patch: Schema) -> S
 
 /// Failed passwords of one identifier.
 pub const BRUTE_FORCE: Subject = subject(
-    "attack-protection.brute-force-protection",
+    model::BRUTE_FORCE,
     r#"{"enabled": true, "shields": ["block", "user_notification"], "mode": "count_per_identifier_and_ip",
         "allowlist": [], "max_attempts": 10}"#,
     BRUTE_FORCE_PATCH,
@@ -211,6 +212,7 @@ fn is_address_range(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use lockstep_core::model::document::Document;
     use serde_json::Value;
 
     use super::*;
@@ -231,5 +233,11 @@ mod tests {
             let defaults: Value = serde_json::from_str(subject.defaults).unwrap();
             assert!(subject.patch.check(Some(defaults)).is_ok(), "{}", subject.name);
         }
+    }
+
+    #[test]
+    fn what_a_fresh_tenant_shows_is_what_counts() {
+        let shown: Document = serde_json::from_str(BRUTE_FORCE.defaults).unwrap();
+        assert_eq!(model::BruteForce::from(&shown), model::BruteForce::default());
     }
 }

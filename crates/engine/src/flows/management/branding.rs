@@ -2,10 +2,11 @@
 
 use super::documents::{Merge, Subject};
 use super::validate::{Kind, Schema, nullable, required};
+use crate::store::looks;
 
 /// The settings: what is not set is absent.
 pub const BRANDING: Subject =
-    Subject { name: "branding", defaults: "{}", patch: PATCH, merge: Merge::Properties, secrets: &[] };
+    Subject { name: looks::BRANDING, defaults: "{}", patch: PATCH, merge: Merge::Properties, secrets: &[] };
 
 /// A colour: `#` with 3, 4, 6 or 8 hexadecimal digits.
 pub const COLOUR: Kind = Kind::Format("html-color", is_colour);

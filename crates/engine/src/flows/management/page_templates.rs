@@ -6,10 +6,9 @@ use serde_json::{Value, json};
 
 use super::validate::{Kind, Schema, refused, required};
 use super::{Call, Outcome};
+use crate::flows::page_frame;
+use crate::store::looks::PAGE_TEMPLATE as SETTING;
 use crate::store::settings;
-
-/// The setting that holds the template, as its `body`.
-pub(crate) const SETTING: &str = "branding.universal-login";
 
 const TEMPLATE: Kind = Kind::Long(1, 102_400);
 
@@ -31,11 +30,7 @@ pub async fn replace(call: &mut Call, body: Option<Value>) -> Outcome<bool> {
         text => text,
     };
     let text = template.as_str().unwrap_or_default();
-    for tag in ["head", "widget"] {
-        if !has_tag(text, tag) {
-            return Err(refused(format!("The template must contain the tag {{%- auth0:{tag} -%}}.")));
-        }
-    }
+    page_frame::check(text).map_err(|error| refused(format!("The template cannot be used: {error}.")))?;
     let mut tx = call.app.db().write().await?;
     let before = settings::find::<Document>(&mut tx, SETTING).await?;
     settings::save(&mut tx, SETTING, &json!({"body": template}), call.env.now).await?;
@@ -49,28 +44,4 @@ pub async fn delete(call: &mut Call) -> Outcome<()> {
     settings::delete(&mut tx, SETTING).await?;
     tx.commit().await?;
     Ok(())
-}
-
-/// Returns whether a template has one of our tags, as Liquid writes tags: with dashes or without.
-fn has_tag(template: &str, name: &str) -> bool {
-    let name = format!("auth0:{name}");
-    template.split("{%").skip(1).any(|rest| {
-        let inner = rest.split("%}").next().unwrap_or_default();
-        rest.contains("%}") && inner.trim_start_matches('-').trim_end_matches('-').trim() == name
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_tag_is_found_however_liquid_lets_it_be_written() {
-        for text in ["{%- auth0:head -%}", "{%auth0:head%}", "a{% auth0:head -%}b"] {
-            assert!(has_tag(text, "head"), "{text}");
-        }
-        for text in ["auth0:head", "{%- auth0:header -%}", "{%- auth0:head", "{{ auth0:head }}"] {
-            assert!(!has_tag(text, "head"), "{text}");
-        }
-    }
 }

@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use super::query::{Page, Query};
 use super::validate::{Field, Kind, Schema, malformed_path, nullable, optional, refused, required};
 use super::{Call, Outcome};
+use crate::store::looks::TEXTS as TEXTS_SETTING;
 use crate::store::settings;
 
 /// The prompts that have texts.
@@ -79,8 +80,8 @@ pub const RENDERINGS: Schema =
     Schema::open(&[optional("configs", Kind::List(&Kind::Shape(&CONFIG), 1, 200))]);
 
 /// Returns the setting that holds the texts of a language.
-pub(crate) fn texts_setting(language: &str) -> String {
-    format!("prompts.custom-text.{language}")
+fn texts_setting(language: &str) -> String {
+    format!("{TEXTS_SETTING}{language}")
 }
 
 const PARTIALS_SETTING: &str = "prompts.partials";
@@ -166,7 +167,7 @@ pub async fn update_rendering(call: &mut Call, prompt: &str, screen: &str, body:
 fn rendering(stored: &Document, prompt: &str, screen: &str) -> Value {
     let mut all = json!({
         "tenant": "lockstep", "prompt": prompt, "screen": screen, "rendering_mode": "standard",
-        "context_configuration": [], "default_head_tags_disabled": false, "head_tags": [], "use_page_template": false
+        "context_configuration": [], "default_head_tags_disabled": false, "head_tags": [], "filters": null, "use_page_template": false
     });
     let set = stored.0.get(&format!("{prompt}/{screen}")).and_then(Value::as_object);
     for (name, value) in set.into_iter().flatten() {

@@ -8,10 +8,8 @@ use super::branding::COLOUR;
 use super::validate::{Field, Kind, Schema, nullable, optional, required};
 use super::{Call, Outcome};
 use crate::store::db::Conn;
+use crate::store::looks::THEME as SETTING;
 use crate::store::settings;
-
-/// The setting that holds the theme.
-pub(crate) const SETTING: &str = "branding.theme";
 
 /// The body that makes a theme.
 pub const CREATE: Schema = Schema::open(&[

@@ -19,7 +19,7 @@ pub async fn read_identifier(call: &mut Call, query: &Query) -> Outcome {
     let mut blocks = Vec::new();
     for connection in all_connections(&mut conn).await? {
         for ip in credentials::blocked_from(&mut conn, &connection, identifier, call.env.now).await? {
-            blocks.push(json!({"identifier": identifier, "ip": ip, "connection": connection.name}));
+            blocks.push(block(identifier, ip, &connection.name));
         }
     }
     Ok(json!({"blocked_for": blocks}))
@@ -44,10 +44,8 @@ pub async fn read(call: &mut Call, user: &UserId) -> Outcome {
     let mut conn = call.app.db().read().await?;
     let user = load_user(&mut conn, user).await?;
     let from = credentials::user_blocked_from(&mut conn, &user, call.env.now).await?;
-    let blocks: Vec<Value> = from
-        .iter()
-        .map(|ip| json!({"identifier": user.display_name(), "ip": ip, "connection": user.connection}))
-        .collect();
+    let blocks: Vec<Value> =
+        from.into_iter().map(|ip| block(user.display_name(), ip, &user.connection)).collect();
     Ok(json!({"blocked_for": blocks}))
 }
 
@@ -59,6 +57,14 @@ pub async fn delete(call: &mut Call, user: &UserId) -> Outcome<()> {
     call.log(&mut tx, released().user(&user.id, user.display_name())).await?;
     tx.commit().await?;
     Ok(())
+}
+
+fn block(identifier: &str, from: credentials::Blocked, connection: &str) -> Value {
+    let mut block = json!({"identifier": identifier, "connection": connection});
+    if let Some(ip) = from {
+        block["ip"] = ip.into();
+    }
+    block
 }
 
 fn released() -> LogEvent {

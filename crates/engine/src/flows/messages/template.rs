@@ -13,6 +13,13 @@ use serde_json::Value as Json;
 #[error("{0}")]
 pub struct TemplateError(String);
 
+impl TemplateError {
+    /// Returns the error with this text.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+}
+
 /// Returns whether a template can be read, and if not, why. Asked before one is stored.
 pub fn check(template: &str) -> Result<(), TemplateError> {
     parser()?.parse(template).map(|_| ()).map_err(|e| said(&e))
@@ -24,7 +31,7 @@ pub(super) fn text(template: &str, values: &Json) -> Result<String, TemplateErro
 }
 
 /// Fills in a template for HTML.
-pub(super) fn html(template: &str, values: &Json) -> Result<String, TemplateError> {
+pub(in crate::flows) fn html(template: &str, values: &Json) -> Result<String, TemplateError> {
     render(template, values, &super::escape)
 }
 

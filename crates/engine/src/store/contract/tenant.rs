@@ -1,6 +1,7 @@
 //! What configures a tenant: settings, applications, APIs, grants, connections, keys.
 
 use lockstep_core::ids::{ClientGrantId, ClientId, ConnectionId, CredentialId, KeyId, ResourceServerId};
+use lockstep_core::model::attack_protection::{self, BruteForce};
 use lockstep_core::model::document::Document;
 use lockstep_core::model::resource_server::{ClientGrant, ResourceServer};
 use lockstep_core::model::settings::{Guardian, TenantSettings};
@@ -25,6 +26,10 @@ async fn settings_have_defaults_and_are_replaced_whole() {
         let mut c = db.write().await.unwrap();
         assert_eq!(settings::tenant(&mut c).await.unwrap().friendly_name(), "Lockstep");
         assert_eq!(settings::guardian(&mut c).await.unwrap(), Guardian::default());
+        assert_eq!(settings::brute_force(&mut c).await.unwrap(), BruteForce::default());
+        let lockout = json!({"mode": "count_per_identifier"});
+        settings::save(&mut c, attack_protection::BRUTE_FORCE, &lockout, T0).await.unwrap();
+        assert!(settings::brute_force(&mut c).await.unwrap().from_everywhere);
         let mut tenant = TenantSettings::default();
         tenant.0.set("friendly_name", "Acme");
         settings::save_tenant(&mut c, &tenant, T0).await.unwrap();

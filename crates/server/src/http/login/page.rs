@@ -197,8 +197,8 @@ pub(super) async fn draw(
     status: StatusCode,
     showing: &Showing,
 ) -> Response {
-    let branding = match lockstep_engine::flows::branding::load(web.app()).await {
-        Ok((branding, _)) => branding,
+    let look = match lockstep_engine::flows::branding::load(web.app()).await {
+        Ok(look) => look,
         Err(error) => return refuse(web, headers, env, &LoginError::Db(error)).await,
     };
     let ui_locales = showing.running.request.ui_locales.join(" ");
@@ -209,7 +209,7 @@ pub(super) async fn draw(
         ui_locales: Some(&ui_locales),
         ..pages::About::default()
     };
-    let ctx = pages::context(&branding, &showing.tenant, headers, about, env);
+    let ctx = pages::context(&look, headers, about, env);
     let countries = enrolment::Countries::new(web, &showing.tenant, headers);
     pages::respond(status, render::page(web.pages(), &ctx, showing, &countries, env.now))
 }

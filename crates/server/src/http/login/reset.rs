@@ -283,7 +283,7 @@ async fn draw(
     about: pages::About<'_>,
     render: impl FnOnce(&Pages, &Ctx) -> Page,
 ) -> Response {
-    let (branding, tenant) = branding::load(web.app()).await.unwrap_or_default();
-    let ctx = pages::context(&branding, &tenant, headers, about, env);
+    let look = branding::load(web.app()).await.unwrap_or_default();
+    let ctx = pages::context(&look, headers, about, env);
     pages::respond(status, render(web.pages(), &ctx))
 }

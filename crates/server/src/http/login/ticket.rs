@@ -165,8 +165,8 @@ async fn draw(
     state: &str,
     render: impl FnOnce(&crate::ui::Pages, &crate::ui::Ctx, &TenantSettings) -> crate::ui::Page,
 ) -> Response {
-    let (branding, tenant) = branding::load(web.app()).await.unwrap_or_default();
+    let look = branding::load(web.app()).await.unwrap_or_default();
     let about = pages::About { state, ..pages::About::default() };
-    let ctx = pages::context(&branding, &tenant, headers, about, env);
-    pages::respond(status, render(web.pages(), &ctx, &tenant))
+    let ctx = pages::context(&look, headers, about, env);
+    pages::respond(status, render(web.pages(), &ctx, &look.tenant))
 }

@@ -17,8 +17,8 @@ const ANYBODY: (HeaderName, HeaderValue) =
 /// Answers the discovery document, under both of its names.
 pub(super) async fn document(State(web): State<Web>) -> Response {
     let issuer = web.app().issuer();
-    let end_session = branding::load(web.app()).await.map_or(true, |(_, t)| {
-        t.0.flag("oidc_logout.rp_logout_end_session_endpoint_discovery").unwrap_or(true)
+    let end_session = branding::load(web.app()).await.map_or(true, |look| {
+        look.tenant.0.flag("oidc_logout.rp_logout_end_session_endpoint_discovery").unwrap_or(true)
     });
     let mut document = json!({
         "issuer": issuer.as_str(),

@@ -142,8 +142,8 @@ async fn draw(
     client: Option<&Client>,
     render: impl FnOnce(&Pages, &Ctx) -> Page,
 ) -> Response {
-    let (branding, tenant) = branding::load(web.app()).await.unwrap_or_default();
+    let look = branding::load(web.app()).await.unwrap_or_default();
     let about = pages::About { client, ..pages::About::default() };
-    let ctx = pages::context(&branding, &tenant, headers, about, env);
+    let ctx = pages::context(&look, headers, about, env);
     pages::respond(StatusCode::OK, render(web.pages(), &ctx))
 }

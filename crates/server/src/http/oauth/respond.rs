@@ -82,8 +82,8 @@ pub async fn authorize_response(
             Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
         },
         ResponseMode::FormPost | ResponseMode::WebMessage => {
-            let (branding, tenant) = branding::load(web.app()).await.unwrap_or_default();
-            let ctx = pages::context(&branding, &tenant, headers, pages::About::default(), env);
+            let look = branding::load(web.app()).await.unwrap_or_default();
+            let ctx = pages::context(&look, headers, pages::About::default(), env);
             let page = if answer.mode == ResponseMode::FormPost {
                 let params: Vec<(&str, &str)> = answer.params.iter().map(|(n, v)| (*n, v.as_str())).collect();
                 web.pages().form_post(&ctx, &answer.redirect_uri, &params)

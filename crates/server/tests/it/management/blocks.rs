@@ -1,5 +1,6 @@
 //! Whom failed passwords keep out.
 
+use lockstep_core::time::Span;
 use serde_json::json;
 
 use super::admin;
@@ -64,4 +65,108 @@ async fn a_user_name_and_an_address_of_one_person_share_their_attempts() {
         browser.authorize(&[]).await.submit(&[("username", spelling), ("password", PASSWORD)]).await;
         browser.back_with_code();
     }
+}
+
+/// Types a password from an address, and returns the error that the page shows; none when it let the person in.
+async fn try_from(app: &TestApp, address: &str, password: &str) -> Option<String> {
+    let mut browser = app.browser();
+    browser.move_to_address(address);
+    browser.authorize(&[]).await.submit(&[("username", "ana@example.com"), ("password", password)]).await;
+    browser.error_shown()
+}
+
+const SETTINGS: &str = "/attack-protection/brute-force-protection";
+const HERE: &str = "192.0.2.10";
+const ELSEWHERE: &str = "198.51.100.7";
+
+#[tokio::test]
+async fn so_many_failures_as_the_tenant_says_block_the_pair_and_raising_the_number_frees_it() {
+    let app = TestApp::new().await.with_apps().await;
+    let admin = admin(&app).await;
+    app.user("ana@example.com").await;
+    admin.expect(200, "PATCH", SETTINGS, Some(json!({"max_attempts": 3}))).await;
+    for _ in 0..3 {
+        assert_eq!(try_from(&app, HERE, "wrong").await.as_deref(), Some("wrong-credentials"));
+    }
+    assert_eq!(try_from(&app, HERE, PASSWORD).await.as_deref(), Some("user-blocked"));
+    assert_eq!(try_from(&app, ELSEWHERE, PASSWORD).await, None, "the owner is elsewhere");
+    let blocks = admin.expect(200, "GET", "/user-blocks/auth0%7Cana", None).await;
+    assert_eq!(blocks["blocked_for"][0]["ip"], HERE);
+    admin.expect(200, "PATCH", SETTINGS, Some(json!({"max_attempts": 4}))).await;
+    assert_eq!(admin.expect(200, "GET", "/user-blocks/auth0%7Cana", None).await, json!({"blocked_for": []}));
+    assert_eq!(try_from(&app, HERE, PASSWORD).await, None);
+}
+
+#[tokio::test]
+async fn account_lockout_counts_from_everywhere_and_more_failures_do_not_prolong_it() {
+    let app = TestApp::new().await.with_apps().await;
+    let admin = admin(&app).await;
+    app.user("ana@example.com").await;
+    let lockout = json!({"mode": "count_per_identifier", "max_attempts": 4});
+    admin.expect(200, "PATCH", SETTINGS, Some(lockout)).await;
+    for from in [HERE, ELSEWHERE, HERE, ELSEWHERE] {
+        assert_eq!(try_from(&app, from, "wrong").await.as_deref(), Some("wrong-credentials"));
+    }
+    let blocked = async || {
+        assert_eq!(try_from(&app, "203.0.113.5", PASSWORD).await.as_deref(), Some("user-blocked"));
+    };
+    blocked().await;
+    let blocks = admin.expect(200, "GET", "/user-blocks/auth0%7Cana", None).await;
+    assert_eq!(blocks["blocked_for"].as_array().map(Vec::len), Some(1));
+    assert_eq!(blocks["blocked_for"][0].get("ip"), None, "{blocks}");
+    // Somebody tries every day, blocked each time; the block ends when it would have ended.
+    for _ in 0..29 {
+        app.clock.advance(Span::days(1));
+        blocked().await;
+    }
+    app.clock.advance(Span::days(1));
+    assert_eq!(try_from(&app, HERE, PASSWORD).await, None);
+}
+
+#[tokio::test]
+async fn who_is_not_counted_or_only_watched_is_never_blocked() {
+    let app = TestApp::new().await.with_apps().await;
+    let admin = admin(&app).await;
+    app.user("ana@example.com").await;
+    let connection =
+        admin.expect(200, "GET", "/connections?name=Username-Password-Authentication", None).await;
+    let connection = format!("/connections/{}", connection[0]["id"].as_str().unwrap());
+    let fresh = json!({"enabled": true, "shields": ["block"], "allowlist": [], "max_attempts": 1});
+    for off in [
+        json!({"enabled": false}),
+        json!({"shields": ["user_notification"]}),
+        json!({"allowlist": ["192.0.2.0/24"]}),
+        json!({}),
+    ] {
+        admin.expect(200, "PATCH", SETTINGS, Some(fresh.clone())).await;
+        admin.expect(200, "PATCH", SETTINGS, Some(off.clone())).await;
+        let switched_off = off == json!({});
+        let options = json!({"options": {"brute_force_protection": !switched_off}});
+        admin.expect(200, "PATCH", &connection, Some(options)).await;
+        for _ in 0..3 {
+            assert_eq!(try_from(&app, HERE, "wrong").await.as_deref(), Some("wrong-credentials"), "{off}");
+        }
+        assert_eq!(try_from(&app, HERE, PASSWORD).await, None, "{off}");
+        if off["allowlist"].is_array() {
+            try_from(&app, ELSEWHERE, "wrong").await;
+            assert_eq!(try_from(&app, ELSEWHERE, PASSWORD).await.as_deref(), Some("user-blocked"));
+            admin.expect(204, "DELETE", "/user-blocks/auth0%7Cana", None).await;
+        }
+    }
+    let watched = admin.expect(200, "GET", "/logs?q=type:limit_wc", None).await;
+    assert!(watched.as_array().is_some_and(|logs| !logs.is_empty()), "what is only watched is logged");
+}
+
+#[tokio::test]
+async fn another_address_of_one_subscriber_buys_no_new_attempts() {
+    let app = TestApp::new().await.with_apps().await;
+    let admin = admin(&app).await;
+    app.user("ana@example.com").await;
+    admin.expect(200, "PATCH", SETTINGS, Some(json!({"max_attempts": 2}))).await;
+    for from in ["2001:db8:1:2::1", "2001:db8:1:2:aaaa::2"] {
+        try_from(&app, from, "wrong").await;
+    }
+    let third = try_from(&app, "2001:db8:1:2:bbbb::3", PASSWORD).await;
+    assert_eq!(third.as_deref(), Some("user-blocked"));
+    assert_eq!(try_from(&app, "2001:db8:1:3::1", PASSWORD).await, None, "the neighbour is not blocked");
 }

@@ -208,6 +208,76 @@ async fn texts_and_partials_are_replaced_by_prompt_and_language_and_empty_ones_a
 }
 
 #[tokio::test]
+async fn the_tenants_texts_stand_on_the_pages_of_their_language_as_text() {
+    let app = TestApp::new().await.with_apps().await;
+    let admin = admin(&app).await;
+    admin.expect(200, "PATCH", "/tenants/settings", Some(json!({"enabled_locales": ["en", "fr"]}))).await;
+    let title = async |locale: &str| {
+        let mut browser = app.browser();
+        browser.authorize(&[("ui_locales", locale)]).await;
+        browser.text("h1").unwrap_or_default()
+    };
+    let (english, french) = (title("en").await, title("fr").await);
+    let path = "/prompts/login/custom-text/en";
+    let texts = json!({"login": {"title": "<script>alert(1)</script> ${companyName} & you"}});
+    admin.expect(200, "PUT", path, Some(texts)).await;
+    assert_eq!(title("en").await, "<script>alert(1)</script> Lockstep & you", "it is shown, and not run");
+    assert_eq!(title("fr").await, french);
+    let page = app.get("/authorize?client_id=nobody").await;
+    assert!(!page.body.contains("alert(1)"), "another screen has other texts");
+    let shared = json!({"common": {"backText": "Return", "backToLoginLinkText": "To the login"}});
+    admin.expect(200, "PUT", "/prompts/common/custom-text/en", Some(shared)).await;
+    let factor = json!({"mfa-otp-challenge": {"title": "Your code", "invalid-code": "No."}});
+    admin.expect(200, "PUT", "/prompts/mfa-otp/custom-text/en", Some(factor)).await;
+    app.mfa(&["otp"], &["all-applications"]).await;
+    let ann = app.user_with_totp("ann@example.com").await;
+    let mut browser = app.browser();
+    browser.authorize(&[]).await.password(&ann).await.submit(&[("code", "000000")]).await;
+    assert_eq!(browser.text("h1").unwrap_or_default(), "Your code");
+    assert!(browser.page.body.contains(">No.<"), "errors too: {}", browser.page.body);
+    admin.expect(200, "PUT", path, Some(json!({}))).await;
+    assert_eq!(title("en").await, english);
+}
+
+#[tokio::test]
+async fn the_tenants_frame_stands_around_the_pages_of_a_login_and_its_scripts_do_not_run() {
+    let app = TestApp::new().await.with_apps().await;
+    let admin = admin(&app).await;
+    let path = "/branding/templates/universal-login";
+    let template = "<!DOCTYPE html><html lang=\"{{ locale }}\"><head>{%- auth0:head -%}<style>body{margin:0}</style>\
+        <script>alert(1)</script></head><body class=\"{{ prompt.screen.name }}\"><h2>{{ tenant.friendly_name }} for \
+        {{ application.name }}{{ nobody.knows }}</h2>{%- auth0:widget -%}</body></html>";
+    admin.expect(201, "PUT", path, Some(json!(template))).await;
+    let ana = app.user("ana@example.com").await;
+    let mut browser = app.browser();
+    browser.authorize(&[]).await;
+    let page = &browser.page;
+    assert!(page.body.starts_with("<!DOCTYPE html><html lang=\"en\"><head>"), "{}", page.body);
+    assert!(page.body.contains("<body class=\"login\"><h2>Lockstep for Web</h2>"), "{}", page.body);
+    let policy = page.header("content-security-policy").unwrap();
+    let (_, styles) = policy.split_once("style-src").unwrap();
+    assert!(styles.contains(" 'sha256-"), "{policy}");
+    let (scripts, _) = policy.split_once("style-src").unwrap();
+    assert!(!scripts.contains("unsafe") && !scripts.contains("sha256"), "{policy}");
+    assert!(!page.body.contains("<script>alert(1)</script nonce"), "a script of theirs has no nonce");
+    browser.password(&ana).await;
+    browser.back_with_code();
+    let error = app.get("/authorize?client_id=nobody").await;
+    assert!(!error.body.contains("<h2>"), "an error needs no frame");
+    for wrong in [
+        "{%- auth0:head -%}{%- auth0:widget -%}{% if",
+        "{%- auth0:head -%}{%- auth0:widget -%}{{ a | nofilter }}",
+        "{{ a }}",
+    ] {
+        admin.expect(400, "PUT", path, Some(json!(wrong))).await;
+    }
+    admin.expect(204, "DELETE", path, None).await;
+    let mut browser = app.browser();
+    browser.authorize(&[]).await;
+    assert!(!browser.page.body.contains("<h2>"));
+}
+
+#[tokio::test]
 async fn renderings_are_set_one_by_one_or_together_and_null_unsets() {
     let app = TestApp::new().await;
     let admin = admin(&app).await;
@@ -223,7 +293,7 @@ async fn renderings_are_set_one_by_one_or_together_and_null_unsets() {
     assert_eq!(admin.expect(200, "PATCH", one, Some(body.clone())).await, body);
     assert_eq!(admin.expect(200, "PATCH", one, Some(json!({"filters": null}))).await, json!({}));
     let read = admin.expect(200, "GET", one, None).await;
-    assert_eq!((&read["rendering_mode"], read.get("filters")), (&json!("advanced"), None));
+    assert_eq!((&read["rendering_mode"], read.get("filters")), (&json!("advanced"), Some(&json!(null))));
     let both = json!({"configs": [{"prompt": "login", "screen": "login", "rendering_mode": "advanced"},
                                   {"prompt": "signup", "screen": "signup", "head_tags": [{"tag": "script"}]}]});
     assert_eq!(admin.expect(200, "PATCH", "/prompts/rendering", Some(both.clone())).await, both);
