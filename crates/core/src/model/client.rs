@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
-use super::document::Document;
+use super::document::{Document, change_leaves};
 use crate::ids::ClientId;
 use crate::time::{Span, Timestamp};
 
@@ -80,23 +80,54 @@ pub fn with_defaults(given: Map<String, Value>) -> Document {
         "refresh_token",
         default_refresh_token(long_lived && given.contains_key("token_endpoint_auth_method")),
     );
-    for (key, value) in given {
-        if value.is_null() {
-            continue;
-        }
-        match (key.as_str(), &value) {
-            // Partial objects keep the defaults of what they leave out.
-            ("jwt_configuration" | "refresh_token", Value::Object(part)) => {
-                if let Some(Value::Object(whole)) = data.0.get_mut(&key) {
-                    for (k, v) in part {
-                        whole.insert(k.clone(), v.clone());
-                    }
-                }
+    if matches!(app_type.as_str(), "resource_server" | "express_configuration") {
+        data.set("oidc_conformant", true);
+        data.set("jwt_configuration", json!({"secret_encoded": false, "alg": "RS256"}));
+    }
+    if given.get("third_party_security_mode").is_some_and(|mode| mode == "strict") {
+        data.set("oidc_conformant", true);
+        data.set(
+            "jwt_configuration",
+            json!({"lifetime_in_seconds": 3600, "secret_encoded": false, "alg": "RS256"}),
+        );
+        data.set("grant_types", json!(["authorization_code"]));
+    }
+    patch(&mut data, &given);
+    data
+}
+
+/// Objects of an application whose parts can be sent alone: what is left out stays as it was, or gets its default.
+const PARTIAL: &[&str] =
+    &["jwt_configuration", "refresh_token", "session_transfer", "mobile", "native_social_login"];
+
+/// Changes an application's document: null removes.
+pub fn patch(data: &mut Document, changes: &Map<String, Value>) {
+    for (key, value) in changes {
+        match value {
+            Value::Null => drop(data.0.remove(key)),
+            Value::Object(part) if PARTIAL.contains(&key.as_str()) => {
+                let mut whole = match data.0.get(key) {
+                    Some(Value::Object(stored)) => stored.clone(),
+                    _ => default_part(key),
+                };
+                change_leaves(&mut whole, part);
+                data.set(key, Value::Object(whole));
             }
-            _ => data.set(&key, value),
+            _ => data.set(key, value.clone()),
         }
     }
-    data
+}
+
+fn default_part(key: &str) -> Map<String, Value> {
+    let default = match key {
+        "session_transfer" => json!({
+            "can_create_session_transfer_token": false, "allowed_authentication_methods": [],
+            "enforce_device_binding": "ip", "allow_refresh_token": false, "enforce_online_refresh_tokens": true,
+            "enforce_cascade_revocation": true
+        }),
+        _ => json!({}),
+    };
+    default.as_object().cloned().unwrap_or_default()
 }
 
 impl Client {

@@ -145,6 +145,9 @@ impl Connection {
 
     /// Returns how strong its passwords have to be.
     pub fn password_policy(&self) -> PasswordPolicy {
+        if let Some(own) = self.data.at("options.password_options.complexity") {
+            return own_policy(&Document(own.as_object().cloned().unwrap_or_default()));
+        }
         let (min_length, kinds, max_run) = match self.data.text("options.passwordPolicy").unwrap_or("none") {
             "low" => (6, 0, None),
             "fair" => (8, 3, None),
@@ -158,6 +161,43 @@ impl Connection {
             .and_then(|n| usize::try_from(n).ok());
         PasswordPolicy { min_length: own.unwrap_or(min_length), kinds, max_run }
     }
+}
+
+/// Reads `password_options.complexity`. Which kinds of characters it names does not matter, only how many: a password has so many of the
+/// four.
+fn own_policy(complexity: &Document) -> PasswordPolicy {
+    let named = complexity.texts("character_types").count().min(4);
+    let kinds = match complexity.text("character_type_rule") {
+        Some("three_of_four") => named.min(3),
+        _ => named,
+    };
+    PasswordPolicy {
+        min_length: complexity.int("min_length").and_then(|n| usize::try_from(n).ok()).unwrap_or(15),
+        kinds,
+        max_run: (complexity.text("identical_characters") == Some("block")).then_some(2),
+    }
+}
+
+/// Returns what `password_options` has for what is left out.
+pub fn default_password_options() -> Map<String, Value> {
+    let Value::Object(options) = json!({
+        "complexity": {
+            "min_length": 15, "character_types": [], "character_type_rule": "all", "identical_characters": "allow",
+            "sequential_characters": "allow", "max_length_exceeded": "error"
+        },
+        "dictionary": {"active": false, "default": "en_100k", "custom": []},
+        "history": {"active": false, "size": 3},
+        "profile_data": {
+            "active": false,
+            "blocked_fields": [
+                "name", "username", "nickname", "email", "phone_number", "user_metadata.name", "user_metadata.first",
+                "user_metadata.last"
+            ]
+        }
+    }) else {
+        return Map::new();
+    };
+    options
 }
 
 /// One requirement on a password and whether it is met, for the sign-up page and the `rules` of `PasswordStrengthError`.

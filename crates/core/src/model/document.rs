@@ -62,6 +62,22 @@ impl Document {
     }
 }
 
+/// Changes an object leaf by leaf: what a change leaves out stays, at any depth; null removes.
+pub fn change_leaves(object: &mut Map<String, Value>, change: &Map<String, Value>) {
+    for (name, value) in change {
+        match (value, object.get_mut(name)) {
+            (Value::Null, _) => drop(object.remove(name)),
+            (Value::Object(inner), Some(Value::Object(under))) => change_leaves(under, inner),
+            (Value::Object(inner), _) => {
+                let mut fresh = Map::new();
+                change_leaves(&mut fresh, inner);
+                object.insert(name.clone(), Value::Object(fresh));
+            }
+            _ => drop(object.insert(name.clone(), value.clone())),
+        }
+    }
+}
+
 impl From<Map<String, Value>> for Document {
     fn from(map: Map<String, Value>) -> Self {
         Self(map)
@@ -97,6 +113,17 @@ mod tests {
         assert_eq!(d.int("a.b"), Some(3));
         assert_eq!(d.at("a.c"), None);
         assert_eq!(d.texts("l").collect::<Vec<_>>(), ["x", "y"]);
+    }
+
+    #[test]
+    fn a_change_of_leaves_keeps_what_stands_beside_them() {
+        let mut object = document(json!({"a": {"x": 1, "y": 2}, "b": [1], "s": 7})).0;
+        let change = document(
+            json!({"a": {"x": 3, "y": null}, "b": [], "c": {"d": {"e": null, "f": 1}}, "s": {"t": null}}),
+        )
+        .0;
+        change_leaves(&mut object, &change);
+        assert_eq!(object, document(json!({"a": {"x": 3}, "b": [], "c": {"d": {"f": 1}}, "s": {}})).0);
     }
 
     #[test]

@@ -110,15 +110,22 @@ impl TenantSettings {
         self.0.flag(&format!("flags.{name}")).unwrap_or(false)
     }
 
-    /// Returns how long sessions live. Fractions of an hour count.
+    /// Returns how long sessions live: those that end with the browser's window have lifetimes of their own. Fractions of an hour count.
     pub fn session_lifetimes(&self) -> SessionLifetimes {
         let hours = |key: &str, default: f64| {
             let value = self.0.at(key).and_then(Value::as_f64).unwrap_or(default);
             Span::millis((value * 3_600_000.0) as i64)
         };
-        SessionLifetimes {
-            idle: hours("idle_session_lifetime", 72.0),
-            absolute: hours("session_lifetime", 168.0),
+        if self.cookies_persist() {
+            SessionLifetimes {
+                idle: hours("idle_session_lifetime", 72.0),
+                absolute: hours("session_lifetime", 168.0),
+            }
+        } else {
+            SessionLifetimes {
+                idle: hours("idle_ephemeral_session_lifetime", 24.0),
+                absolute: hours("ephemeral_session_lifetime", 72.0),
+            }
         }
     }
 

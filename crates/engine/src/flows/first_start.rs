@@ -54,6 +54,9 @@ fn global_client(env: &mut Env) -> Client {
     data.set("global", true);
     data.set("callbacks", json!([]));
     data.set("cross_origin_authentication", true);
+    data.set("oidc_conformant", true);
+    data.set("sso", false);
+    data.set("jwt_configuration", json!({"alg": "RS256", "secret_encoded": false}));
     data.set("grant_types", json!([]));
     Client {
         id: ClientId::new(env.rng()),

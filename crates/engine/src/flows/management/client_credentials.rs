@@ -37,7 +37,15 @@ const METHODS: [&str; 3] = ["private_key_jwt", "tls_client_auth", "self_signed_t
 pub async fn list(call: &mut Call, client: &str) -> Outcome {
     let mut conn = call.app.db().read().await?;
     let client = load_client(&mut conn, client).await?;
-    Ok(credentials::list_of_client(&mut conn, &client.id).await?.iter().map(render).collect())
+    let all = credentials::list_of_client(&mut conn, &client.id).await?;
+    let row = |credential: &Credential| {
+        let mut row = render(credential);
+        if row.get("expires_at").is_none() {
+            row["expires_at"] = Value::Null;
+        }
+        row
+    };
+    Ok(all.iter().map(row).collect())
 }
 
 /// Adds a credential. It counts once the client's `client_authentication_methods` names it.
@@ -68,11 +76,12 @@ pub async fn update(call: &mut Call, client: &str, id: &str, body: Option<Value>
     Ok(render(&credential))
 }
 
-/// Deletes a credential; assertions that it signed are refused from now on.
+/// Deletes a credential; assertions that it signed are refused from now on. None there is no error.
 pub async fn delete(call: &mut Call, client: &str, id: &str) -> Outcome<()> {
     let mut tx = call.app.db().write().await?;
-    let credential = load(&mut tx, client, id).await?;
-    credentials::delete(&mut tx, &credential.client, &credential.id).await?;
+    let client = load_client(&mut tx, client).await?;
+    let Ok(id) = CredentialId::parse(id) else { return Ok(()) };
+    credentials::delete(&mut tx, &client.id, &id).await?;
     tx.commit().await?;
     Ok(())
 }

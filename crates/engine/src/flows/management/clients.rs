@@ -2,7 +2,7 @@
 
 use lockstep_core::codes::{ManagementCode, ManagementError};
 use lockstep_core::ids::ClientId;
-use lockstep_core::model::client::{Client, with_defaults};
+use lockstep_core::model::client::{self, Client, with_defaults};
 use lockstep_core::model::connection::DEFAULT_CONNECTION;
 use lockstep_core::model::document::merge_metadata;
 use serde_json::{Map, Value, json};
@@ -84,6 +84,21 @@ const COMMON: &[Field] = &[
     nullable("sso", Kind::Bool),
     nullable("sso_disabled", Kind::Bool),
     nullable("cross_origin_authentication", Kind::Bool),
+    nullable("cross_origin_auth", Kind::Bool),
+    nullable("session_transfer", Kind::Object),
+    nullable("mobile", Kind::Object),
+    nullable("native_social_login", Kind::Object),
+    nullable("oidc_logout", Kind::Object),
+    nullable("oidc_backchannel_logout", Kind::Object),
+    nullable("addons", Kind::Object),
+    nullable("default_organization", Kind::Object),
+    nullable("organization_usage", Kind::OneOf(&["deny", "allow", "require"])),
+    nullable(
+        "organization_require_behavior",
+        Kind::OneOf(&["no_prompt", "pre_login_prompt", "post_login_prompt"]),
+    ),
+    nullable("skip_non_verifiable_callback_uri_confirmation_prompt", Kind::Bool),
+    nullable("resource_server_identifier", Kind::Text(1, 600)),
     nullable("custom_login_page_on", Kind::Bool),
     nullable("is_token_endpoint_ip_header_trusted", Kind::Bool),
     nullable("require_pushed_authorization_requests", Kind::Bool),
@@ -111,7 +126,7 @@ const SERVER_SIDE: &[&str] =
 /// Lists applications.
 pub async fn list(call: &mut Call, query: &Query) -> Outcome<(Value, bool)> {
     let paging = query.paging(true, call.env.now)?;
-    let fields = query.fields()?;
+    let fields = query.fields()?.always(&["tenant"]);
     let mut filter = Filter::all();
     for (name, column) in [("is_global", "is_global = ?"), ("is_first_party", "is_first_party = ?")] {
         if let Some(flag) = query.flag(name)? {
@@ -133,7 +148,7 @@ pub async fn list(call: &mut Call, query: &Query) -> Outcome<(Value, bool)> {
 
 /// Returns an application.
 pub async fn read(call: &mut Call, id: &str, query: &Query) -> Outcome<(Value, bool)> {
-    let fields = query.fields()?;
+    let fields = query.fields()?.always(&["tenant"]);
     let mut conn = call.app.db().read().await?;
     let client = load(&mut conn, id).await?;
     let shown = fields.keep(visible(call, rendered(&mut conn, &client).await?));
@@ -197,18 +212,11 @@ pub async fn update(call: &mut Call, id: &str, body: Option<Value>) -> Outcome {
             }
         }
     }
-    // Partial objects keep what they leave out.
-    if let Some(Value::Object(part)) = body.remove("jwt_configuration") {
-        let mut whole =
-            client.data.0.get("jwt_configuration").and_then(Value::as_object).cloned().unwrap_or_default();
-        whole.extend(part);
-        client.data.set("jwt_configuration", Value::Object(whole));
-    }
     if let Some(new) = client_credentials::take_new(&mut body)? {
         let (kept, _) = client_credentials::create_all(call, &mut tx, &client.id, new).await?;
         body.insert("client_authentication_methods".to_owned(), kept);
     }
-    client.data.patch(&body);
+    client::patch(&mut client.data, &body);
     client.updated_at = call.env.now;
     clients::save(&mut tx, &client).await?;
     let answer = visible(call, rendered(&mut tx, &client).await?);
@@ -278,7 +286,16 @@ fn render(client: &Client, certificate: Option<&str>) -> Value {
     out.insert("client_id".to_owned(), json!(client.id));
     out.insert("client_secret".to_owned(), json!(client.secret.as_str()));
     out.insert("tenant".to_owned(), "lockstep".into());
-    out.entry("global").or_insert(false.into());
+    for name in ["global", "callback_url_template"] {
+        out.entry(name).or_insert(false.into());
+    }
+    // Older tools know these by their older names.
+    if let Some(value) = out.get("cross_origin_authentication").cloned() {
+        out.insert("cross_origin_auth".to_owned(), value);
+    }
+    if let Some(urls) = client.data.at("oidc_logout.backchannel_logout_urls") {
+        out.insert("oidc_backchannel_logout".to_owned(), json!({"backchannel_logout_urls": urls}));
+    }
     out.insert("signing_keys".to_owned(), json!([{"cert": certificate, "subject": "deprecated"}]));
     Value::Object(out)
 }
@@ -306,8 +323,16 @@ fn visible(call: &Call, mut object: Value) -> Value {
     object
 }
 
+/// Takes out what the server decides, and turns older names into newer ones; the newer one counts where both are there.
 fn strip(body: &mut Map<String, Value>) {
     body.retain(|name, _| !SERVER_SIDE.contains(&name.as_str()));
+    for (older, newer) in
+        [("cross_origin_auth", "cross_origin_authentication"), ("oidc_backchannel_logout", "oidc_logout")]
+    {
+        if let Some(value) = body.remove(older) {
+            body.entry(newer).or_insert(value);
+        }
+    }
 }
 
 fn check(body: &Map<String, Value>, stored: Option<&Client>) -> Outcome<()> {

@@ -4,8 +4,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use lockstep_core::codes::{ManagementCode, ManagementError};
 use lockstep_core::ids::{ClientId, ConnectionId};
-use lockstep_core::model::connection::{Connection, default_options};
-use lockstep_core::model::document::{Document, merge_metadata};
+use lockstep_core::model::connection::{Connection, default_options, default_password_options};
+use lockstep_core::model::document::{Document, change_leaves, merge_metadata};
 use lockstep_core::model::user::normal_email;
 use serde_json::{Map, Value, json};
 
@@ -16,6 +16,9 @@ use crate::store::db::{Conn, DbError};
 use crate::store::search::Filter;
 use crate::store::{clients, connections, users};
 use crate::values;
+
+/// What the answer holds also when other properties are asked for.
+const ALWAYS: &[&str] = &["id", "is_domain_connection", "authentication", "connected_accounts"];
 
 const COMMON: &[Field] = &[
     nullable("options", Kind::Object),
@@ -45,7 +48,7 @@ pub const SWITCHES: Kind = Kind::List(&Kind::Shape(&SWITCH), 1, 50);
 /// Lists connections.
 pub async fn list(call: &mut Call, query: &Query) -> Outcome {
     let paging = query.paging(true, call.env.now)?;
-    let fields = query.fields()?;
+    let fields = query.fields()?.always(ALWAYS);
     let mut filter = Filter::all();
     let strategies: Vec<String> = query.texts("strategy").map(str::to_owned).collect();
     if !strategies.is_empty() {
@@ -67,7 +70,7 @@ pub async fn list(call: &mut Call, query: &Query) -> Outcome {
 
 /// Returns a connection.
 pub async fn read(call: &mut Call, id: &str, query: &Query) -> Outcome {
-    let fields = query.fields()?;
+    let fields = query.fields()?.always(ALWAYS);
     let mut conn = call.app.db().read().await?;
     let connection = load(&mut conn, id).await?;
     Ok(fields.keep(rendered(&mut conn, &connection).await?))
@@ -275,11 +278,29 @@ fn with_default_options(conn: &Conn, id: &ConnectionId, mut given: Map<String, V
         options.remove("passwordPolicy");
     }
     for (name, value) in given {
-        if value.is_null() {
-            options.remove(&name)
-        } else {
-            options.insert(name, value)
-        };
+        match value {
+            Value::Null => drop(options.remove(&name)),
+            Value::Object(part) => {
+                let whole = match name.as_str() {
+                    "password_options" => default_password_options(),
+                    "authentication_methods" | "passkey_options" => {
+                        options.remove(&name).and_then(|o| o.as_object().cloned()).unwrap_or_default()
+                    }
+                    _ => {
+                        options.insert(name, Value::Object(part));
+                        continue;
+                    }
+                };
+                let mut whole = whole;
+                change_leaves(&mut whole, &part);
+                options.insert(name, Value::Object(whole));
+            }
+            other => drop(options.insert(name, other)),
+        }
+    }
+    if let Some(Value::Object(email)) = options.get_mut("attributes").and_then(|a| a.get_mut("email")) {
+        email.entry("unique").or_insert(true.into());
+        email.entry("verification_method").or_insert("link".into());
     }
     Value::Object(options)
 }

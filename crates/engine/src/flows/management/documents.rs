@@ -2,7 +2,7 @@
 //!
 //! Whoever adds such settings writes a [`Subject`] and two rows of the route table. A PATCH answers the whole document.
 
-use lockstep_core::model::document::Document;
+use lockstep_core::model::document::{Document, change_leaves};
 use serde_json::{Map, Value};
 
 use super::validate::Schema;
@@ -44,7 +44,7 @@ pub async fn patch(call: &mut Call, subject: &Subject, body: Option<Value>) -> O
     let body = subject.patch.check(body)?;
     let mut tx = call.app.db().write().await?;
     let mut stored = load_stored(&mut tx, subject).await?;
-    lay_over(&mut stored.0, &body, subject.merge);
+    lay_over(&mut stored, &body, subject.merge);
     if subject.secrets.is_empty() {
         settings::save(&mut tx, subject.name, &stored, call.env.now).await?;
     } else {
@@ -71,7 +71,7 @@ async fn load_stored(conn: &mut Conn, subject: &Subject) -> Result<Document, DbE
 
 fn whole(subject: &Subject, stored: &Document) -> Result<Document, serde_json::Error> {
     let mut all: Document = serde_json::from_str(subject.defaults)?;
-    lay_over(&mut all.0, &stored.0, subject.merge);
+    lay_over(&mut all, &stored.0, subject.merge);
     Ok(all)
 }
 
@@ -82,20 +82,10 @@ fn shown(subject: &Subject, stored: &Document) -> Outcome {
 }
 
 /// Changes a document: null removes.
-fn lay_over(document: &mut Map<String, Value>, change: &Map<String, Value>, merge: Merge) {
-    for (name, value) in change {
-        match (value, document.get_mut(name)) {
-            (Value::Null, _) => drop(document.remove(name)),
-            (Value::Object(inner), Some(Value::Object(under))) if merge == Merge::Leaves => {
-                lay_over(under, inner, merge);
-            }
-            (Value::Object(inner), _) if merge == Merge::Leaves => {
-                let mut fresh = Map::new();
-                lay_over(&mut fresh, inner, merge);
-                document.insert(name.clone(), Value::Object(fresh));
-            }
-            _ => drop(document.insert(name.clone(), value.clone())),
-        }
+fn lay_over(document: &mut Document, change: &Map<String, Value>, merge: Merge) {
+    match merge {
+        Merge::Properties => document.patch(change),
+        Merge::Leaves => change_leaves(&mut document.0, change),
     }
 }
 
@@ -115,22 +105,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-
-    fn object(value: Value) -> Map<String, Value> {
-        serde_json::from_value(value).unwrap()
-    }
-
-    #[test]
-    fn a_change_of_leaves_keeps_what_stands_beside_them() {
-        let before = object(json!({"a": {"x": 1, "y": 2}, "b": [1]}));
-        let change = object(json!({"a": {"x": 3, "y": null}, "b": [], "c": {"d": {"e": null, "f": 1}}}));
-        let mut leaves = before.clone();
-        lay_over(&mut leaves, &change, Merge::Leaves);
-        assert_eq!(leaves, object(json!({"a": {"x": 3}, "b": [], "c": {"d": {"f": 1}}})));
-        let mut properties = before;
-        lay_over(&mut properties, &object(json!({"a": {"x": 3}, "b": null})), Merge::Properties);
-        assert_eq!(properties, object(json!({"a": {"x": 3}})));
-    }
 
     #[test]
     fn secrets_are_hidden_at_any_depth() {

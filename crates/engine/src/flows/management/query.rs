@@ -94,7 +94,7 @@ impl Query {
     pub fn fields(&self) -> Result<Fields, ManagementError> {
         let include = self.flag("include_fields")?.unwrap_or(true);
         let names = self.text("fields").map(|f| f.split(',').map(|n| n.trim().to_owned()).collect());
-        Ok(Fields { names, include })
+        Ok(Fields { names, include, always: &[] })
     }
 
     /// Returns the parsed `q`, or what stands under another name.
@@ -289,13 +289,22 @@ impl Numbered {
 pub struct Fields {
     names: Option<Vec<String>>,
     include: bool,
+    always: &'static [&'static str],
 }
 
 impl Fields {
+    /// Keeps these too, whatever is asked for; they can still be excluded.
+    #[must_use]
+    pub fn always(self, always: &'static [&'static str]) -> Self {
+        Self { always, ..self }
+    }
+
     /// Drops what was not asked for.
     pub fn keep(&self, mut object: Value) -> Value {
         if let (Some(names), Value::Object(map)) = (&self.names, &mut object) {
-            map.retain(|key, _| names.contains(key) == self.include);
+            map.retain(|key, _| {
+                names.contains(key) == self.include || (self.include && self.always.contains(&key.as_str()))
+            });
         }
         object
     }

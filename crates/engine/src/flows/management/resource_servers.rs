@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use lockstep_core::codes::{ManagementCode, ManagementError};
+use lockstep_core::crypto::jose::pem::PublicPem;
 use lockstep_core::ids::ResourceServerId;
 use lockstep_core::model::resource_server::{ResourceServer, with_defaults};
 use lockstep_core::my_account;
@@ -18,6 +19,18 @@ use crate::store::{resource_servers, roles};
 const SCOPE: Schema =
     Schema::open(&[required("value", Kind::Text(1, 280)), nullable("description", Kind::Text(0, 500))]);
 const NAME: Kind = Kind::Format("resource-server-name", is_name);
+
+const TOKEN_ENCRYPTION: Schema = Schema::open(&[
+    optional("format", Kind::OneOf(&["compact-nested-jwe"])),
+    optional("encryption_key", Kind::Shape(&ENCRYPTION_KEY)),
+]);
+const ENCRYPTION_KEY: Schema = Schema::open(&[
+    optional("name", Kind::Text(1, 128)),
+    optional("alg", Kind::OneOf(&["RSA-OAEP-256", "RSA-OAEP-384", "RSA-OAEP-512"])),
+    optional("kid", Kind::Text(1, 128)),
+    optional("pem", Kind::Long(1, 8192)),
+    optional("thumbprint_sha256", Kind::Text(1, 128)),
+]);
 
 const FIELDS: &[Field] = &[
     optional("name", NAME),
@@ -37,7 +50,7 @@ const FIELDS: &[Field] = &[
     nullable("consent_policy", Kind::OneOf(&["transactional-authorization-with-mfa"])),
     nullable("subject_type_authorization", Kind::Object),
     nullable("proof_of_possession", Kind::Object),
-    nullable("token_encryption", Kind::Object),
+    nullable("token_encryption", Kind::Shape(&TOKEN_ENCRYPTION)),
 ];
 
 /// What a new one is made of.
@@ -85,6 +98,7 @@ pub async fn create(call: &mut Call, body: Option<Value>) -> Outcome {
         my_account::fill_in(&mut body);
     }
     check_scopes(&body)?;
+    name_encryption_key(&mut body)?;
     let id = ResourceServerId::new(call.env.rng());
     let mut tx = call.app.db().write().await?;
     seal_secret(&tx, &id, &mut body);
@@ -108,6 +122,7 @@ pub async fn update(call: &mut Call, id: &str, body: Option<Value>) -> Outcome {
     }
     strip(&mut body);
     check_scopes(&body)?;
+    name_encryption_key(&mut body)?;
     let mut tx = call.app.db().write().await?;
     let mut api = load(&mut tx, id).await?;
     if api.is_system() && body.keys().any(|name| name != "token_lifetime") {
@@ -171,6 +186,11 @@ fn render(conn: &Conn, api: &ResourceServer) -> Result<Value, DbError> {
     let mut out = api.data.0.clone();
     out.insert("id".to_owned(), json!(api.id));
     out.insert("identifier".to_owned(), json!(api.identifier));
+    if let Some(Value::Object(key)) =
+        out.get_mut("token_encryption").and_then(|e| e.get_mut("encryption_key"))
+    {
+        key.remove("pem");
+    }
     if let Some(sealed) = out.remove(SEALED) {
         let sealed = sealed.as_str().and_then(|text| STANDARD.decode(text).ok()).unwrap_or_default();
         let secret: String = conn.keys().open_json(&sealed, &aad(&api.id))?;
@@ -202,6 +222,16 @@ fn strip(body: &mut Map<String, Value>) {
     for name in ["id", "is_system", "created_at", "updated_at", SEALED] {
         body.remove(name);
     }
+}
+
+/// Reads the key that tokens would be encrypted for: it is answered by its thumbprint.
+fn name_encryption_key(body: &mut Map<String, Value>) -> Outcome<()> {
+    let key = body.get_mut("token_encryption").and_then(|e| e.get_mut("encryption_key"));
+    let Some(Value::Object(key)) = key else { return Ok(()) };
+    let Some(pem) = key.get("pem").and_then(Value::as_str) else { return Ok(()) };
+    let parsed = PublicPem::parse(pem).map_err(|e| refused(format!("The pem is not valid: {e}.")))?;
+    key.insert("thumbprint_sha256".to_owned(), parsed.thumbprint().into());
+    Ok(())
 }
 
 fn check_scopes(body: &Map<String, Value>) -> Outcome<()> {

@@ -1,5 +1,6 @@
 //! Tenant settings (contract/management-api.md 11).
 
+use lockstep_core::model::document::change_leaves;
 use serde_json::{Map, Value, json};
 
 use super::query::Query;
@@ -7,8 +8,27 @@ use super::validate::{Kind, Schema, nullable, optional, refused};
 use super::{Call, Outcome};
 use crate::store::settings;
 
-const HOURS: Kind = Kind::Number(0.0, 8760.0);
+// Answers have fractions, down to a minute, and what is answered can be sent.
+const HOURS: Kind = Kind::Number(0.016, 8760.0);
 const MINUTES: Kind = Kind::Number(1.0, 525_600.0);
+const HTML: Kind = Kind::Long(0, 500_000);
+const LINK: Kind = Kind::Text(0, 2048);
+
+const PAGE: Schema = Schema::open(&[optional("enabled", Kind::Bool), nullable("html", HTML)]);
+const ERROR_PAGE: Schema =
+    Schema::open(&[nullable("html", HTML), nullable("show_log_link", Kind::Bool), nullable("url", LINK)]);
+const COOKIE: Schema = Schema::open(&[optional("mode", Kind::OneOf(&["persistent", "non-persistent"]))]);
+const SESSIONS: Schema = Schema::open(&[nullable("oidc_logout_prompt_enabled", Kind::Bool)]);
+const OIDC_LOGOUT: Schema = Schema::open(&[nullable("rp_logout_end_session_endpoint_discovery", Kind::Bool)]);
+const MTLS: Schema = Schema::open(&[nullable("enable_endpoint_aliases", Kind::Bool)]);
+const DEVICE_FLOW: Schema = Schema::open(&[
+    nullable("charset", Kind::OneOf(&["base20", "digits"])),
+    nullable("mask", Kind::Text(0, 20)),
+]);
+const COUNTRIES: Schema = Schema::open(&[
+    optional("mode", Kind::OneOf(&["allow", "deny"])),
+    optional("list", Kind::Set(&Kind::Text(1, 8), 0, 300)),
+]);
 
 /// What may be changed.
 pub const UPDATE: Schema = Schema::open(&[
@@ -26,30 +46,38 @@ pub const UPDATE: Schema = Schema::open(&[
     nullable("default_audience", Kind::Text(0, 600)),
     nullable("default_directory", Kind::Text(0, 128)),
     nullable("friendly_name", Kind::Text(0, 256)),
-    nullable("picture_url", Kind::Text(0, 2048)),
+    nullable("picture_url", LINK),
     nullable("support_email", Kind::Text(0, 254)),
-    nullable("support_url", Kind::Text(0, 2048)),
-    nullable("allowed_logout_urls", Kind::List(&Kind::Text(0, 2048), 0, 500)),
-    nullable("session_cookie", Kind::Object),
-    nullable("sessions", Kind::Object),
-    nullable("oidc_logout", Kind::Object),
-    nullable("mtls", Kind::Object),
-    nullable("device_flow", Kind::Object),
-    nullable("change_password", Kind::Object),
-    nullable("guardian_mfa_page", Kind::Object),
-    nullable("error_page", Kind::Object),
+    nullable("support_url", LINK),
+    nullable("allowed_logout_urls", Kind::List(&LINK, 0, 500)),
+    nullable("session_cookie", Kind::Shape(&COOKIE)),
+    nullable("sessions", Kind::Shape(&SESSIONS)),
+    nullable("oidc_logout", Kind::Shape(&OIDC_LOGOUT)),
+    nullable("mtls", Kind::Shape(&MTLS)),
+    nullable("device_flow", Kind::Shape(&DEVICE_FLOW)),
+    nullable("change_password", Kind::Shape(&PAGE)),
+    nullable("guardian_mfa_page", Kind::Shape(&PAGE)),
+    nullable("error_page", Kind::Shape(&ERROR_PAGE)),
     nullable("default_token_quota", Kind::Object),
-    nullable("country_codes", Kind::Object),
-    optional("flags", Kind::Object),
+    nullable("country_codes", Kind::Shape(&COUNTRIES)),
+    optional("flags", Kind::Map(&Kind::Bool, 100)),
     nullable("customize_mfa_in_postlogin_action", Kind::Bool),
     nullable("acr_values_supported", Kind::Set(&Kind::Text(1, 1024), 0, 100)),
     nullable("pushed_authorization_requests_supported", Kind::Bool),
     nullable("allow_organization_name_in_authentication_api", Kind::Bool),
+    nullable("authorization_response_iss_parameter_supported", Kind::Bool),
+    nullable("skip_non_verifiable_callback_uri_confirmation_prompt", Kind::Bool),
+    nullable("client_id_metadata_document_supported", Kind::Bool),
+    nullable("enable_ai_guide", Kind::Bool),
     nullable("phone_consolidated_experience", Kind::Bool),
     nullable("refresh_token_mfa", Kind::OneOf(&["grant", "always"])),
     nullable("refresh_token_mfa_max_age", Kind::Int(60, 31_536_000)),
     nullable("resource_parameter_profile", Kind::OneOf(&["audience", "compatibility"])),
+    nullable("dynamic_client_registration_security_mode", Kind::OneOf(&["strict", "permissive"])),
 ]);
+
+/// Objects of which a part can be sent alone.
+const PARTIAL: &[&str] = &["flags", "change_password", "guardian_mfa_page", "error_page"];
 
 /// Returns the settings.
 pub async fn read(call: &mut Call, query: &Query) -> Outcome {
@@ -72,10 +100,12 @@ pub async fn update(call: &mut Call, body: Option<Value>) -> Outcome {
     body.remove("sandbox_versions_available");
     let mut tx = call.app.db().write().await?;
     let mut tenant = settings::tenant(&mut tx).await?;
-    if let Some(Value::Object(flags)) = body.remove("flags") {
-        let mut all = tenant.0.0.get("flags").and_then(Value::as_object).cloned().unwrap_or_default();
-        all.extend(flags);
-        tenant.0.set("flags", Value::Object(all));
+    for name in PARTIAL {
+        if let Some(Value::Object(part)) = body.remove(*name) {
+            let mut whole = tenant.0.0.get(*name).and_then(Value::as_object).cloned().unwrap_or_default();
+            change_leaves(&mut whole, &part);
+            tenant.0.set(name, Value::Object(whole));
+        }
     }
     tenant.0.patch(&body);
     settings::save_tenant(&mut tx, &tenant, call.env.now).await?;

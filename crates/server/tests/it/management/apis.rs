@@ -1,5 +1,6 @@
 //! APIs and client grants.
 
+use lockstep_core::crypto::jose::{Alg, SigningKey};
 use serde_json::{Value, json};
 
 use super::{AUDIENCE, admin};
@@ -79,4 +80,23 @@ async fn a_grant_needs_its_client_and_api_and_is_there_once() {
     admin.expect(204, "DELETE", &path, None).await;
     let gone: Value = admin.expect(404, "GET", &path, None).await;
     assert_eq!(gone["message"], "The grant does not exist.");
+}
+
+#[tokio::test]
+async fn the_key_that_tokens_would_be_encrypted_for_is_answered_by_its_thumbprint() {
+    let app = TestApp::new().await;
+    let admin = admin(&app).await;
+    let key = |pem: &str| {
+        json!({"format": "compact-nested-jwe",
+               "encryption_key": {"name": "k", "alg": "RSA-OAEP-256", "pem": pem}})
+    };
+    let body = json!({"identifier": "https://api.acme.test", "token_encryption": key(&super::clients::pem_of(&SigningKey::generate(Alg::RS256).unwrap()))});
+    let made = admin.expect(201, "POST", "/resource-servers", Some(body)).await;
+    let shown = &made["token_encryption"]["encryption_key"];
+    assert_eq!(shown.get("pem"), None);
+    assert!(shown["thumbprint_sha256"].as_str().is_some_and(|t| t.len() == 43), "{shown}");
+    let path = format!("/resource-servers/{}", made["id"].as_str().unwrap());
+    admin.expect(400, "PATCH", &path, Some(json!({"token_encryption": key("no key")}))).await;
+    let gone = admin.expect(200, "PATCH", &path, Some(json!({"token_encryption": null}))).await;
+    assert_eq!(gone.get("token_encryption"), None);
 }

@@ -128,15 +128,20 @@ async fn a_key_that_is_no_key_is_refused() {
     admin.expect(400, "POST", "/clients", Some(both)).await;
 }
 
+/// Returns the public key as PEM.
+pub(super) fn pem_of(key: &SigningKey) -> String {
+    let pkcs8 = key.to_pkcs8().unwrap().to_vec();
+    let pair =
+        rcgen::KeyPair::from_pkcs8_der_and_sign_algo(&pkcs8.as_slice().into(), &rcgen::PKCS_RSA_SHA256);
+    pair.unwrap().public_key_pem()
+}
+
 #[tokio::test]
 async fn a_key_logs_its_client_in_until_the_client_no_longer_names_it() {
     let app = TestApp::new().await.with_apps().await;
     let admin = admin(&app).await;
     let key = SigningKey::generate(Alg::RS256).unwrap();
-    let pkcs8 = key.to_pkcs8().unwrap().to_vec();
-    let pair =
-        rcgen::KeyPair::from_pkcs8_der_and_sign_algo(&pkcs8.as_slice().into(), &rcgen::PKCS_RSA_SHA256);
-    let pem = pair.unwrap().public_key_pem();
+    let pem = pem_of(&key);
     let credentials = json!([{"credential_type": "public_key", "name": "ci", "pem": pem}]);
     let body = json!({"name": "Signer", "client_authentication_methods": {"private_key_jwt": {"credentials": credentials}}});
     let made = admin.expect(201, "POST", "/clients", Some(body)).await;
@@ -166,4 +171,82 @@ async fn a_key_logs_its_client_in_until_the_client_no_longer_names_it() {
     let none = json!({"client_authentication_methods": {"private_key_jwt": {"credentials": []}}});
     admin.expect(200, "PATCH", &path, Some(none)).await;
     assert_eq!(ask("2").await, 401, "the credential is still stored, but retired");
+}
+
+#[tokio::test]
+async fn objects_sent_in_part_keep_what_they_leave_out() {
+    let app = TestApp::new().await;
+    let admin = admin(&app).await;
+    let ios = json!({"team_id": "T", "app_bundle_identifier": "com.acme"});
+    let body = json!({"name": "Native", "app_type": "native", "mobile": {"ios": ios},
+                      "session_transfer": {"enforce_device_binding": "asn"}});
+    let made = admin.expect(201, "POST", "/clients", Some(body)).await;
+    assert_eq!(
+        made["session_transfer"],
+        json!({"can_create_session_transfer_token": false, "allowed_authentication_methods": [],
+               "enforce_device_binding": "asn", "allow_refresh_token": false, "enforce_online_refresh_tokens": true,
+               "enforce_cascade_revocation": true})
+    );
+    let path = format!("/clients/{}", made["client_id"].as_str().unwrap());
+    let android = json!({"app_package_name": "com.acme"});
+    let body = json!({"mobile": {"android": android}, "session_transfer": {"delegation": null},
+                      "jwt_configuration": {"alg": "PS256"}, "refresh_token": {"rotation_type": "rotating",
+                      "expiration_type": "expiring", "leeway": 5}});
+    let changed = admin.expect(200, "PATCH", &path, Some(body)).await;
+    assert_eq!(changed["mobile"], json!({"ios": ios, "android": android}));
+    assert_eq!(changed["session_transfer"], made["session_transfer"]);
+    assert_eq!(changed["jwt_configuration"]["lifetime_in_seconds"], 36000);
+    assert_eq!(changed["refresh_token"]["token_lifetime"], made["refresh_token"]["token_lifetime"]);
+    let gone = admin.expect(200, "PATCH", &path, Some(json!({"session_transfer": null}))).await;
+    assert_eq!(gone.get("session_transfer"), None);
+}
+
+#[tokio::test]
+async fn older_names_are_shown_and_taken_and_the_newer_one_counts() {
+    let app = TestApp::new().await;
+    let admin = admin(&app).await;
+    let logout = json!({"backchannel_logout_urls": ["https://acme.test/out"]});
+    let body = json!({"name": "Web", "cross_origin_auth": true, "oidc_logout": logout});
+    let made = admin.expect(201, "POST", "/clients", Some(body)).await;
+    assert_eq!(
+        (&made["cross_origin_authentication"], &made["cross_origin_auth"]),
+        (&json!(true), &json!(true))
+    );
+    assert_eq!(made["oidc_backchannel_logout"], logout);
+    let path = format!("/clients/{}", made["client_id"].as_str().unwrap());
+    let body = json!({"cross_origin_auth": true, "cross_origin_authentication": false});
+    let changed = admin.expect(200, "PATCH", &path, Some(body)).await;
+    assert_eq!(
+        (&changed["cross_origin_authentication"], &changed["cross_origin_auth"]),
+        (&json!(false), &json!(false))
+    );
+    // What was read can be sent back: nothing changes.
+    let mut whole = changed.clone();
+    for secret in ["client_secret", "signing_keys"] {
+        whole.as_object_mut().unwrap().remove(secret);
+    }
+    let again = admin.expect(200, "PATCH", &path, Some(whole)).await;
+    assert_eq!(again, changed);
+    let some = admin.expect(200, "GET", "/clients?fields=client_id&include_fields=true", None).await;
+    assert_eq!(
+        some[0].as_object().map(|o| o.keys().cloned().collect::<Vec<_>>()),
+        Some(vec!["client_id".to_owned(), "tenant".to_owned()])
+    );
+}
+
+#[tokio::test]
+async fn a_credential_can_be_deleted_twice() {
+    let app = TestApp::new().await;
+    let admin = admin(&app).await;
+    let made = admin.expect(201, "POST", "/clients", Some(json!({"name": "Machine"}))).await;
+    let path = format!("/clients/{}/credentials", made["client_id"].as_str().unwrap());
+    let body = json!({"name": "key", "credential_type": "public_key", "pem": pem_of(&SigningKey::generate(Alg::RS256).unwrap())});
+    let made = admin.expect(201, "POST", &path, Some(body)).await;
+    let list = admin.expect(200, "GET", &path, None).await;
+    assert_eq!(list[0]["expires_at"], json!(null), "the list says that it never ends");
+    let one = format!("{path}/{}", made["id"].as_str().unwrap());
+    admin.expect(204, "DELETE", &one, None).await;
+    admin.expect(204, "DELETE", &one, None).await;
+    admin.expect(404, "GET", &one, None).await;
+    admin.expect(404, "DELETE", "/clients/nobody/credentials/cred_1", None).await;
 }

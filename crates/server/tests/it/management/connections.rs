@@ -79,3 +79,54 @@ async fn clients_are_switched_on_and_off() {
     admin.expect(400, "PATCH", &path, Some(json!([{"client_id": "nobody", "status": true}]))).await;
     admin.expect(400, "PATCH", &path, Some(json!([]))).await;
 }
+
+#[tokio::test]
+async fn options_that_are_sent_in_part_get_their_defaults() {
+    let app = TestApp::new().await;
+    let admin = admin(&app).await;
+    let options = json!({
+        "authentication_methods": {"password": {"enabled": true}, "passkey": {"enabled": true}},
+        "attributes": {"email": {"identifier": {"active": true}}},
+        "password_options": {"complexity": {"min_length": 12, "character_types": ["uppercase", "number"]}}
+    });
+    let body = json!({"name": "db", "strategy": "auth0", "options": options});
+    let made = admin.expect(201, "POST", "/connections", Some(body)).await["options"].clone();
+    assert_eq!(
+        made["authentication_methods"],
+        json!({"password": {"enabled": true, "api_behavior": "required", "signup_behavior": "allow"},
+               "passkey": {"enabled": true}, "email_otp": {"enabled": false}, "phone_otp": {"enabled": false}})
+    );
+    assert_eq!(made["attributes"]["email"]["unique"], true);
+    assert_eq!(made["password_options"]["complexity"]["character_type_rule"], "all");
+    assert_eq!(made["password_options"]["history"], json!({"active": false, "size": 3}));
+    assert_eq!(made.get("passwordPolicy"), None, "the newer form takes the place of the older one");
+}
+
+#[tokio::test]
+async fn the_newer_form_of_the_password_rules_counts() {
+    let app = TestApp::new().await;
+    let admin = admin(&app).await;
+    let complexity = json!({"min_length": 12, "character_types": ["lowercase", "number"], "identical_characters": "block"});
+    let options = json!({"password_options": {"complexity": complexity}});
+    let body = json!({"name": "db", "strategy": "auth0", "options": options});
+    admin.expect(201, "POST", "/connections", Some(body)).await;
+    for (password, status) in
+        [("short1", 400), ("onlyletterslong", 400), ("aaabcdefgh123", 400), ("longenough1234", 201)]
+    {
+        let user =
+            json!({"connection": "db", "email": format!("{}@example.com", password), "password": password});
+        admin.expect(status, "POST", "/users", Some(user)).await;
+    }
+}
+
+#[tokio::test]
+async fn some_properties_come_along_with_the_ones_that_are_asked_for() {
+    let app = TestApp::new().await;
+    let admin = admin(&app).await;
+    let list = admin.expect(200, "GET", "/connections?fields=name&include_fields=true", None).await;
+    let mut names: Vec<&String> = list[0].as_object().unwrap().keys().collect();
+    names.sort();
+    assert_eq!(names, ["authentication", "connected_accounts", "id", "is_domain_connection", "name"]);
+    let without = admin.expect(200, "GET", "/connections?fields=id,options&include_fields=false", None).await;
+    assert_eq!((without[0].get("id"), without[0].get("options")), (None, None));
+}

@@ -1,5 +1,6 @@
 //! Tenant settings, and the settings of single factors.
 
+use lockstep_core::time::Span;
 use serde_json::json;
 
 use super::admin;
@@ -27,6 +28,70 @@ async fn tenant_settings_merge_flags_take_minutes_and_unset_with_null() {
     assert_eq!(one, json!({"idle_session_lifetime": 72}));
     admin.expect(400, "PATCH", path, Some(json!({}))).await;
     admin.expect(400, "PATCH", path, Some(json!({"default_redirection_uri": "http://x.example"}))).await;
+}
+
+#[tokio::test]
+async fn what_tenant_settings_answer_can_be_sent_back_and_each_has_its_bounds() {
+    let app = TestApp::new().await;
+    let admin = admin(&app).await;
+    let path = "/tenants/settings";
+    let page = json!({"change_password": {"enabled": true, "html": "<p>mine</p>"}, "error_page": {"url": "https://a.test"}});
+    admin.expect(200, "PATCH", path, Some(page)).await;
+    let part =
+        json!({"change_password": {"enabled": false}, "idle_ephemeral_session_lifetime_in_minutes": 1});
+    let changed = admin.expect(200, "PATCH", path, Some(part)).await;
+    assert_eq!(changed["change_password"], json!({"enabled": false, "html": "<p>mine</p>"}));
+    assert_eq!(changed["error_page"], json!({"html": "", "show_log_link": false, "url": "https://a.test"}));
+    assert_eq!(admin.expect(200, "PATCH", path, Some(changed.clone())).await, changed);
+    for wrong in [
+        json!({"session_lifetime": 0}),
+        json!({"session_lifetime": 8761}),
+        json!({"idle_session_lifetime_in_minutes": 0}),
+        json!({"session_cookie": {"mode": "sometimes"}}),
+        json!({"sessions": {"oidc_logout_prompt_enabled": "yes"}}),
+        json!({"device_flow": {"charset": "base64"}}),
+        json!({"country_codes": {"mode": "some"}}),
+        json!({"flags": {"enable_sso": "yes"}}),
+        json!({"flags": []}),
+        json!({"enabled_locales": []}),
+        json!({"sandbox_version": "node-22-lts"}),
+        json!({"resource_parameter_profile": "both"}),
+        json!({"change_password": {"html": 7}}),
+        json!({"acr_values_supported": "a"}),
+    ] {
+        admin.expect(400, "PATCH", path, Some(wrong)).await;
+    }
+    assert_eq!(admin.expect(200, "GET", path, None).await, changed);
+}
+
+#[tokio::test]
+async fn sessions_that_end_with_the_window_have_lifetimes_of_their_own() {
+    let app = TestApp::new().await.with_apps().await;
+    let admin = admin(&app).await;
+    let ana = app.user("ana@example.com").await;
+    let body = json!({"session_cookie": {"mode": "non-persistent"}, "idle_ephemeral_session_lifetime_in_minutes": 60,
+                      "ephemeral_session_lifetime_in_minutes": 90});
+    admin.expect(200, "PATCH", "/tenants/settings", Some(body)).await;
+    let mut browser = app.browser();
+    browser.authorize(&[]).await.password(&ana).await;
+    browser.back_with_code();
+    for (minutes, logged_in) in [(50, true), (39, true), (2, false)] {
+        app.clock.advance(Span::minutes(minutes));
+        browser.authorize(&[]).await;
+        assert_eq!(
+            browser.url.starts_with("https://lockstep.test/u/"),
+            !logged_in,
+            "after {minutes}: {}",
+            browser.url
+        );
+    }
+    let mode = json!({"session_cookie": {"mode": "persistent"}});
+    admin.expect(200, "PATCH", "/tenants/settings", Some(mode)).await;
+    browser.password(&ana).await;
+    browser.back_with_code();
+    app.clock.advance(Span::hours(70));
+    browser.authorize(&[]).await;
+    browser.back_with_code();
 }
 
 #[tokio::test]
