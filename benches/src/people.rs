@@ -255,9 +255,9 @@ const SHAPES: &[Shape] = &[
     ("email begins with", |n| q(&format!("email:{}*", &email(n)[..4]))),
     ("email.domain, common", |_| q("email.domain:example.com")),
     ("email.domain, rare", |_| q("email.domain:rare.example")),
-    ("name begins with", |n| q(&format!("name:{}*", &GIVEN[n % 20][..2]))),
+    ("name begins with", |n| q(&format!("name:{}*", begins(GIVEN[n % 40], 2)))),
     ("name has in it", |_| q("name:*anaka*")),
-    ("name and verified", |n| q(&format!("name:{}* AND email_verified:true", &GIVEN[n % 20][..3]))),
+    ("name and verified", |n| q(&format!("name:{}* AND email_verified:true", begins(GIVEN[n % 40], 3)))),
     ("term without a field", |n| q(&format!("\"{}\"", email(n)))),
     ("app_metadata, one", |n| q(&format!("app_metadata.customer_id:cus_{n:08}"))),
     ("app_metadata, common", |_| q("app_metadata.plan:gold")),
@@ -275,6 +275,10 @@ const SHAPES: &[Shape] = &[
 fn q(text: &str) -> String {
     let q: String = url::form_urlencoded::byte_serialize(text.as_bytes()).collect();
     format!("q={q}&search_engine=v3&include_totals=true")
+}
+
+fn begins(name: &str, count: usize) -> String {
+    name.chars().take(count).collect()
 }
 
 /// Measures.

@@ -344,6 +344,10 @@ management_codes! {
     ThemeConflict = Some("theme_conflict"), 409, "The theme already exists.";
     /// A key that is taken.
     Conflict = None, 409, "The resource already exists.";
+    /// No such job.
+    InexistentJob = Some("inexistent_job"), 404, "The job does not exist.";
+    /// More imports at once than are worked off.
+    TooManyJobs = Some("too_many_requests"), 429, "There are 2 active import users jobs, please wait until some of them are finished and try again";
     /// The body is too large.
     PayloadTooLarge = Some("payload_too_large"), 413, "Payload content length greater than maximum allowed: 1048576";
     /// The body is not JSON by its content type.

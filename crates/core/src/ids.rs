@@ -158,6 +158,10 @@ id!(
     RoleId, "role", |rng| format!("rol_{}", rng.alphanumeric(16)), |t| prefixed(t, "rol_", 16)
 );
 id!(
+    /// A job: `job_` and 16 characters.
+    JobId, "job", |rng| format!("job_{}", rng.alphanumeric(16)), |t| prefixed(t, "job_", 16)
+);
+id!(
     /// A client's credential: `cred_` and 22 characters.
     CredentialId, "credential", |rng| format!("cred_{}", rng.alphanumeric(22)), |t| prefixed(t, "cred_", 22)
 );

@@ -12,6 +12,7 @@
 //! - [`login`]: the login as states and steps, and the decision whether MFA is needed; [`passwordless`]: a
 //!   code as the first factor; [`mfa_api`], [`my_account`]: what applications are told of factors.
 //! - [`doctor`]: settings that are right by themselves and cannot work together.
+//! - [`user_import`]: a row of an import of users.
 
 pub mod assurance;
 pub mod codes;
@@ -29,3 +30,4 @@ pub mod passwordless;
 pub mod random;
 pub mod search;
 pub mod time;
+pub mod user_import;

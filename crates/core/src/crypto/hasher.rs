@@ -8,6 +8,7 @@ use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
 use argon2::{Algorithm, Argon2, Params, Version};
 
+use super::imported_hash::{self, ImportedHash};
 use crate::random::Rng;
 
 /// The longest password in bytes. Longer ones are refused rather than cut.
@@ -90,6 +91,8 @@ pub enum StoredHash {
     Argon2(String),
     /// An imported bcrypt hash, `$2a$`, `$2b$` or `$2y$`. Verified, never made.
     Bcrypt(String),
+    /// What another system made, described in Auth0's words. Verified, never made.
+    Imported(ImportedHash),
 }
 
 impl StoredHash {
@@ -99,6 +102,8 @@ impl StoredHash {
             check_argon2(text).map(|()| Self::Argon2(text.to_owned()))
         } else if ["$2a$", "$2b$", "$2y$"].iter().any(|prefix| text.starts_with(prefix)) {
             check_bcrypt(text).map(|()| Self::Bcrypt(text.to_owned()))
+        } else if text.starts_with(imported_hash::PREFIX) {
+            ImportedHash::parse(text).map(Self::Imported)
         } else {
             Err(UnusableHash::Format)
         }
@@ -118,6 +123,7 @@ impl StoredHash {
     pub fn as_str(&self) -> &str {
         match self {
             Self::Argon2(text) | Self::Bcrypt(text) => text,
+            Self::Imported(hash) => hash.as_str(),
         }
     }
 }
@@ -127,6 +133,7 @@ impl fmt::Debug for StoredHash {
         f.write_str(match self {
             Self::Argon2(_) => "StoredHash::Argon2(..)",
             Self::Bcrypt(_) => "StoredHash::Bcrypt(..)",
+            Self::Imported(_) => "StoredHash::Imported(..)",
         })
     }
 }
@@ -166,6 +173,8 @@ pub fn verify(password: &str, stored: &StoredHash, params: HashParams) -> Verdic
     match stored {
         StoredHash::Argon2(text) => verify_argon2(password, text, params),
         StoredHash::Bcrypt(text) => verify_bcrypt(password, text),
+        StoredHash::Imported(hash) if hash.matches(password) => Verdict::Match { rehash: true },
+        StoredHash::Imported(_) => Verdict::Mismatch,
     }
 }
 

@@ -39,6 +39,7 @@ pub mod signing_keys;
 pub mod signup;
 pub mod token;
 pub mod twin;
+pub mod user_import;
 pub mod userinfo;
 
 use lockstep_core::codes::OAuthError;

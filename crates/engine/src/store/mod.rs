@@ -20,6 +20,7 @@ pub mod decisions;
 pub mod declined_offers;
 pub mod encryption_keys;
 pub mod grants;
+pub mod jobs;
 pub mod keys;
 pub mod log_streams;
 pub mod login_codes;

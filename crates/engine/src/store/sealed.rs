@@ -48,7 +48,7 @@ macro_rules! column {
 }
 
 /// Every sealed column. The canary in `meta` is not among them: it is text.
-pub const COLUMNS: [Column; 15] = [
+pub const COLUMNS: [Column; 16] = [
     column!("settings", "name", "sealed"),
     column!("clients", "client_id", "secret"),
     column!("authenticators", "id", "data"),
@@ -56,6 +56,7 @@ pub const COLUMNS: [Column; 15] = [
     column!("ceremonies", "handle_hash", "data"),
     column!("login_codes", "key_hash", "data"),
     column!("signing_keys", "kid", "private"),
+    column!("jobs", "id", "input"),
     column!("outbox", "id", "recipient"),
     column!("outbox", "id", "content"),
     column!("log_streams", "id", "sink"),

@@ -71,6 +71,18 @@ pub async fn list_after(conn: &mut Conn, id: &str, limit: i64) -> Result<Vec<Use
     conn.fetch_all(sql, values![id, limit]).await?.iter().map(read).collect()
 }
 
+/// The same of one connection, or of all.
+pub async fn list_some_after(
+    conn: &mut Conn,
+    connection: Option<&str>,
+    id: &str,
+    limit: i64,
+) -> Result<Vec<User>, DbError> {
+    let Some(connection) = connection else { return list_after(conn, id, limit).await };
+    let sql = concat_columns!("where connection = $1 and user_id > $2 order by user_id limit $3");
+    conn.fetch_all(sql, values![connection, id, limit]).await?.iter().map(read).collect()
+}
+
 /// Adds a user; an id, address, user name or number that is taken is [`DbError::Conflict`].
 pub async fn create(conn: &mut Conn, user: &User, password_hash: Option<&str>) -> Result<(), DbError> {
     let mut values = columns(user)?;

@@ -11,8 +11,8 @@ use super::delivery;
 use crate::app::App;
 use crate::store::db::{Conn, DbError};
 use crate::store::{
-    assertion_ids, authorization_codes, buckets, ceremonies, decisions, declined_offers, grants, login_codes,
-    logs, opaque_tokens, pushed_requests, remembered_browsers, sessions, tickets, transactions,
+    assertion_ids, authorization_codes, buckets, ceremonies, decisions, declined_offers, grants, jobs,
+    login_codes, logs, opaque_tokens, pushed_requests, remembered_browsers, sessions, tickets, transactions,
 };
 
 /// How often the server looks.
@@ -35,6 +35,7 @@ enum Kind {
     Tickets,
     Buckets,
     Messages,
+    Jobs,
     Logs,
     Decisions,
 }
@@ -54,6 +55,7 @@ const ALL: &[Kind] = &[
     Kind::Tickets,
     Kind::Buckets,
     Kind::Messages,
+    Kind::Jobs,
     Kind::Logs,
     Kind::Decisions,
 ];
@@ -76,6 +78,7 @@ impl Kind {
             Self::Tickets => tickets::delete_expired(conn, now).await,
             Self::Buckets => buckets::delete_full(conn, now).await,
             Self::Messages => delivery::remove_expired(app, conn).await,
+            Self::Jobs => jobs::delete_expired(conn, now).await,
             Self::Logs => logs::delete_before(conn, now - kept).await,
             Self::Decisions => decisions::delete_before(conn, now - kept).await,
         }

@@ -7,6 +7,7 @@ use tokio::task::JoinHandle;
 
 pub mod cleanup;
 pub mod delivery;
+pub mod jobs;
 pub mod keys;
 pub mod streams;
 

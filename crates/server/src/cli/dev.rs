@@ -154,7 +154,9 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
     } else {
         super::print(&banner::text(&at, &ca, &demo, args.data.as_deref()));
     }
+    let worker = lockstep_engine::worker::jobs::start(app.clone());
     listen::serve(doors, router, listen::stop_signal()).await;
+    worker.abort();
     drop(note);
     app.logs().flush().await;
     app.db().close().await;

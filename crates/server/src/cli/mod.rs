@@ -8,6 +8,7 @@ mod config;
 mod dev;
 mod doctor;
 mod factors;
+mod import;
 mod init;
 mod keys;
 mod man;
@@ -59,6 +60,8 @@ enum Command {
     Serve(serve::Args),
     /// Prepare the first start of a server: keys, database, first machine client
     Init(init::Args),
+    /// Bring users over from another system
+    Import(import::Args),
     /// Change the master key, and the keys that sign tokens
     Keys(keys::Args),
     /// Call the Management API
@@ -119,6 +122,7 @@ pub fn main() -> ExitCode {
         Command::Dev(args) => block_on(dev::run(args)),
         Command::Serve(args) => block_on(serve::run(args)),
         Command::Init(args) => block_on(init::run(args)),
+        Command::Import(args) => block_on(import::run(args)),
         Command::Keys(args) => block_on(keys::run(args)),
         Command::Api(args) => block_on(api::run(args)),
         Command::Trust(args) => trust::run(&args),

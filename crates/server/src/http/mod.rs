@@ -17,6 +17,7 @@ use crate::ui::{Pages, assets};
 mod account;
 pub mod cookies;
 pub mod dev;
+mod form_body;
 pub mod headers;
 mod json_body;
 pub mod login;
@@ -83,6 +84,7 @@ pub fn router(web: Web) -> Router {
         .merge(my_account::routes(web.clone()))
         .merge(management::routes())
         .route("/assets/{name}", get(asset))
+        .route("/exports/{token}", get(management::jobs::file))
         .route("/health", get(health))
         .layer(axum::middleware::map_response(headers::security))
         .layer(DefaultBodyLimit::max(MAX_BODY))

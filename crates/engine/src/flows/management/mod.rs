@@ -22,6 +22,7 @@ pub mod encryption_keys;
 pub mod enrollments;
 pub mod factors;
 pub mod guardian_settings;
+pub mod jobs;
 pub mod log_streams;
 pub mod logs;
 pub mod page_templates;

@@ -1,6 +1,7 @@
 //! Users: create, read, change, delete (contract/management-api.md 3).
 
 use lockstep_core::codes::{ManagementCode, ManagementError};
+use lockstep_core::env::Issuer;
 use lockstep_core::ids::UserId;
 use lockstep_core::model::connection::Connection;
 use lockstep_core::model::document::merge_metadata;
@@ -114,24 +115,18 @@ pub async fn create(call: &mut Call, body: Option<Value>) -> Outcome {
         let password = text("password").ok_or_else(|| missing("password"))?;
         hash = Some(hash_password(call, &connection, password).await?);
     }
-    let main = email.clone().or_else(|| username.clone()).or_else(|| phone_number.clone());
-    let short =
-        email.as_deref().and_then(|e| e.split('@').next()).map(str::to_owned).or_else(|| main.clone());
-    let initials: String =
-        main.iter().flat_map(|m| m.chars()).filter(char::is_ascii_alphanumeric).take(2).collect();
-    let user = User {
+    let mut user = User {
         email,
         email_verified: flag("email_verified"),
         username,
         phone_number,
         phone_verified: flag("phone_verified"),
         profile: Profile {
-            name: text("name").or(main),
-            nickname: text("nickname").or(short),
+            name: text("name"),
+            nickname: text("nickname"),
             given_name: text("given_name"),
             family_name: text("family_name"),
-            picture: text("picture")
-                .or_else(|| Some(call.env.issuer.url(&format!("avatars/{}.png", initials.to_lowercase())))),
+            picture: text("picture"),
         },
         user_metadata: object(&body, "user_metadata"),
         app_metadata: object(&body, "app_metadata"),
@@ -139,11 +134,26 @@ pub async fn create(call: &mut Call, body: Option<Value>) -> Outcome {
         blocked_set: body.contains_key("blocked"),
         ..User::new(id, &name, call.env.now)
     };
+    fill_profile(&mut user, &call.env.issuer);
     let mut tx = call.app.db().write().await?;
     users::create(&mut tx, &user, hash.as_deref()).await.map_err(taken(ManagementCode::UserExists))?;
     call.log(&mut tx, signed_up(&user, &connection)).await?;
     tx.commit().await?;
     Ok(render(&user, false))
+}
+
+/// Gives a new user the name, nickname and picture that were not said: from the address, else from the user name or number.
+pub(crate) fn fill_profile(user: &mut User, issuer: &Issuer) {
+    let main = user.email.as_ref().or(user.username.as_ref()).or(user.phone_number.as_ref());
+    let short = user.email.as_deref().and_then(|e| e.split('@').next()).or(main.map(String::as_str));
+    let initials: String =
+        main.iter().flat_map(|m| m.chars()).filter(char::is_ascii_alphanumeric).take(2).collect();
+    let (main, short) = (main.cloned(), short.map(str::to_owned));
+    let profile = &mut user.profile;
+    profile.name = profile.name.take().or(main);
+    profile.nickname = profile.nickname.take().or(short);
+    let picture = issuer.url(&format!("avatars/{}.png", initials.to_lowercase()));
+    profile.picture = profile.picture.take().or(Some(picture));
 }
 
 /// Returns a user.
@@ -221,7 +231,7 @@ pub async fn delete(call: &mut Call, id: &UserId) -> Outcome<()> {
 }
 
 /// Returns the objects of the wire of these users.
-pub(super) async fn rendered(conn: &mut Conn, found: Vec<User>) -> Result<Vec<Value>, DbError> {
+pub(crate) async fn rendered(conn: &mut Conn, found: Vec<User>) -> Result<Vec<Value>, DbError> {
     let ids: Vec<String> = found.iter().map(|user| user.id.to_string()).collect();
     let enrolled = methods::list_enrolled(conn, ids, INDEPENDENT).await?;
     Ok(found.iter().map(|user| render(user, enrolled.iter().any(|id| id == user.id.as_str()))).collect())

@@ -8,6 +8,7 @@ mod people;
 mod records;
 mod searching;
 mod tenant;
+mod working;
 
 use lockstep_core::assurance::{Method, MethodName, Methods};
 use lockstep_core::ids::{ClientId, ConnectionId, UserId};

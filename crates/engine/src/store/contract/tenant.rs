@@ -94,6 +94,8 @@ async fn every_sealed_column_is_known_and_one_under_the_newest_key_stays() {
                        where t.type = 'table' and c.type = 'BLOB' and t.name not like '!_%' escape '!'";
             let blobs = c.fetch_all(sql, vec![]).await.unwrap();
             let mut blobs: Vec<String> = blobs.iter().map(|row| row.get("place").unwrap()).collect();
+            // Parts of exports, which hold what `users` has in clear and are gone after a day.
+            blobs.retain(|place| place != "job_parts:content");
             let mut known: Vec<&str> = sealed::COLUMNS.iter().map(|column| column.place).collect();
             blobs.sort();
             known.sort_unstable();

@@ -90,6 +90,7 @@ to_value! {
     ids::LogId: Text, |v| v.as_str().to_owned();
     ids::MessageId: Text, |v| v.as_str().to_owned();
     ids::RememberedBrowserId: Text, |v| v.as_str().to_owned();
+    ids::JobId: Text, |v| v.as_str().to_owned();
     ids::RoleId: Text, |v| v.as_str().to_owned();
     ids::CredentialId: Text, |v| v.as_str().to_owned();
     ids::ActionId: Text, |v| v.as_str().to_owned();

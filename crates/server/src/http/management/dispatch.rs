@@ -9,12 +9,15 @@ use lockstep_core::codes::{ManagementCode, ManagementError};
 use lockstep_core::ids::UserId;
 use lockstep_core::model::log_event::Origin;
 use lockstep_engine::flows::management::audit::{self, Exchange};
+use lockstep_engine::flows::management::jobs::MAX_FILE;
 use lockstep_engine::flows::management::query::Query;
 use lockstep_engine::flows::management::{Call, Outcome, access, user_id};
 use serde_json::Value;
 
 use super::answer::{Answer, unknown_route};
+use super::spec::Takes;
 use super::table::Route;
+use crate::http::form_body::{self, FormError};
 use crate::http::json_body::{self, BodyError};
 use crate::http::{Web, origin};
 
@@ -89,9 +92,9 @@ async fn try_run(
         let message = format!("Path validation error: 'The value has a null character' on property {name}.");
         return Err(ManagementError::new(ManagementCode::InvalidUri, message));
     }
-    let (parts, raw_body) = request.into_parts();
+    let (head, raw_body) = request.into_parts();
     let query = Query::parse(uri.query());
-    let reason = parts.headers.get("lockstep-reason").and_then(|v| v.to_str().ok());
+    let reason = head.headers.get("lockstep-reason").and_then(|v| v.to_str().ok());
     let reason = reason.map(|text| text.chars().take(MAX_REASON).collect());
     let end_sessions = query.text("end_sessions") == Some("true");
     let mut request = Request {
@@ -104,13 +107,22 @@ async fn try_run(
     let reads_body = route.method != "GET";
     let result = match access::allow(&request.call.caller, &route.scopes, target.as_deref()) {
         Err(refused) => Err(refused),
-        Ok(()) if reads_body => json_body::read(&parts.headers, raw_body).await.map_err(unreadable),
+        Ok(()) if let Takes::Form(parts) = route.spec.takes => {
+            form_body::read(&head.headers, raw_body, parts, MAX_FILE).await.map(Some).map_err(not_a_form)
+        }
+        Ok(()) if reads_body => json_body::read(&head.headers, raw_body).await.map_err(unreadable),
         Ok(()) => Ok(None),
     };
     let mut sent = None;
     let result = match result {
         Ok(body) => {
             sent.clone_from(&body);
+            // What a file holds is nothing for the log.
+            if let (Takes::Form(parts), Some(Value::Object(form))) = (route.spec.takes, &mut sent)
+                && let Some(file) = parts.first().and_then(|name| form.get_mut(*name))
+            {
+                *file = Value::String("[REDACTED]".to_owned());
+            }
             request.body = body;
             (route.handler)(&mut request).await
         }
@@ -148,6 +160,20 @@ fn unreadable(error: BodyError) -> ManagementError {
         BodyError::Malformed(cause) => ManagementError::new(
             ManagementCode::InvalidBody,
             format!("Invalid request payload JSON format: {cause}."),
+        ),
+    }
+}
+
+fn not_a_form(error: FormError) -> ManagementError {
+    match error {
+        FormError::TooLarge => ManagementCode::PayloadTooLarge.into(),
+        FormError::NotForm => ManagementError::new(
+            ManagementCode::UnsupportedMediaType,
+            "Send the body as multipart/form-data.",
+        ),
+        FormError::Malformed(cause) => ManagementError::new(
+            ManagementCode::InvalidBody,
+            format!("Invalid request payload multipart format: {cause}."),
         ),
     }
 }

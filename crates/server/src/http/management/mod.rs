@@ -9,6 +9,7 @@ mod dispatch;
 mod documents;
 mod emails;
 mod guardian;
+pub(super) mod jobs;
 mod keys;
 mod log_streams;
 mod logs;

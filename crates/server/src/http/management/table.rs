@@ -17,8 +17,8 @@ use super::dispatch::Request;
 use super::spec::Gives::{Envelope, List, Nothing, Object, Perhaps, Rows};
 use super::spec::{Spec, flag, needed, text};
 use super::{
-    actions, clients, connections, documents, emails, guardian, keys, log_streams, logs, messages, methods,
-    resource_servers, roles, stubs, tenants, users,
+    actions, clients, connections, documents, emails, guardian, jobs, keys, log_streams, logs, messages,
+    methods, resource_servers, roles, stubs, tenants, users,
 };
 
 /// What answers a route.
@@ -111,6 +111,10 @@ pub static TABLE: &[Route] = table! {
     GET "/users/{id}", Any(&["read:users", "read:current_user"]), "Get a user" [fields()], |r| users::read(r);
     PATCH "/users/{id}", Any(&["update:users", "update:users_app_metadata", "update:current_user_metadata"]), "Update a User" [takes(&flows::users::UPDATE)], |r| users::update(r);
     DELETE "/users/{id}", Any(&["delete:users", "delete:current_user"]), "Delete a User", |r| users::delete(r);
+    POST "/jobs/users-imports", Any(&["create:users"]), "Create a job to import users" [takes_form(flows::jobs::IMPORT_PARTS).status(&[202])], |r| jobs::import(r);
+    POST "/jobs/users-exports", Any(&["read:users"]), "Create a job to export users" [takes(&flows::jobs::EXPORT).status(&[200])], |r| jobs::export(r);
+    GET "/jobs/{id}", Any(&["create:users", "read:users"]), "Get a job", |r| jobs::read(r);
+    GET "/jobs/{id}/errors", Any(&["create:users", "read:users"]), "Get a job's errors" [gives(Rows).status(&[200, 204])], |r| jobs::errors(r);
     GET "/users/{id}/logs", Any(&["read:logs", "read:logs_users"]), "Get a user's log events" [list("logs").fields().asks(&[text("sort")])], |r| users::list_logs(r);
     GET "/users/{id}/sessions", Any(&["read:sessions"]), "Get the sessions of a user" [checkpoints("sessions")], |r| users::list_sessions(r);
     DELETE "/users/{id}/sessions", Any(&["delete:sessions"]), "Delete the sessions of a user" [gives(Object).status(&[202])], |r| users::delete_sessions(r);

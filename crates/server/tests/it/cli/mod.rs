@@ -2,6 +2,7 @@
 
 mod api;
 mod dev;
+mod import;
 mod operating;
 mod serve;
 

@@ -128,6 +128,12 @@ impl TestApp {
         Answer { status: parts.status, headers: parts.headers, body }
     }
 
+    /// Sends a request for something that is no text.
+    pub(crate) async fn bytes(&self, request: Request<Body>) -> bytes::Bytes {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        response.into_body().collect().await.unwrap().to_bytes()
+    }
+
     /// Sends a GET.
     pub(crate) async fn get(&self, path: &str) -> Answer {
         self.send(Request::get(path).header("host", "lockstep.test").body(Body::empty()).unwrap()).await
