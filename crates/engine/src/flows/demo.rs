@@ -204,6 +204,7 @@ fn client(demo: &DemoClient, env: &Env) -> Client {
     set("name", json!(demo.name));
     set("app_type", json!(demo.app_type));
     set("oidc_conformant", json!(true));
+    set("callbacks", json!(demo.callbacks));
     set("jwt_configuration", json!({"alg": "RS256"}));
     let mfa =
         ["mfa-otp", "mfa-oob", "mfa-recovery-code"].map(|g| format!("http://auth0.com/oauth/grant-type/{g}"));
@@ -216,7 +217,6 @@ fn client(demo: &DemoClient, env: &Env) -> Client {
         set("token_endpoint_auth_method", json!("client_secret_post"));
     } else {
         grants.extend(mfa);
-        set("callbacks", json!(demo.callbacks));
         set("web_origins", json!(origins));
         let mut after_logout = origins.clone();
         after_logout.extend(origins.iter().map(|origin| format!("{origin}/")));

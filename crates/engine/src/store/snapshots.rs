@@ -157,6 +157,24 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_copy_in_a_file_has_every_row_and_no_copy_overwrites_another() {
+        let db = Db::memory(new_master_keys()).await.unwrap();
+        db.migrate().await.unwrap();
+        add(&db, "a").await;
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("copy.db");
+        copy_to(&db, &file).await.unwrap();
+        add(&db, "b").await;
+        let copy = Connection::open(&file).unwrap();
+        let names: i64 = copy
+            .query_row("select count(*) from meta where name in ('a', 'b')", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(names, 1, "what came later is not in it");
+        assert!(copy_to(&db, &file).await.is_err());
+        assert!(copy_to(&db, &folder.path().join("nowhere/copy.db")).await.is_err());
+    }
+
+    #[tokio::test]
     async fn an_unknown_or_odd_name_changes_nothing() {
         let db = Db::memory(new_master_keys()).await.unwrap();
         db.migrate().await.unwrap();

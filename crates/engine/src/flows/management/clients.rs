@@ -1,6 +1,7 @@
 //! Applications (contract/management-api.md 7).
 
 use lockstep_core::codes::{ManagementCode, ManagementError};
+use lockstep_core::crypto::pkcs7;
 use lockstep_core::ids::ClientId;
 use lockstep_core::model::client::{self, Client, with_defaults};
 use lockstep_core::model::connection::DEFAULT_CONNECTION;
@@ -8,10 +9,10 @@ use lockstep_core::model::document::merge_metadata;
 use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
-use super::client_credentials;
 use super::query::{Page, Query};
 use super::validate::{Field, Kind, Schema, nullable, optional, refused, required};
 use super::{Call, Outcome};
+use super::{client_credentials, signing_keys};
 use crate::store::db::{Conn, DbError};
 use crate::store::search::Filter;
 use crate::store::{clients, connections, keys, settings};
@@ -139,8 +140,8 @@ pub async fn list(call: &mut Call, query: &Query) -> Outcome<(Value, bool)> {
     let mut conn = call.app.db().read().await?;
     let (mut found, total) = clients::list(&mut conn, &filter, &paging.slice()).await?;
     let next = paging.next(&mut found, |c| (c.created_at, c.id.to_string()));
-    let certificate = certificate(&mut conn).await?;
-    let items = found.iter().map(|client| visible(call, render(client, certificate.as_deref()))).collect();
+    let key = signing_key(&mut conn).await?;
+    let items = found.iter().map(|client| visible(call, render(client, &key))).collect();
     let page = fields.keep_page(Page { items, total, next });
     let secret = page.items.iter().any(|item| item.get("client_secret").is_some());
     Ok((page.answer("clients", &paging, call.env.now), secret))
@@ -270,18 +271,23 @@ pub(super) async fn load(conn: &mut Conn, id: &str) -> Outcome<Client> {
 }
 
 async fn rendered(conn: &mut Conn, client: &Client) -> Result<Value, DbError> {
-    let certificate = certificate(conn).await?;
-    Ok(render(client, certificate.as_deref()))
+    let key = signing_key(conn).await?;
+    Ok(render(client, &key))
 }
 
-/// Returns the certificate of the key that signs ID tokens.
-async fn certificate(conn: &mut Conn) -> Result<Option<String>, DbError> {
+/// Returns the certificate of the key that signs ID tokens, as applications show it.
+async fn signing_key(conn: &mut Conn) -> Result<Value, DbError> {
     let all = keys::list_all(conn).await?;
     let current = all.into_iter().find(|key| key.state == "current" && key.algorithm == "RS256");
-    Ok(current.and_then(|key| key.certificate))
+    let certificate = current.and_then(|key| key.certificate);
+    let mut shown = json!({"cert": certificate, "subject": "deprecated"});
+    if let Some(der) = certificate.as_deref().and_then(signing_keys::der) {
+        shown["pkcs7"] = pkcs7::certificates_only(&der).into();
+    }
+    Ok(shown)
 }
 
-fn render(client: &Client, certificate: Option<&str>) -> Value {
+fn render(client: &Client, key: &Value) -> Value {
     let mut out = client.data.0.clone();
     out.insert("client_id".to_owned(), json!(client.id));
     out.insert("client_secret".to_owned(), json!(client.secret.as_str()));
@@ -296,7 +302,7 @@ fn render(client: &Client, certificate: Option<&str>) -> Value {
     if let Some(urls) = client.data.at("oidc_logout.backchannel_logout_urls") {
         out.insert("oidc_backchannel_logout".to_owned(), json!({"backchannel_logout_urls": urls}));
     }
-    out.insert("signing_keys".to_owned(), json!([{"cert": certificate, "subject": "deprecated"}]));
+    out.insert("signing_keys".to_owned(), json!([key]));
     Value::Object(out)
 }
 

@@ -37,15 +37,7 @@ pub const TRY: Schema = Schema::closed(&[
 /// Lists the templates: those that the tenant wrote, and the texts that stand for types without one.
 pub async fn list(call: &mut Call, query: &Query) -> Outcome {
     let mut all = load(&mut call.app.db().read().await?).await?;
-    for kind in ["otp_verify", "otp_enroll", "change_password"] {
-        if !all.iter().any(|template| template["type"] == kind) {
-            let mut body = default_content(kind);
-            body["from"] = json!("");
-            let now = call.env.now.to_iso();
-            all.push(json!({"tenant": "lockstep", "channel": "phone", "type": kind, "disabled": false,
-                "created_at": now, "updated_at": now, "content": body}));
-        }
-    }
+    add_unwritten(call, &mut all);
     if let Some(disabled) = query.text("disabled") {
         all.retain(|template| template["disabled"].as_bool() == Some(disabled == "true"));
     }
@@ -54,7 +46,9 @@ pub async fn list(call: &mut Call, query: &Query) -> Outcome {
 
 /// Returns a template.
 pub async fn read(call: &mut Call, id: &str) -> Outcome {
-    find(&mut load(&mut call.app.db().read().await?).await?, id).cloned()
+    let mut all = load(&mut call.app.db().read().await?).await?;
+    add_unwritten(call, &mut all);
+    find(&mut all, id).cloned()
 }
 
 /// Makes a template; there is one of each type.
@@ -185,13 +179,40 @@ pub(super) async fn send_trial(
 async fn change(call: &mut Call, id: &str, how: impl FnOnce(&mut Value)) -> Outcome {
     let mut tx = call.app.db().write().await?;
     let mut all = load(&mut tx).await?;
+    let written = all.len();
+    add_unwritten(call, &mut all);
     let template = find(&mut all, id)?;
     how(template);
     template["updated_at"] = json!(call.env.now.to_iso());
     let answer = template.clone();
+    // A template is the tenant's own from the first change on.
+    let mut at = 0;
+    all.retain(|template| {
+        at += 1;
+        at <= written || template["id"] == id
+    });
     save(call, &mut tx, &all).await?;
     tx.commit().await?;
     Ok(answer)
+}
+
+/// Adds what stands for types that the tenant wrote no template of. Each has an id, so that a tool can change what it was listed.
+fn add_unwritten(call: &Call, all: &mut Vec<Value>) {
+    for kind in ["otp_verify", "otp_enroll", "change_password"] {
+        if !all.iter().any(|template| template["type"] == kind) {
+            let mut content = default_content(kind);
+            content["from"] = json!("");
+            let now = call.env.now.to_iso();
+            all.push(
+                json!({"id": unwritten_id(kind), "tenant": "lockstep", "channel": "phone", "type": kind,
+                "disabled": false, "created_at": now, "updated_at": now, "content": content}),
+            );
+        }
+    }
+}
+
+fn unwritten_id(kind: &str) -> String {
+    format!("tem_default-{}", kind.replace('_', "-"))
 }
 
 async fn load(conn: &mut Conn) -> Result<Vec<Value>, DbError> {

@@ -82,7 +82,7 @@ fn render(key: &StoredKey, all: &[StoredKey]) -> Value {
 }
 
 /// Returns the bytes of a certificate in PEM.
-fn der(pem: &str) -> Option<Vec<u8>> {
+pub(super) fn der(pem: &str) -> Option<Vec<u8>> {
     use base64::Engine as _;
     let text: String = pem.lines().filter(|line| !line.starts_with('-')).map(str::trim).collect();
     base64::engine::general_purpose::STANDARD.decode(text).ok().filter(|der| !der.is_empty())

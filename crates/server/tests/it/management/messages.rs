@@ -129,3 +129,31 @@ async fn there_is_one_phone_provider_and_its_secret_never_comes_back() {
     admin.expect(404, "GET", &one, None).await;
     admin.expect(404, "POST", &format!("{one}/try"), Some(json!({"to": "+12025550143"}))).await;
 }
+
+#[tokio::test]
+async fn what_stands_for_an_unwritten_phone_template_can_be_read_and_changed_by_its_id() {
+    let app = TestApp::new().await;
+    let admin = admin(&app).await;
+    let path = "/branding/phone/templates";
+    let listed = admin.expect(200, "GET", path, None).await["templates"].clone();
+    let listed = listed.as_array().unwrap();
+    let ids: Vec<String> = listed.iter().map(|t| t["id"].as_str().unwrap().to_owned()).collect();
+    for (template, id) in listed.iter().zip(&ids) {
+        assert_eq!(admin.expect(200, "GET", &format!("{path}/{id}"), None).await, *template);
+    }
+    for id in &ids[..2] {
+        let words = json!({"content": {"body": {"text": "Mine: {{ code }}"}}});
+        let changed = admin.expect(200, "PATCH", &format!("{path}/{id}"), Some(words)).await;
+        assert_eq!(
+            (&changed["id"], &changed["content"]["body"]["text"]),
+            (&json!(id), &json!("Mine: {{ code }}"))
+        );
+    }
+    let again = admin.expect(200, "GET", path, None).await["templates"].clone();
+    let mine =
+        again.as_array().unwrap().iter().filter(|t| t["content"]["body"]["text"] == "Mine: {{ code }}");
+    assert_eq!(mine.count(), 2, "a change of one leaves the other: {again}");
+    assert_eq!(again.as_array().unwrap().len(), ids.len());
+    admin.expect(409, "POST", path, Some(json!({"type": listed[0]["type"]}))).await;
+    admin.expect(201, "POST", path, Some(json!({"type": listed[2]["type"]}))).await;
+}
