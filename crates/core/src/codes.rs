@@ -344,6 +344,8 @@ management_codes! {
     ThemeConflict = Some("theme_conflict"), 409, "The theme already exists.";
     /// A key that is taken.
     Conflict = None, 409, "The resource already exists.";
+    /// No such refresh token.
+    InexistentRefreshToken = Some("inexistent_refresh_token"), 404, "The refresh token does not exist.";
     /// No such job.
     InexistentJob = Some("inexistent_job"), 404, "The job does not exist.";
     /// More imports at once than are worked off.

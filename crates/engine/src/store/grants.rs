@@ -4,6 +4,7 @@ use lockstep_core::assurance::Methods;
 use lockstep_core::ids::{ClientId, GrantId, SessionId, UserId};
 use lockstep_core::model::session::Device;
 use lockstep_core::time::Timestamp;
+use serde_json::{Map, Value};
 
 use super::db::{Conn, DbError, Row};
 use crate::values;
@@ -160,6 +161,34 @@ pub async fn revoke_for(
 /// Returns the live families of a user, newest first.
 pub async fn list_of_user(conn: &mut Conn, user: &UserId, now: Timestamp) -> Result<Vec<Grant>, DbError> {
     conn.fetch_all(LIST_OF_USER, values![user, now]).await?.iter().map(read).collect()
+}
+
+/// Returns the family with this id.
+pub async fn find(conn: &mut Conn, id: &GrantId) -> Result<Option<Grant>, DbError> {
+    conn.fetch_optional("select * from grants where id = $1", values![id])
+        .await?
+        .as_ref()
+        .map(read)
+        .transpose()
+}
+
+/// Returns what an operator wrote to a family.
+pub async fn metadata(conn: &mut Conn, id: &GrantId) -> Result<Option<Map<String, Value>>, DbError> {
+    let row = conn.fetch_optional("select metadata from grants where id = $1", values![id]).await?;
+    let text: Option<String> = row.map(|row| row.get("metadata")).transpose()?.flatten();
+    Ok(text.map(|text| serde_json::from_str(&text)).transpose()?)
+}
+
+/// Writes it; none removes it.
+pub async fn save_metadata(conn: &mut Conn, id: &GrantId, json: Option<&str>) -> Result<(), DbError> {
+    conn.execute("update grants set metadata = $2 where id = $1", values![id, json]).await?;
+    Ok(())
+}
+
+/// Revokes all families that came of a session.
+pub async fn revoke_of_session(conn: &mut Conn, id: &SessionId, now: Timestamp) -> Result<u64, DbError> {
+    let sql = "update grants set revoked_at = $2 where session_id = $1 and revoked_at is null";
+    conn.execute(sql, values![id, now]).await
 }
 
 /// Removes families that ended thirty days before `now`; until then a reuse is noticed.

@@ -3,6 +3,7 @@
 use lockstep_core::ids::{ClientId, SessionId, UserId};
 use lockstep_core::model::session::Session;
 use lockstep_core::time::Timestamp;
+use serde_json::{Map, Value};
 
 use super::db::{Conn, DbError, Row};
 use crate::values;
@@ -48,6 +49,19 @@ pub async fn delete(conn: &mut Conn, id: &SessionId) -> Result<bool, DbError> {
 /// Ends all sessions of a user but one; returns how many.
 pub async fn delete_of_user(conn: &mut Conn, user: &UserId, but: Option<&SessionId>) -> Result<u64, DbError> {
     conn.execute(DELETE_OF_USER, values![user, but]).await
+}
+
+/// Returns what an operator wrote to a session.
+pub async fn metadata(conn: &mut Conn, id: &SessionId) -> Result<Option<Map<String, Value>>, DbError> {
+    let row = conn.fetch_optional("select metadata from sessions where id = $1", values![id]).await?;
+    let text: Option<String> = row.map(|row| row.get("metadata")).transpose()?.flatten();
+    Ok(text.map(|text| serde_json::from_str(&text)).transpose()?)
+}
+
+/// Writes it; none removes it.
+pub async fn save_metadata(conn: &mut Conn, id: &SessionId, json: Option<&str>) -> Result<(), DbError> {
+    conn.execute("update sessions set metadata = $2 where id = $1", values![id, json]).await?;
+    Ok(())
 }
 
 /// Removes sessions that ended before `now`.

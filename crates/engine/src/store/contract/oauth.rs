@@ -1,6 +1,6 @@
 //! Codes, tokens, consents.
 
-use lockstep_core::ids::{ClientId, ConsentId, GrantId};
+use lockstep_core::ids::{ClientId, ConsentId, GrantId, SessionId};
 use lockstep_core::model::session::Device;
 use lockstep_core::model::user::User;
 use lockstep_core::time::Span;
@@ -9,7 +9,9 @@ use serde_json::json;
 use super::{T0, fill, pwd, rng};
 use crate::store::grants::{self, Grant};
 use crate::store::opaque_tokens::{self, Opaque};
+use crate::store::search::{Filter, Slice};
 use crate::store::{assertion_ids, authorization_codes, consents, pushed_requests, testing};
+use crate::values;
 
 fn web() -> ClientId {
     ClientId::trusted("web")
@@ -183,5 +185,50 @@ async fn a_consent_is_replaced_and_withdrawn() {
         assert_eq!(consents::find(&mut c, &ben.id, &web(), "").await.unwrap(), None);
         assert!(!consents::delete(&mut c, &ana.id, &web(), "https://api/").await.unwrap());
         assert!(consents::delete(&mut c, &ana.id, &web(), "").await.unwrap());
+    }
+}
+
+#[tokio::test]
+async fn families_are_noted_on_and_end_with_their_session() {
+    for db in testing::databases().await {
+        let mut c = db.write().await.unwrap();
+        let (ana, _) = fill(&mut c).await;
+        let session = SessionId::new(rng().as_mut());
+        let (of_session, other) =
+            (Grant { session: Some(session.clone()), ..grant(&ana, None) }, grant(&ana, Some("https://api")));
+        for family in [&of_session, &other] {
+            grants::create(&mut c, family).await.unwrap();
+        }
+        assert_eq!(grants::metadata(&mut c, &other.id).await.unwrap(), None);
+        grants::save_metadata(&mut c, &other.id, Some("{\"k\":1}")).await.unwrap();
+        assert_eq!(grants::metadata(&mut c, &other.id).await.unwrap().unwrap()["k"], 1);
+        assert_eq!(grants::metadata(&mut c, &of_session.id).await.unwrap(), None);
+        grants::save_metadata(&mut c, &other.id, None).await.unwrap();
+        assert_eq!(grants::metadata(&mut c, &other.id).await.unwrap(), None);
+        assert_eq!(grants::revoke_of_session(&mut c, &session, T0).await.unwrap(), 1);
+        let found = grants::find(&mut c, &of_session.id).await.unwrap().unwrap();
+        assert_eq!((found.session, found.revoked_at), (Some(session), Some(T0)));
+        assert!(grants::find(&mut c, &other.id).await.unwrap().unwrap().revoked_at.is_none());
+    }
+}
+
+#[tokio::test]
+async fn consents_are_listed_and_withdrawn_one_by_one_or_all() {
+    for db in testing::databases().await {
+        let mut c = db.write().await.unwrap();
+        let (ana, ben) = fill(&mut c).await;
+        let ids: Vec<ConsentId> = (0..3).map(|_| ConsentId::new(rng().as_mut())).collect();
+        for (id, (user, audience)) in ids.iter().zip([(&ana, ""), (&ana, "https://api"), (&ben, "")]) {
+            consents::save(&mut c, id, &user.id, &web(), audience, &["openid".to_owned()], T0).await.unwrap();
+        }
+        let slice = Slice::Offset { start: 0, limit: 10 };
+        let of_ana = Filter::all().and("user_id = ?", values![ana.id]);
+        let (found, total) = consents::list(&mut c, &of_ana, &slice).await.unwrap();
+        assert_eq!((found.len(), total, &*found[0].scope), (2, 2, &["openid".to_owned()][..]));
+        let gone = consents::delete_by_id(&mut c, &ids[1]).await.unwrap().unwrap();
+        assert_eq!((gone.user, &*gone.audience), (ana.id.clone(), "https://api"));
+        assert!(consents::delete_by_id(&mut c, &ids[1]).await.unwrap().is_none());
+        assert_eq!(consents::delete_of_user(&mut c, &ana.id).await.unwrap(), 1);
+        assert_eq!(consents::list(&mut c, &Filter::all(), &slice).await.unwrap().1, 1, "ben's stays");
     }
 }

@@ -648,3 +648,19 @@ async fn what_is_taken_from_a_role_or_a_user_is_gone_and_nothing_else() {
         assert_eq!(roles::list_held(&mut c, &ana.id).await.unwrap().len(), 1);
     }
 }
+
+#[tokio::test]
+async fn sessions_are_noted_on() {
+    for db in testing::databases().await {
+        let mut c = db.write().await.unwrap();
+        let (ana, ben) = fill(&mut c).await;
+        let (one, other) = (session(&ana), session(&ben));
+        sessions::create(&mut c, &one, "h1").await.unwrap();
+        sessions::create(&mut c, &other, "h2").await.unwrap();
+        sessions::save_metadata(&mut c, &one.id, Some("{\"k\":\"v\"}")).await.unwrap();
+        assert_eq!(sessions::metadata(&mut c, &one.id).await.unwrap().unwrap()["k"], "v");
+        assert_eq!(sessions::metadata(&mut c, &other.id).await.unwrap(), None);
+        sessions::save_metadata(&mut c, &one.id, None).await.unwrap();
+        assert_eq!(sessions::metadata(&mut c, &one.id).await.unwrap(), None);
+    }
+}

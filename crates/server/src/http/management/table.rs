@@ -120,6 +120,19 @@ pub static TABLE: &[Route] = table! {
     DELETE "/users/{id}/sessions", Any(&["delete:sessions"]), "Delete the sessions of a user" [gives(Object).status(&[202])], |r| users::delete_sessions(r);
     GET "/sessions/{id}", Any(&["read:sessions"]), "Get a session", |r| users::read_session(r);
     DELETE "/sessions/{id}", Any(&["delete:sessions"]), "Delete a session" [gives(Object).status(&[202])], |r| users::delete_session(r);
+    PATCH "/sessions/{id}", Any(&["update:sessions"]), "Update a session" [takes(&flows::sessions::UPDATE)], |r| users::update_session(r);
+    POST "/sessions/{id}/revoke", AllOr(&["delete:sessions", "delete:refresh_tokens"], &[]), "Revoke a session" [gives(Object).status(&[202])], |r| users::revoke_session(r);
+    POST "/users/{id}/revoke-access", Any(&["delete:sessions"]), "Revoke a user's access" [takes(&flows::sessions::REVOKE_ACCESS).status(&[202])], |r| users::revoke_access(r);
+    GET "/users/{id}/refresh-tokens", Any(&["read:refresh_tokens"]), "Get the refresh tokens of a user" [checkpoints("tokens").fields()], |r| users::list_tokens_of_user(r);
+    DELETE "/users/{id}/refresh-tokens", Any(&["delete:refresh_tokens"]), "Delete the refresh tokens of a user" [gives(Object).status(&[202])], |r| users::delete_tokens_of_user(r);
+    GET "/refresh-tokens", Any(&["read:refresh_tokens"]), "Get refresh tokens" [checkpoints("refresh_tokens").fields().asks(&[needed("user_id"), text("client_id")])], |r| users::list_tokens(r);
+    POST "/refresh-tokens/revoke", Any(&["delete:refresh_tokens"]), "Revoke refresh tokens" [takes(&flows::refresh_tokens::REVOKE).status(&[202])], |r| users::revoke_tokens(r);
+    GET "/refresh-tokens/{id}", Any(&["read:refresh_tokens"]), "Get a refresh token" [fields()], |r| users::read_token(r);
+    PATCH "/refresh-tokens/{id}", Any(&["update:refresh_tokens"]), "Update a refresh token" [takes(&flows::refresh_tokens::UPDATE)], |r| users::update_token(r);
+    DELETE "/refresh-tokens/{id}", Any(&["delete:refresh_tokens"]), "Delete a refresh token" [gives(Object).status(&[202])], |r| users::delete_token(r);
+    GET "/grants", Any(&["read:grants"]), "Get grants" [list("grants").asks(&[text("user_id"), text("client_id"), text("audience")])], |r| users::list_grants(r);
+    DELETE "/grants", Any(&["delete:grants"]), "Delete the grants of a user" [asks(&[needed("user_id")])], |r| users::delete_grants(r);
+    DELETE "/grants/{id}", Any(&["delete:grants"]), "Delete a grant", |r| users::delete_grant(r);
     GET "/users/{id}/authentication-methods", Any(&["read:authentication_methods"]), "Get a user's authentication methods" [list("authenticators")], |r| methods::list(r);
     POST "/users/{id}/authentication-methods", Any(&["create:authentication_methods"]), "Create an authentication method" [takes(&flows::authentication_methods::CREATE)], |r| methods::create(r);
     PUT "/users/{id}/authentication-methods", Any(&["update:authentication_methods"]), "Replace a user's authentication methods" [takes_value(&flows::authentication_methods::REPLACE).gives(Rows)], |r| methods::replace(r);
@@ -141,6 +154,8 @@ pub static TABLE: &[Route] = table! {
     GET "/users/{id}/roles", AllOr(&["read:users", "read:roles"], &["read:role_members"]), "Get a user's roles" [list("roles")], |r| roles::list_of_user(r);
     POST "/users/{id}/roles", Any(&["update:users", "create:role_members"]), "Assign roles to a user" [takes(&flows::roles::ROLES).nothing()], |r| roles::add_to_user(r);
     DELETE "/users/{id}/roles", Any(&["update:users", "delete:role_members"]), "Remove roles from a user" [takes(&flows::roles::ROLES)], |r| roles::remove_from_user(r);
+    GET "/users/{id}/effective-roles", Any(&["read:user_effective_roles"]), "Get a user's effective roles" [list("roles")], |r| roles::list_of_user(r);
+    GET "/users/{id}/effective-permissions", Any(&["read:user_effective_permissions"]), "Get a user's effective permissions" [list("permissions")], |r| roles::list_held(r);
     GET "/users/{id}/permissions", Any(&["read:users"]), "Get a user's permissions" [list("permissions")], |r| roles::list_held(r);
     POST "/users/{id}/permissions", Any(&["update:users"]), "Assign permissions to a user" [takes(&flows::roles::PERMISSIONS)], |r| roles::add_user_permissions(r);
     DELETE "/users/{id}/permissions", Any(&["update:users"]), "Remove permissions from a user" [takes(&flows::roles::PERMISSIONS)], |r| roles::remove_user_permissions(r);

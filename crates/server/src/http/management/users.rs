@@ -1,7 +1,9 @@
 //! `users`, `users-by-email`, and what hangs on a user: sessions, logs, blocks.
 
 use lockstep_engine::flows::management::query::invalid;
-use lockstep_engine::flows::management::{Outcome, logs, sessions, user_blocks, user_search, users};
+use lockstep_engine::flows::management::{
+    Outcome, grants, logs, refresh_tokens, sessions, user_blocks, user_search, users,
+};
 use serde_json::json;
 
 use super::answer::Answer;
@@ -60,6 +62,68 @@ pub(super) async fn read_session(r: &mut Request) -> Outcome<Answer> {
 pub(super) async fn delete_session(r: &mut Request) -> Outcome<Answer> {
     let id = r.param("id");
     sessions::delete(&mut r.call, &id).await.map(|()| Answer::accepted(json!({})))
+}
+
+pub(super) async fn update_session(r: &mut Request) -> Outcome<Answer> {
+    let (id, body) = (r.param("id"), r.body());
+    sessions::update(&mut r.call, &id, body).await.map(Answer::ok)
+}
+
+pub(super) async fn revoke_session(r: &mut Request) -> Outcome<Answer> {
+    let id = r.param("id");
+    sessions::revoke(&mut r.call, &id).await.map(|()| Answer::accepted(json!({})))
+}
+
+pub(super) async fn revoke_access(r: &mut Request) -> Outcome<Answer> {
+    let (user, body) = (r.user()?, r.body());
+    sessions::revoke_access(&mut r.call, &user, body).await.map(|()| Answer::accepted(json!({})))
+}
+
+pub(super) async fn list_tokens_of_user(r: &mut Request) -> Outcome<Answer> {
+    let user = r.user()?;
+    refresh_tokens::list_of_user(&mut r.call, &user, &r.query).await.map(Answer::ok)
+}
+
+pub(super) async fn delete_tokens_of_user(r: &mut Request) -> Outcome<Answer> {
+    let user = r.user()?;
+    refresh_tokens::delete_of_user(&mut r.call, &user).await.map(|()| Answer::accepted(json!({})))
+}
+
+pub(super) async fn list_tokens(r: &mut Request) -> Outcome<Answer> {
+    refresh_tokens::list(&mut r.call, &r.query).await.map(Answer::ok)
+}
+
+pub(super) async fn revoke_tokens(r: &mut Request) -> Outcome<Answer> {
+    let body = r.body();
+    refresh_tokens::revoke(&mut r.call, body).await.map(|()| Answer::accepted(json!({})))
+}
+
+pub(super) async fn read_token(r: &mut Request) -> Outcome<Answer> {
+    let (id, fields) = (r.param("id"), r.query.fields()?);
+    refresh_tokens::read(&mut r.call, &id, &fields).await.map(Answer::ok)
+}
+
+pub(super) async fn update_token(r: &mut Request) -> Outcome<Answer> {
+    let (id, body) = (r.param("id"), r.body());
+    refresh_tokens::update(&mut r.call, &id, body).await.map(Answer::ok)
+}
+
+pub(super) async fn delete_token(r: &mut Request) -> Outcome<Answer> {
+    let id = r.param("id");
+    refresh_tokens::delete(&mut r.call, &id).await.map(|()| Answer::accepted(json!({})))
+}
+
+pub(super) async fn list_grants(r: &mut Request) -> Outcome<Answer> {
+    grants::list(&mut r.call, &r.query).await.map(Answer::ok)
+}
+
+pub(super) async fn delete_grants(r: &mut Request) -> Outcome<Answer> {
+    grants::delete_of_user(&mut r.call, &r.query).await.map(|()| Answer::none())
+}
+
+pub(super) async fn delete_grant(r: &mut Request) -> Outcome<Answer> {
+    let id = r.param("id");
+    grants::delete(&mut r.call, &id).await.map(|()| Answer::none())
 }
 
 pub(super) async fn identifier_blocks(r: &mut Request) -> Outcome<Answer> {
