@@ -242,7 +242,7 @@ mod tests {
             }
             app.logs().flush().await;
             let mut conn = db.read().await.unwrap();
-            let records = crate::store::logs::list_after(&mut conn, "", 10).await.unwrap();
+            let records = crate::store::logs::list_between(&mut conn, "", "99", 10).await.unwrap();
             assert_eq!(records.len(), 3);
             assert_eq!(records[0]["type"], "fp");
             assert_eq!(records[0]["date"], "2026-02-02T18:01:55.000Z");

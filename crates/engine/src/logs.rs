@@ -11,7 +11,7 @@ use std::time::Duration;
 use lockstep_core::env::Env;
 use lockstep_core::ids::{ClientId, LogId, UserId};
 use lockstep_core::model::log_event::LogEvent;
-use lockstep_core::time::Timestamp;
+use lockstep_core::time::{Span, Timestamp};
 use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
@@ -70,10 +70,17 @@ impl LogWriter {
     }
 
     fn record(&self, env: &Env, event: &LogEvent) -> Record {
+        let description = event.text();
         let id = self.ids.lock().expect("no code panics while it holds this lock").next(env.now);
         Record {
-            data: document(&id, env, event),
+            data: document(&id, env, event, &description),
             id,
+            connection_id: event.connection_id.clone(),
+            client_name: event.client_name.clone(),
+            user_name: event.user_name.clone(),
+            description: description.into_owned(),
+            hostname: event.origin.hostname.clone(),
+            user_agent: event.origin.user_agent.clone(),
             code: event.code,
             date: env.now,
             client: event.client.as_ref().map(ToString::to_string),
@@ -105,6 +112,10 @@ impl LogIds {
     }
 }
 
+/// How old a record is before readers who go on from an id may have it. Ids are drawn before records are written, on several servers at
+/// once: until then a record could still get one before theirs.
+pub const SETTLED: Span = Span::seconds(5);
+
 /// Returns what is less than every id drawn at or after a moment, and greater than those before it: where a reader begins.
 pub fn first_id(at: Timestamp) -> String {
     let date: String = at.to_iso().chars().filter(char::is_ascii_digit).take(17).collect();
@@ -130,6 +141,8 @@ struct Document<'a> {
     client_name: Option<&'a str>,
     user_id: Option<&'a UserId>,
     user_name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    identity_user_id: Option<&'a str>,
     ip: Option<&'a str>,
     client_ip: (),
     hostname: Option<&'a str>,
@@ -160,7 +173,7 @@ struct References<'a> {
     correlation_id: &'a str,
 }
 
-fn document(id: &LogId, env: &Env, event: &LogEvent) -> String {
+fn document(id: &LogId, env: &Env, event: &LogEvent, description: &str) -> String {
     let origin = &event.origin;
     let user_agent = origin.user_agent.as_deref().unwrap_or_default();
     let strategy = event.connection.as_ref().map(|_| "auth0");
@@ -169,7 +182,7 @@ fn document(id: &LogId, env: &Env, event: &LogEvent) -> String {
         log_id: id,
         date: env.now.to_iso(),
         code: event.code,
-        description: &event.description,
+        description,
         connection: event.connection.as_deref(),
         connection_id: event.connection_id.as_deref(),
         strategy,
@@ -180,6 +193,7 @@ fn document(id: &LogId, env: &Env, event: &LogEvent) -> String {
         client_name: event.client_name.as_deref(),
         user_id: event.user.as_ref(),
         user_name: event.user_name.as_deref(),
+        identity_user_id: event.user.as_ref().map(|user| user.parts().1),
         ip: origin.ip.as_deref(),
         client_ip: (),
         hostname: origin.hostname.as_deref(),

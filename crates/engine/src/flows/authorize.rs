@@ -1,6 +1,6 @@
 //! `/authorize`: checking a request, and answering it once somebody has logged in. What lies between is [`super::login`].
 
-use lockstep_core::assurance::{Methods, claims as assurance};
+use lockstep_core::assurance::{Assurance, Methods, claims as assurance};
 use lockstep_core::codes::{OAuthCode, OAuthError};
 use lockstep_core::crypto::digest::sha256_b64url;
 use lockstep_core::env::Env;
@@ -14,6 +14,7 @@ use lockstep_core::oauth::request::AuthorizeRequest;
 use lockstep_core::oauth::response::AuthorizeResponse;
 use lockstep_core::time::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use super::OAuthFailure;
 use super::token::issue;
@@ -59,7 +60,7 @@ pub struct Proof {
     pub methods: Methods,
     /// When the last interactive ceremony ended.
     pub auth_time: Timestamp,
-    /// Whether a page was shown.
+    /// Whether something was proven in this login, on a page.
     pub interactive: bool,
 }
 
@@ -195,12 +196,13 @@ pub async fn complete(
         params.push(("code", fresh.clone()));
         code = Some(fresh);
     }
+    let assured = assurance(&proof.methods, proof.auth_time, app.config().rules());
     let grant = issue::UserGrant {
         user: &proof.user,
         session: proof.session.as_ref(),
         audience: request.audience.as_deref(),
         scope: &request.scope,
-        assurance: assurance(&proof.methods, proof.auth_time, app.config().rules()),
+        assurance: assured.clone(),
         nonce: request.nonce.as_deref(),
         gty: None,
     };
@@ -208,13 +210,22 @@ pub async fn complete(
         let made = issue::for_browser(app, env, &mut tx, client, &grant, types, code.as_deref()).await?;
         params.extend(made);
     }
-    let event = success(client, proof, request).from(origin);
+    let connection = app.catalog().connection_in(&mut tx, &proof.user.connection).await?;
+    let connection = connection.map(|connection| connection.id.to_string());
+    let event = success(client, proof, request, connection.as_deref(), &assured, env.now).from(origin);
     app.logs().insert(&mut tx, env, &event).await?;
     tx.commit().await?;
     Ok(request.reply_to.answer(params))
 }
 
-fn success(client: &Client, proof: &Proof, request: &AuthorizeRequest) -> LogEvent {
+fn success(
+    client: &Client,
+    proof: &Proof,
+    request: &AuthorizeRequest,
+    connection: Option<&str>,
+    assured: &Assurance,
+    now: Timestamp,
+) -> LogEvent {
     let (code, text) = if request.is_silent() {
         ("ssa", "Successful silent authentication")
     } else {
@@ -226,8 +237,34 @@ fn success(client: &Client, proof: &Proof, request: &AuthorizeRequest) -> LogEve
     event.connection = Some(proof.user.connection.clone());
     event.audience.clone_from(&request.audience);
     event.scope = Some(request.scope.to_string());
-    event.details = Some(serde_json::json!({
-        "prompts": [], "session_id": proof.session, "stats": {"loginsCount": proof.user.logins_count},
+    let prompts = if proof.interactive { prompts(proof, connection, assured, now) } else { Vec::new() };
+    event.connection_id = connection.map(str::to_owned);
+    event.details = Some(json!({
+        "prompts": prompts, "completedAt": now.as_millis(), "session_id": proof.session,
+        "stats": {"loginsCount": proof.user.logins_count},
     }));
     event
+}
+
+/// What a person went through (contract/log-events.md 3.1). The first entry names the connection: tools read it there.
+fn prompts(proof: &Proof, connection: Option<&str>, assured: &Assurance, now: Timestamp) -> Vec<Value> {
+    let user = &proof.user;
+    let mut all = vec![
+        json!({
+            "name": "prompt-authenticate", "completedAt": proof.auth_time.as_millis(), "connection": user.connection,
+            "connection_id": connection, "strategy": "auth0", "identity": user.id.parts().1,
+            "stats": {"loginsCount": user.logins_count}
+        }),
+        json!({
+            "name": "login", "flow": "universal-login", "completedAt": now.as_millis(), "user_id": user.id,
+            "user_name": user.display_name()
+        }),
+    ];
+    if let Some(acr) = assured.acr {
+        all.push(json!({
+            "name": "mfa", "flow": "universal-mfa", "completedAt": proof.auth_time.as_millis(), "provider": "guardian",
+            "performed_acr": [acr], "performed_amr": assured.amr
+        }));
+    }
+    all
 }

@@ -86,8 +86,8 @@ pub async fn check(
     }
     let verdict = app.passwords().verify(password.to_owned(), stored.clone()).await?;
     let (Some(found), Verdict::Match { rehash }) = (&user, verdict) else {
-        let (code, text) = if user.is_some() { ("fp", "Wrong password") } else { ("fu", "Unknown user") };
-        app.log(env, &event(code, text));
+        let code = if user.is_some() { "fp" } else { "fu" };
+        app.log(env, &event(code, "Wrong email or password."));
         return Err(CredentialsError::Wrong);
     };
     let mut tx = app.db().write().await?;

@@ -42,6 +42,35 @@ pub async fn v2(
     browser: &Browser<'_>,
     params: &Params,
 ) -> Result<LoggedOut, OAuthFailure> {
+    told(app, env, origin, params, try_v2(app, env, origin, browser, params).await)
+}
+
+/// Writes a refusal into the tenant's log.
+fn told(
+    app: &App,
+    env: &Env,
+    origin: &Origin,
+    params: &Params,
+    outcome: Result<LoggedOut, OAuthFailure>,
+) -> Result<LoggedOut, OAuthFailure> {
+    if let Err(OAuthFailure::Refused(error)) = &outcome {
+        let mut event = LogEvent::new("flo", error.description.clone()).from(origin);
+        event.client = params.get("client_id").and_then(|id| ClientId::parse(id).ok());
+        event.details = Some(serde_json::json!({
+            "return_to": params.get("returnTo").or_else(|| params.get("post_logout_redirect_uri"))
+        }));
+        app.log(env, &event);
+    }
+    outcome
+}
+
+async fn try_v2(
+    app: &App,
+    env: &Env,
+    origin: &Origin,
+    browser: &Browser<'_>,
+    params: &Params,
+) -> Result<LoggedOut, OAuthFailure> {
     let mut tx = app.db().write().await?;
     let tenant = settings::tenant(&mut tx).await?;
     let client = match params.get("client_id") {
@@ -72,6 +101,17 @@ pub async fn v2(
 
 /// Answers `/oidc/logout`. `confirmed` is what the person answered when asked.
 pub async fn oidc(
+    app: &App,
+    env: &Env,
+    origin: &Origin,
+    browser: &Browser<'_>,
+    params: &Params,
+    confirmed: bool,
+) -> Result<LoggedOut, OAuthFailure> {
+    told(app, env, origin, params, try_oidc(app, env, origin, browser, params, confirmed).await)
+}
+
+async fn try_oidc(
     app: &App,
     env: &Env,
     origin: &Origin,

@@ -135,6 +135,12 @@ pub async fn note_mfa_change(conn: &mut Conn, id: &UserId, now: Timestamp) -> Re
     .await
 }
 
+/// Returns how many users logged in since a moment.
+pub async fn count_active(conn: &mut Conn, since: Timestamp) -> Result<i64, DbError> {
+    let sql = "select count(*) as n from users where last_login >= $1";
+    conn.fetch_optional(sql, values![since]).await?.map_or(Ok(0), |row| row.get("n"))
+}
+
 /// Deletes a user with everything that hangs on it; returns whether it was there.
 pub async fn delete(conn: &mut Conn, id: &UserId) -> Result<bool, DbError> {
     Ok(conn.execute("delete from users where user_id = $1", values![id]).await? == 1)

@@ -13,7 +13,7 @@ use serde_json::Value;
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::app::App;
-use crate::logs::first_id;
+use crate::logs::{SETTLED, first_id};
 use crate::providers::log_sink;
 use crate::store::db::{Conn, DbError};
 use crate::store::log_streams::{self, Claimed};
@@ -25,9 +25,6 @@ const EVERY: Duration = Duration::from_secs(1);
 const BATCH: u32 = 100;
 /// How many requests a turn has at most: the others wait no longer for their server.
 const BATCHES: usize = 20;
-/// How old a record is before it goes out. Ids are drawn before records are written, on several servers at once: a younger record could
-/// still get one before it.
-const SETTLED: Span = Span::seconds(5);
 /// How long a stream is nobody else's. Longer than a request takes; it is taken anew for each.
 const LEASE: Span = Span::minutes(1);
 /// How long the other side may refuse before the stream is suspended.

@@ -11,6 +11,7 @@ mod factors;
 mod import;
 mod init;
 mod keys;
+mod logs;
 mod man;
 mod management;
 mod reset_mfa;
@@ -72,6 +73,8 @@ enum Command {
     Users(users::Args),
     /// Enable factors, and say when they are asked for
     Factors(factors::Args),
+    /// List the tenant's log, or follow it
+    Logs(logs::Args),
     /// Explain why a login was asked for a second factor, or was not
     Why(why::Args),
     /// Take all second factors away from a person who lost them
@@ -131,6 +134,7 @@ pub fn main() -> ExitCode {
         Command::Doctor(args) => block_on(doctor::run(args)),
         Command::Backup(args) => block_on(backup::run(args)),
         Command::Man(args) => man::run(&args),
+        Command::Logs(args) => block_on(logs::run(args)),
         Command::Why(args) => block_on(why::run(args)),
         Command::ResetMfa(args) => block_on(reset_mfa::run(args)),
         Command::Config(args) => config::run(args),

@@ -366,7 +366,7 @@ async fn complete(
         session: loaded.stored.data.session.clone(),
         methods: done.methods().clone(),
         auth_time: done.auth_time(),
-        interactive: true,
+        interactive: done.auth_time() >= loaded.stored.created_at,
     };
     authorize::complete(app, env, origin, &loaded.client, &loaded.stored.data.request, &proof)
         .await

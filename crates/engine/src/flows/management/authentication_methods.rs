@@ -6,6 +6,7 @@ use lockstep_core::codes::ManagementCode;
 use lockstep_core::factors::totp::{self, Parameters, Seed};
 use lockstep_core::factors::webauthn;
 use lockstep_core::ids::{AuthenticatorId, UserId};
+use lockstep_core::model::log_event::LogEvent;
 use lockstep_core::model::settings::Profile;
 use lockstep_core::model::user::{User, normal_email};
 use serde_json::{Map, Value, json};
@@ -145,6 +146,10 @@ pub async fn update(call: &mut Call, user: &UserId, id: &str, body: Option<Value
         method.data["preferred_authentication_method"] = channel.clone();
     }
     methods::save(&mut tx, &method).await?;
+    let owner = load_user(&mut tx, user).await?;
+    let details = json!({"authenticator": {"id": method.id, "type": method.kind}});
+    let event = LogEvent::new("gd_update_device_account", "").user(user, owner.display_name());
+    call.log(&mut tx, event.details(details)).await?;
     let answer = View::load(&mut tx, Face::Created).await?.of(&method);
     tx.commit().await?;
     Ok(answer)

@@ -6,6 +6,8 @@ use serde_json::{Value, json};
 
 use super::query::{Page, Paging, Query, invalid};
 use super::{Call, Outcome};
+use crate::logs::{SETTLED, first_id};
+use crate::store::db::Backend;
 use crate::store::logs;
 use crate::store::search::{Field, Filter, Kind, Slice};
 use crate::values;
@@ -19,10 +21,24 @@ const FIELDS: &[Field] = &[
     Field::new("user_id", "user_id", Kind::Text),
     Field::new("connection", "connection", Kind::Text),
     Field::new("ip", "ip", Kind::Text),
+    Field::new("connection_id", "connection_id", Kind::Text),
+    Field::new("client_name", "client_name", Kind::Text),
+    Field::new("user_name", "user_name", Kind::Text),
+    Field::new("description", "description", Kind::Text),
+    Field::new("hostname", "hostname", Kind::Text),
+    Field::new("user_agent", "user_agent", Kind::Text),
+    // Every connection is a database.
+    Field::new("strategy", "(case when connection is not null then 'auth0' end)", Kind::Text),
+    Field::new("strategy_type", "(case when connection is not null then 'database' end)", Kind::Text),
+    // There are none.
+    Field::new("organization_id", "(case when 1 = 0 then '' end)", Kind::Text),
 ];
 
 /// Where a term without a field is looked for.
-const BARE: &[&str] = &["connection", "ip", "log_id", "type"];
+const BARE: &[&str] = &["client_name", "connection", "description", "ip", "log_id", "type", "user_name"];
+
+/// Greater than every id.
+const AFTER_ALL: &str = "99";
 
 /// No search reaches further.
 const REACH: i64 = 1000;
@@ -93,7 +109,12 @@ async fn checkpoint(call: &mut Call, query: &Query) -> Outcome<Listing> {
     let take = query.int("take", 1, 100)?.unwrap_or(50);
     let from = query.text("from").unwrap_or_default();
     let mut conn = call.app.db().read().await?;
-    let found = logs::list_after(&mut conn, from, u32::try_from(take).unwrap_or(50)).await?;
+    // Whoever goes on from an id would miss what another server writes before it a moment later.
+    let until = match call.app.db().backend() {
+        Backend::Sqlite => AFTER_ALL.to_owned(),
+        Backend::Postgres => first_id(call.env.now - SETTLED),
+    };
+    let found = logs::list_between(&mut conn, from, &until, u32::try_from(take).unwrap_or(50)).await?;
     // With nothing new the link leads here again.
     let last = found.last().and_then(|r| r.get("log_id")).and_then(Value::as_str).unwrap_or(from);
     let escaped: String = url::form_urlencoded::byte_serialize(last.as_bytes()).collect();

@@ -38,6 +38,7 @@ pub mod resource_servers;
 pub mod roles;
 pub mod sessions;
 pub mod signing_keys;
+pub mod stats;
 pub mod tenant_settings;
 pub mod themes;
 pub mod user_blocks;

@@ -198,9 +198,22 @@ pub async fn update(call: &mut Call, id: &UserId, body: Option<Value>) -> Outcom
     let mut tx = call.app.db().write().await?;
     // Loaded again: what another request changed meanwhile must not be undone.
     let mut user = load_user(&mut tx, id).await?;
+    let before = user.clone();
     apply(&mut user, &body, &connection)?;
     user.updated_at = call.env.now;
     users::save(&mut tx, &user).await.map_err(taken(ManagementCode::UserExists))?;
+    for (code, text, changed) in [
+        ("sce", "Successful change email", before.email != user.email),
+        ("scu", "Successful change username", before.username != user.username),
+        ("scpn", "Successful change phone number", before.phone_number != user.phone_number),
+    ] {
+        if changed {
+            let mut event = LogEvent::new(code, text).user(id, user.display_name());
+            event.connection = Some(user.connection.clone());
+            event.connection_id = Some(connection.id.to_string());
+            call.log(&mut tx, event).await?;
+        }
+    }
     if user.blocked {
         // Not only refused while blocked: unblocking must not bring back what somebody else may hold. Refresh tokens are applications', and
         // sleep.

@@ -34,6 +34,12 @@ async fn log(conn: &mut Conn, id: u8) {
         user: None,
         connection: None,
         ip: None,
+        connection_id: None,
+        client_name: None,
+        user_name: None,
+        description: String::new(),
+        hostname: None,
+        user_agent: None,
         data: json!({"n": id}).to_string(),
     };
     logs::create(conn, &record).await.unwrap();

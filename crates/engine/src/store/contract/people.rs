@@ -98,6 +98,8 @@ async fn passwords_and_notes() {
         users::note_mfa_change(&mut c, &ana.id, later).await.unwrap();
         let read = users::find(&mut c, &ana.id).await.unwrap().unwrap();
         assert_eq!((read.logins_count, read.last_login, read.last_ip), (2, Some(later), None));
+        assert_eq!(users::count_active(&mut c, later).await.unwrap(), 1);
+        assert_eq!(users::count_active(&mut c, later + Span::millis(1)).await.unwrap(), 0);
         assert_eq!((read.password_changed_at, read.mfa_changed_at), (Some(later), Some(later)));
         assert_eq!(users::password_hash(&mut c, &ben.id).await.unwrap().as_deref(), Some("$hash"));
     }

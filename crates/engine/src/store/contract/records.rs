@@ -211,7 +211,7 @@ async fn many_log_records_are_added_at_once() {
         let mut c = db.write().await.unwrap();
         logs::create_all(&mut c, &[]).await.unwrap();
         logs::create_all(&mut c, &(0..37).map(log_record).collect::<Vec<_>>()).await.unwrap();
-        let all = logs::list_after(&mut c, "", 100).await.unwrap();
+        let all = logs::list_between(&mut c, "", "99", 100).await.unwrap();
         assert_eq!(all, (0..37).map(|n| json!({"n": n})).collect::<Vec<_>>());
         assert_eq!(logs::delete_before(&mut c, T0 + Span::seconds(20)).await.unwrap(), 20);
     }
@@ -226,6 +226,12 @@ fn log_record(n: i64) -> logs::Record {
         user: Some("auth0|ana".to_owned()),
         connection: None,
         ip: None,
+        connection_id: None,
+        client_name: Some("Acme Web".to_owned()),
+        user_name: None,
+        description: "Successful login".to_owned(),
+        hostname: None,
+        user_agent: None,
         data: json!({"n": n}).to_string(),
     }
 }
@@ -239,10 +245,16 @@ async fn log_records_are_found_listed_and_expire() {
         }
         let one = LogId::trusted(format!("900{:053}", 1));
         assert_eq!(logs::find(&mut c, &one).await.unwrap(), Some(json!({"n": 1})));
-        assert_eq!(logs::list_after(&mut c, one.as_str(), 10).await.unwrap(), [json!({"n": 2})]);
+        assert_eq!(logs::list_between(&mut c, one.as_str(), "99", 10).await.unwrap(), [json!({"n": 2})]);
         let slice = Slice::Offset { start: 0, limit: 1 };
         let (newest, total) = logs::list(&mut c, &Filter::all(), true, &slice).await.unwrap();
         assert_eq!((newest, total), (vec![json!({"n": 2})], 3));
+        let named = Filter::all()
+            .and("client_name = ? and description like 'Successful%'", crate::values!["Acme Web"]);
+        assert_eq!(logs::list(&mut c, &named, true, &slice).await.unwrap().1, 3);
+        let day = T0.as_secs() / 86_400;
+        let counted = logs::count_by_day(&mut c, T0, T0 + Span::seconds(2)).await.unwrap();
+        assert_eq!(counted, [(day, "s".to_owned(), 2)]);
         assert_eq!(logs::delete_before(&mut c, T0 + Span::seconds(2)).await.unwrap(), 2);
     }
 }

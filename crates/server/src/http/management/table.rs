@@ -14,7 +14,7 @@ use lockstep_engine::flows::management::{self as flows, Outcome};
 
 use super::answer::Answer;
 use super::dispatch::Request;
-use super::spec::Gives::{Envelope, List, Nothing, Object, Perhaps, Rows};
+use super::spec::Gives::{Envelope, List, Nothing, Number, Object, Perhaps, Rows};
 use super::spec::{Spec, flag, needed, text};
 use super::{
     actions, clients, connections, documents, emails, guardian, jobs, keys, log_streams, logs, messages,
@@ -300,6 +300,8 @@ pub static TABLE: &[Route] = table! {
     POST "/keys/encryption/{kid}", Any(&["update:encryption_keys"]), "Import an encryption key" [takes(&flows::encryption_keys::IMPORT).errors(&[501])], |r| keys::import_encryption(r);
     DELETE "/keys/encryption/{kid}", Any(&["delete:encryption_keys"]), "Delete an encryption key", |r| keys::delete_encryption(r);
     POST "/keys/encryption/{kid}/wrapping-key", Any(&["create:encryption_keys"]), "Create a wrapping key", |r| keys::wrapping_key(r);
+    GET "/stats/active-users", Any(&["read:stats"]), "Get the number of active users" [gives(Number)], |r| logs::active_users(r);
+    GET "/stats/daily", Any(&["read:stats"]), "Get daily statistics" [gives(Rows).asks(&[text("from"), text("to")])], |r| logs::daily_stats(r);
     GET "/log-streams", Any(&["read:log_streams"]), "Get log streams" [gives(Rows)], |r| log_streams::list(r);
     POST "/log-streams", Any(&["create:log_streams"]), "Create a log stream" [takes(&flows::log_streams::CREATE).status(&[200])], |r| log_streams::create(r);
     GET "/log-streams/{id}", Any(&["read:log_streams"]), "Get a log stream", |r| log_streams::read(r);

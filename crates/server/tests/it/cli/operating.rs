@@ -124,3 +124,38 @@ fn every_command_has_a_manual_page() {
         assert!(place.path("pages").join(page).exists(), "{page}");
     }
 }
+
+#[test]
+fn the_log_is_listed_searched_and_followed() {
+    use std::io::{BufRead as _, BufReader};
+    let place = Place::new();
+    let _twin = place.twin(&[]);
+    let switch = |on: &str| {
+        let body = format!("{{\"enabled\": {on}}}");
+        assert_eq!(place.run(&["api", "put", "guardian/factors/email", "--data", &body]).code, 0);
+    };
+    switch("true");
+    let listed = place.run(&["logs", "list", "-q", "type:sapi"]);
+    assert!(listed.code == 0 && listed.out.contains("Set a factor on or off"), "{}", listed.err);
+    let one = place.run(&["logs", "list", "-n", "1", "--json"]);
+    assert_eq!(one.out.lines().count(), 1);
+    assert!(json(&one)["log_id"].is_string());
+    let refused = place.run(&["logs", "list", "-q", "shoe_size:43"]);
+    assert!(refused.code == 1 && refused.err.contains("400"), "{}", refused.err);
+
+    let mut tail = place.command(&["logs", "tail", "-q", "type:sapi", "--json"]);
+    let mut tail = tail.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(tail.stderr.take().unwrap()).read_line(&mut line).unwrap();
+    assert!(line.contains("Waiting for records"), "{line}");
+    switch("false");
+    let mut record = String::new();
+    BufReader::new(tail.stdout.take().unwrap()).read_line(&mut record).unwrap();
+    let record: Value = serde_json::from_str(&record).unwrap();
+    assert_eq!(
+        record["details"]["request"]["body"]["enabled"], false,
+        "nothing of before it began: {record}"
+    );
+    tail.kill().unwrap();
+    tail.wait().unwrap();
+}

@@ -169,3 +169,24 @@ async fn an_encryption_key_is_an_entry_that_encrypts_nothing() {
     admin.expect(400, "POST", &format!("{path}/wrapping-key"), None).await;
     admin.expect(404, "GET", "/keys/encryption/x", None).await;
 }
+
+#[tokio::test]
+async fn a_rotation_and_a_revocation_end_no_session_and_no_remembered_browser() {
+    let app = TestApp::new().await.with_apps().await;
+    app.mfa(&["otp"], &["all-applications"]).await;
+    let ana = app.user_with_totp("ana@example.com").await;
+    let mut browser = app.browser();
+    browser.authorize(&[]).await.password(&ana).await;
+    let code = app.code(&ana);
+    browser.submit(&[("code", &code), ("rememberBrowser", "true")]).await;
+    browser.back_with_code();
+    let db = app.app.db();
+    let old = signing_keys::list(db).await.unwrap().remove(0).kid;
+    signing_keys::rotate(db, &mut app.app.env()).await.unwrap();
+    signing_keys::revoke(db, &app.app.env(), old.as_str()).await.unwrap();
+    app.app.keyring().reload().await.unwrap();
+    browser.authorize(&[("prompt", "none")]).await;
+    app.redeem(&browser.back_with_code()).await;
+    browser.authorize(&[("prompt", "login")]).await.password(&ana).await;
+    app.redeem(&browser.back_with_code()).await;
+}

@@ -31,7 +31,7 @@ pub(super) fn path_of(path: &str) -> String {
 #[tokio::test]
 async fn no_route_answers_without_a_token_of_its_scope_and_audience() {
     let app = TestApp::new().await.with_apps().await;
-    let weak = token(&app, &["read:stats"]).await;
+    let weak = token(&app, &["read:insights"]).await;
     app.grant("web", API, &["read:a"]).await;
     let foreign = machine(&app, "web", API).await;
     assert!(TABLE.len() > 90, "the table has {} routes", TABLE.len());
