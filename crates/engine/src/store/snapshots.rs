@@ -138,6 +138,21 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_copy_has_what_the_database_had_and_replaces_no_file() {
+        let db = Db::memory(new_master_keys()).await.unwrap();
+        db.migrate().await.unwrap();
+        add(&db, "a").await;
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("copy.db");
+        copy_to(&db, &file).await.unwrap();
+        add(&db, "b").await;
+        assert!(copy_to(&db, &file).await.is_err(), "there is one already");
+        let copy = Db::sqlite(&file, new_master_keys()).await.unwrap();
+        assert_eq!(names(&copy).await, (true, false));
+        copy.close().await;
+    }
+
+    #[tokio::test]
     async fn a_restored_snapshot_has_what_it_had_and_nothing_else() {
         let db = Db::memory(new_master_keys()).await.unwrap();
         db.migrate().await.unwrap();
