@@ -42,6 +42,7 @@ pub fn default_options() -> Map<String, Value> {
         "passwordPolicy": "good",
         "strategy_version": 2,
         "brute_force_protection": true,
+        "disable_self_service_change_password": false,
         "authentication_methods": {
             "password": {"enabled": true, "api_behavior": "required", "signup_behavior": "allow"},
             "passkey": {"enabled": false}, "email_otp": {"enabled": false}, "phone_otp": {"enabled": false}
@@ -106,6 +107,11 @@ impl Connection {
     /// Returns whether who logs in by a passkey of another device is offered one on this device.
     pub fn offers_local_passkeys(&self) -> bool {
         self.data.flag("options.passkey_options.local_enrollment_enabled").unwrap_or(true)
+    }
+
+    /// Returns whether people may set a new password themselves when they forgot theirs. An operator's ticket lets them in any case.
+    pub fn allows_password_reset(&self) -> bool {
+        !self.data.flag("options.disable_self_service_change_password").unwrap_or(false)
     }
 
     /// Returns whether people may sign themselves up with a passkey. `signup_behavior` is about passwords alone.

@@ -272,6 +272,7 @@ fn with_default_options(conn: &Conn, id: &ConnectionId, mut given: Map<String, V
             }
         }
     }
+    let chosen = given.contains_key(CHANGE_PASSWORD);
     let mut options = default_options();
     // The newer form takes the place of the older one.
     if given.contains_key("password_options") {
@@ -302,9 +303,16 @@ fn with_default_options(conn: &Conn, id: &ConnectionId, mut given: Map<String, V
         email.entry("unique").or_insert(true.into());
         email.entry("verification_method").or_insert("link".into());
     }
+    // Where there are no passwords there is none to change.
+    let passwords =
+        options.get("authentication_methods").and_then(|methods| methods.pointer("/password/enabled"));
+    if !chosen && passwords == Some(&Value::Bool(false)) {
+        options.insert(CHANGE_PASSWORD.to_owned(), json!(true));
+    }
     Value::Object(options)
 }
 
+const CHANGE_PASSWORD: &str = "disable_self_service_change_password";
 const SEALED: &str = "2.0$";
 
 fn check_options(options: &Map<String, Value>) -> Outcome<()> {

@@ -38,6 +38,14 @@ pub const TRY: Schema = Schema::closed(&[
 pub async fn list(call: &mut Call, query: &Query) -> Outcome {
     let mut all = load(&mut call.app.db().read().await?).await?;
     add_unwritten(call, &mut all);
+    // A list names the sender of each, also of those that have none of their own.
+    for template in &mut all {
+        if template["content"].get("from").is_none() {
+            template["content"]["from"] = json!("");
+        }
+    }
+    // Always in the same order, whoever was written first: tools compare lists.
+    all.sort_by_key(|template| TYPES.iter().position(|kind| template["type"] == *kind));
     if let Some(disabled) = query.text("disabled") {
         all.retain(|template| template["disabled"].as_bool() == Some(disabled == "true"));
     }

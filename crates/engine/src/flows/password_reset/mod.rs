@@ -61,7 +61,7 @@ pub enum ResetError {
     Db(#[from] DbError),
 }
 
-/// Sends a link to the user of this identifier, if there is one. The answer is the same if there is none.
+/// Sends a link to the user of this identifier, if there is one, and if the connection lets people do so. The answer is the same if not.
 pub async fn request(
     app: &App,
     env: &mut Env,
@@ -71,6 +71,9 @@ pub async fn request(
     identifier: &str,
     language: Option<&str>,
 ) -> Result<(), DbError> {
+    if !connection.allows_password_reset() {
+        return Ok(());
+    }
     let mut tx = app.db().write().await?;
     let user = credentials::find_user(&mut tx, connection, identifier.trim_matches(' ')).await?;
     let Some(user) = user else { return Ok(()) };

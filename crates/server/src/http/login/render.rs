@@ -309,7 +309,8 @@ impl Links {
     fn of(showing: &Showing) -> Self {
         let state = &showing.transaction;
         let connection = showing.connection.as_ref();
-        let name = connection
+        let resettable = connection
+            .filter(|c| c.allows_password_reset())
             .map(|c| percent_encoding::utf8_percent_encode(&c.name, percent_encoding::NON_ALPHANUMERIC));
         Self {
             login: format!("/u/login?state={state}"),
@@ -318,7 +319,7 @@ impl Links {
                 .map(|_| format!("/u/signup?state={state}")),
             edit: format!("/u/login/identifier?state={state}"),
             edit_signup: format!("/u/signup/identifier?state={state}"),
-            reset: name.map(|name| format!("/u/reset-password/request/{name}?state={state}")),
+            reset: resettable.map(|name| format!("/u/reset-password/request/{name}?state={state}")),
         }
     }
 }

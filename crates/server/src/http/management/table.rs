@@ -325,7 +325,7 @@ pub static TABLE: &[Route] = table! {
     GET "/user-attribute-profiles", Any(&["read:user_attribute_profiles"]), "Get user attribute profiles" [any_list("user_attribute_profiles")], |r| stubs::empty(r, "user_attribute_profiles");
     GET "/connection-profiles", Any(&["read:connection_profiles"]), "Get connection profiles" [any_list("connection_profiles")], |r| stubs::empty(r, "connection_profiles");
     GET "/token-exchange-profiles", Any(&["read:token_exchange_profiles"]), "Get token exchange profiles" [any_list("token_exchange_profiles")], |r| stubs::empty(r, "token_exchange_profiles");
-    GET "/event-streams", Any(&["read:event_streams"]), "Get event streams" [any_list("eventStreams")], |r| stubs::empty(r, "eventStreams");
+    GET "/event-streams", Any(&["read:event_streams"]), "Get event streams" [gives(Envelope("eventStreams"))], |r| stubs::always(r, "eventStreams");
     GET "/rate-limit-policies", Any(&["read:rate_limit_policies"]), "Get rate limit policies" [any_list("rate_limit_policies")], |r| stubs::empty(r, "rate_limit_policies");
     GET "/groups", Any(&["read:groups"]), "Get groups" [any_list("groups")], |r| stubs::empty(r, "groups");
     GET "/rules-configs", Any(&["read:rules_configs"]), "Get the settings of rules" [gives(Rows)], |r| stubs::bare(r);

@@ -64,6 +64,24 @@ async fn a_link_sets_a_new_password_once_and_ends_what_the_old_one_opened() {
 }
 
 #[tokio::test]
+async fn a_connection_may_leave_new_passwords_to_the_operator() {
+    let app = TestApp::new().await.with_apps().await;
+    app.user("ana@example.com").await;
+    let admin = crate::management::admin(&app).await;
+    let (_, found) = admin.call("GET", "/connections?name=Username-Password-Authentication", None).await;
+    let mut options = found[0]["options"].clone();
+    assert_eq!(options["disable_self_service_change_password"], false);
+    options["disable_self_service_change_password"] = json!(true);
+    let path = format!("/connections/{}", found[0]["id"].as_str().unwrap());
+    let (answer, _) = admin.call("PATCH", &path, Some(json!({"options": options}))).await;
+    assert_eq!(answer.status, 200);
+    let mut browser = app.browser();
+    browser.authorize(&[]).await;
+    assert!(!browser.page.body.contains("/u/reset-password/request"), "no link leads there");
+    assert_eq!(ask(&app, "ana@example.com").await, None, "and who finds the page gets no mail");
+}
+
+#[tokio::test]
 async fn a_reset_does_not_bypass_mfa() {
     let app = TestApp::new().await.with_apps().await;
     app.mfa(&["otp"], &["all-applications"]).await;

@@ -95,7 +95,6 @@ async fn code_that_does_not_parse_is_stored_and_what_no_schema_allows_is_refused
         json!({"supported_triggers": []}),
         json!({"code": "x".repeat(100_001)}),
         json!({"runtime": "deno"}),
-        json!({"secrets": [{"name": "NEW"}]}),
         json!({"secrets": [{"name": "A", "value": "1"}, {"name": "A", "value": "2"}]}),
         json!({"modules": [{"module_id": "6f0c2e0e-7a51-4d0f-9c43-2f6f0f3a9b17"}]}),
         json!({"dependencies": [{"version": "1"}]}),

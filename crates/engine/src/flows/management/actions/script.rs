@@ -102,7 +102,8 @@ fn trigger(given: &Value) -> Outcome<TriggerVersion> {
     Ok(TriggerVersion { id: id.to_owned(), version: version.to_owned() })
 }
 
-/// The list replaces all secrets; one that comes without a value keeps the value that is stored under its name.
+/// The list replaces all secrets; one that comes without a value keeps the value that is stored under its name. A new one without a value is
+/// empty: an export holds no values, and what it holds has to come in again.
 fn secrets(stored: &[Secret], given: &[Value], now: Timestamp) -> Outcome<Vec<Secret>> {
     let mut all: Vec<Secret> = Vec::with_capacity(given.len());
     for one in given {
@@ -111,11 +112,10 @@ fn secrets(stored: &[Secret], given: &[Value], now: Timestamp) -> Outcome<Vec<Se
             return Err(refused(format!("The secret \"{name}\" is there twice.")));
         }
         let kept = || stored.iter().find(|secret| secret.name == name).cloned();
-        let secret = match text(one, "value") {
-            Some(value) => Some(Secret::new(name, value, now)),
-            None => kept(),
-        };
-        all.push(secret.ok_or_else(|| refused(format!("The secret \"{name}\" has no value.")))?);
+        all.push(match text(one, "value") {
+            Some(value) => Secret::new(name, value, now),
+            None => kept().unwrap_or_else(|| Secret::new(name, "", now)),
+        });
     }
     Ok(all)
 }
