@@ -59,8 +59,8 @@ install_cargo_deny() {
     deny_found || env -u CARGO_TARGET_DIR cargo install --locked --version "$cargo_deny_version" cargo-deny
 }
 
-install_python_clients() {
-    local folder="$root/tests/clients/python"
+install_python_venv() {
+    local folder="$root/$1"
     [ -x "$folder/.venv/bin/python" ] || python3 -m venv "$folder/.venv" || return 1
     "$folder/.venv/bin/pip" install --quiet --disable-pip-version-check --requirement "$folder/requirements.txt"
 }
