@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { NOBODY, all, client, refused, server, visitor } from "./twin.mjs";
+import { NOBODY, all, client, management, refused, server, visitor } from "./twin.mjs";
 
-const { users, sessions } = client;
+const { users, sessions, refreshTokens } = client;
 
 /** Whether an application's refresh token is still good; a good one is used by asking. */
 async function refreshes(someone) {
@@ -20,7 +20,7 @@ async function refreshes(someone) {
 }
 
 describe("sessions", () => {
-  test("a session is listed and read", async () => {
+  test("a session is listed, read, labelled and ended", async () => {
     const someone = await visitor();
     const [listed] = await all(users.sessions.list(someone.id));
     assert.equal(listed.user_id, someone.id);
@@ -31,6 +31,21 @@ describe("sessions", () => {
     assert.ok(Date.parse(read.expires_at) > Date.parse(read.authenticated_at));
     assert.equal(read.authentication.methods[0].name, "pwd");
     assert.match(read.device.initial_user_agent, /^Mozilla/);
+
+    const labelled = await sessions.update(listed.id, { session_metadata: { desk: "4" } });
+    assert.deepEqual(labelled.session_metadata, { desk: "4" });
+    assert.deepEqual((await sessions.get(listed.id)).session_metadata, { desk: "4" });
+    await sessions.delete(listed.id);
+    await refused(sessions.get(listed.id), 404);
+    assert.deepEqual(await all(users.sessions.list(someone.id)), []);
+  });
+
+  test("revoke ends a session and its refresh tokens", async () => {
+    const someone = await visitor();
+    const [session] = await all(users.sessions.list(someone.id));
+    await sessions.revoke(session.id);
+    await refused(sessions.get(session.id), 404);
+    assert.equal(await refreshes(someone), false);
   });
 
   test("all of a user's sessions end, the refresh tokens live on", async () => {
@@ -39,5 +54,77 @@ describe("sessions", () => {
     assert.deepEqual(await all(users.sessions.list(someone.id)), []);
     assert.equal(await refreshes(someone), true);
     await refused(users.sessions.list(NOBODY), 404, "inexistent_user");
+  });
+
+  test("revokeAccess ends sessions, and refresh tokens unless they are to be preserved", async () => {
+    for (const preserve_refresh_tokens of [true, false]) {
+      const someone = await visitor();
+      await users.revokeAccess(someone.id, { preserve_refresh_tokens });
+      assert.deepEqual(await all(users.sessions.list(someone.id)), []);
+      assert.equal(await refreshes(someone), preserve_refresh_tokens);
+    }
+  });
+});
+
+describe("refresh tokens", () => {
+  test("a token is listed, read, labelled and removed", async () => {
+    const someone = await visitor();
+    const [hers] = await all(users.refreshToken.list(someone.id));
+    assert.equal(hers.user_id, someone.id);
+    assert.equal(hers.client_id, someone.application.client_id);
+    const everywhere = await all(refreshTokens.list({ user_id: someone.id, client_id: someone.application.client_id }));
+    assert.deepEqual(everywhere.map((token) => token.id), [hers.id]);
+
+    const read = await refreshTokens.get(hers.id);
+    assert.equal(read.id, hers.id);
+    assert.equal(typeof read.rotating, "boolean");
+    assert.ok(!JSON.stringify(read).includes(someone.tokens.refresh_token), "the token itself is not shown");
+    await refreshTokens.update(hers.id, { refresh_token_metadata: { device: "till" } });
+    assert.deepEqual((await refreshTokens.get(hers.id)).refresh_token_metadata, { device: "till" });
+
+    await refreshTokens.delete(hers.id);
+    await refused(refreshTokens.get(hers.id), 404);
+    assert.equal(await refreshes(someone), false);
+  });
+
+  test("tokens are revoked by their ids, and all of a user's", async () => {
+    const [one, another] = [await visitor(), await visitor()];
+    const [token] = await all(users.refreshToken.list(one.id));
+    await refreshTokens.revoke({ ids: [token.id] });
+    assert.equal(await refreshes(one), false);
+    await refreshTokens.revoke({ user_id: another.id });
+    assert.equal(await refreshes(another), false);
+
+    const third = await visitor();
+    await users.refreshToken.delete(third.id);
+    assert.deepEqual(await all(users.refreshToken.list(third.id)), []);
+    assert.equal(await refreshes(third), false);
+    await refused(users.refreshToken.list(NOBODY), 404, "inexistent_user");
+  });
+});
+
+describe("grants", () => {
+  const consent = async () => {
+    const api = await management.api();
+    const someone = await visitor({
+      application: { is_first_party: false },
+      parameters: { audience: api.identifier, scope: "openid transfer:funds" },
+    });
+    return { ...someone, api };
+  };
+
+  test("what a person consented to is listed, and withdrawn one by one or all at once", async () => {
+    const someone = await consent();
+    const grants = await all(client.userGrants.list({ user_id: someone.id }));
+    const grant = grants.find((given) => given.audience === someone.api.identifier);
+    assert.equal(grant.clientID, someone.application.client_id);
+    assert.deepEqual(grant.scope.filter((scope) => scope !== "openid"), ["transfer:funds"]);
+    await client.userGrants.delete(grant.id);
+    const left = await all(client.userGrants.list({ user_id: someone.id }));
+    assert.ok(!left.some((given) => given.id === grant.id));
+
+    const other = await consent();
+    await client.userGrants.deleteByUserId({ user_id: other.id });
+    assert.deepEqual(await all(client.userGrants.list({ user_id: other.id })), []);
   });
 });

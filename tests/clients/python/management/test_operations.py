@@ -1,8 +1,14 @@
-"""Logs, attack protection."""
+"""Logs, attack protection, jobs, figures."""
 
+import gzip
+import json
+import re
+
+import httpx
 import pytest
 
-from .words import dump, refused
+from .conftest import unique
+from .words import SEED, dump, refused, until
 
 
 def test_log_records_are_searched_walked_and_read(client, new_user):
@@ -16,6 +22,27 @@ def test_log_records_are_searched_walked_and_read(client, new_user):
     assert page.next_page().items[0].log_id != page.items[0].log_id
     with refused(404):
         client.logs.get("90020200101000000000000000000000000000000000000000000000")
+
+
+def test_a_log_stream_is_made_listed_paused_and_removed(client):
+    streams, name = client.log_streams, unique("siem")
+    sink = {
+        "httpEndpoint": "https://siem.example.test/in",
+        "httpContentFormat": "JSONLINES",
+        "httpContentType": "application/json",
+    }
+    filters = [{"type": "category", "name": "auth.login.fail"}]
+    made = streams.create(request={"name": name, "type": "http", "sink": sink, "filters": filters})
+    assert re.fullmatch(r"lst_\d{16}", made.id)
+    assert made.status == "active"
+    assert [stream.id for stream in streams.list()] == [made.id]
+    assert streams.update(made.id, status="paused").status == "paused"
+    read = streams.get(made.id)
+    assert (read.name, read.status, read.sink.http_endpoint) == (name, "paused", sink["httpEndpoint"])
+    streams.delete(made.id)
+    with refused(404):
+        streams.get(made.id)
+    assert streams.list() == []
 
 
 @pytest.mark.parametrize(
@@ -55,3 +82,51 @@ def test_a_captchas_site_key_is_shown_and_its_secret_is_not(client):
 
 def test_an_address_that_is_not_blocked_can_be_let_in_as_well(client):
     client.anomaly.blocks.unblock_ip("203.0.113.9")
+
+
+@pytest.fixture
+def finished(client):
+    return lambda id: until(lambda: client.jobs.get(id), lambda job: job.status not in ("pending", "processing"))
+
+
+def test_users_are_imported_and_what_is_wrong_with_a_record_is_said(client, new_database, finished):
+    connection, email = new_database(), f"{unique('in')}@example.test"
+    good = {"email": email, "email_verified": True, "given_name": "Ina", "mfa_factors": [{"totp": {"secret": SEED}}]}
+    users = ("users.json", json.dumps([good, {"email": "not-an-address"}]), "application/json")
+    made = client.jobs.users_imports.create(users=users, connection_id=connection.id, external_id="first", upsert=False)
+    assert (made.type, made.connection_id, made.external_id) == ("users_import", connection.id, "first")
+
+    job = finished(made.id)
+    assert job.status == "completed"
+    assert dump(job.summary) == {"total": 2, "inserted": 1, "updated": 0, "failed": 1}
+    (found,) = client.users.list_users_by_email(email=email)
+    assert found.given_name == "Ina"
+    assert "totp" in [method.type for method in client.users.authentication_methods.list(found.user_id)]
+    (error,) = client.jobs.errors.get(made.id)
+    assert error.user["email"] == "not-an-address"
+    assert error.errors[0].code
+
+
+def test_users_are_exported_to_a_gzipped_file(client, new_user, new_database, finished):
+    connection = new_database()
+    user, _ = new_user(connection=connection.name)
+    fields = [{"name": "email"}, {"name": "identities[0].connection", "export_as": "provider"}]
+    made = client.jobs.users_exports.create(connection_id=connection.id, format="json", fields=fields)
+    assert made.type == "users_export"
+    job = finished(made.id)
+    assert (job.status, job.percentage_done) == ("completed", 100)
+    answer = httpx.get(job.location)
+    assert answer.status_code == 200
+    # A file, not a transport coding: unless the answer says otherwise, the bytes are still gzipped.
+    text = gzip.decompress(answer.content) if answer.content[:2] == b"\x1f\x8b" else answer.content
+    assert json.loads(text) == {"email": user.email, "provider": connection.name}
+    assert not client.jobs.errors.get(made.id)
+
+
+def test_a_login_is_counted(client, new_visitor):
+    new_visitor()
+    assert client.stats.get_active_users_count() >= 1
+    today = client.stats.get_daily()[-1]
+    assert today.logins >= 1 and today.signups >= 1
+    with refused(400, "invalid_query_string"):
+        client.stats.get_daily(from_="yesterday")
