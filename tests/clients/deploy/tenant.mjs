@@ -5,6 +5,9 @@ import { readFileSync } from "node:fs";
 const PAGE = "<!DOCTYPE html><html><head>{%- auth0:head -%}</head><body>{%- auth0:widget -%}</body></html>";
 const THEME = JSON.parse(readFileSync(new URL("theme.json", import.meta.url), "utf8"));
 
+const FACTORS = ["otp", "sms", "email", "push-notification", "duo", "webauthn-roaming", "webauthn-platform", "recovery-code"];
+const MFA_PROMPTS = ["mfa", "mfa-otp", "mfa-sms", "mfa-phone", "mfa-voice", "mfa-email", "mfa-push", "mfa-webauthn", "mfa-recovery-code"];
+
 /** Configures a tenant by its Management API, as a person would over the years. */
 export async function configure(management) {
   await management.patch("tenants/settings", {
@@ -36,7 +39,7 @@ export async function configure(management) {
   await management.post(`roles/${role.id}/permissions`, {
     permissions: [{ resource_server_identifier: "https://orders.acme.test/", permission_name: "read:orders" }],
   });
-  for (const factor of ["otp", "sms", "webauthn-roaming", "recovery-code"]) await management.put(`guardian/factors/${factor}`, { enabled: true });
+  for (const factor of FACTORS) await management.put(`guardian/factors/${factor}`, { enabled: true });
   await management.put("guardian/policies", ["all-applications"]);
   await management.put("guardian/factors/phone/message-types", { message_types: ["sms", "voice"] });
   await management.put("guardian/factors/phone/selected-provider", { provider: "twilio" });
@@ -48,6 +51,7 @@ export async function configure(management) {
   await management.patch("prompts", { identifier_first: true });
   await management.put("prompts/login-id/custom-text/en", { "login-id": { title: "Welcome to Acme" } });
   await management.put("prompts/mfa-otp/custom-text/de", { "mfa-otp-challenge": { title: "Ihr Code für Acme" } });
+  for (const prompt of MFA_PROMPTS) await management.put(`prompts/${prompt}/custom-text/en`, { [prompt]: { pageTitle: `Acme: ${prompt}` } });
   await management.post("emails/provider", {
     name: "smtp", enabled: true, default_from_address: "no-reply@acme.test",
     credentials: { smtp_host: "mail.acme.test", smtp_port: 587, smtp_user: "acme", smtp_pass: "smtp-secret" },
@@ -58,15 +62,17 @@ export async function configure(management) {
       enabled: true, urlLifetimeInSeconds: 3600, resultUrl: "https://acme.test/", includeEmailInRedirect: false,
     });
   }
-  const action = await management.post("actions/actions", {
-    name: "Ask the careful", supported_triggers: [{ id: "post-login", version: "v3" }], runtime: "node22",
-    code: "exports.onExecutePostLogin = async (event, api) => { api.multifactor.enable('any'); };\n",
-    dependencies: [{ name: "lodash", version: "4.17.21" }], secrets: [{ name: "KEY", value: "action-secret" }],
-  });
-  await management.post(`actions/actions/${action.id}/deploy`, {});
-  await management.patch("actions/triggers/post-login/bindings", {
-    bindings: [{ ref: { type: "action_id", value: action.id }, display_name: "Ask the careful" }],
-  });
+  for (const [trigger, version, name] of [["post-login", "v3", "Ask the careful"], ["send-phone-message", "v2", "Carry texts"]]) {
+    const action = await management.post("actions/actions", {
+      name, supported_triggers: [{ id: trigger, version }], runtime: "node22",
+      code: "exports.onExecutePostLogin = async (event, api) => { api.multifactor.enable('any'); };\n",
+      dependencies: [{ name: "lodash", version: "4.17.21" }], secrets: [{ name: "KEY", value: "action-secret" }],
+    });
+    await management.post(`actions/actions/${action.id}/deploy`, {});
+    await management.patch(`actions/triggers/${trigger}/bindings`, {
+      bindings: [{ ref: { type: "action_id", value: action.id }, display_name: name }],
+    });
+  }
   await management.patch("attack-protection/brute-force-protection", { max_attempts: 7, allowlist: ["192.0.2.0/24"] });
   await management.patch("attack-protection/suspicious-ip-throttling", { enabled: false });
   await management.patch("attack-protection/breached-password-detection", { enabled: true, shields: ["block"], method: "standard" });

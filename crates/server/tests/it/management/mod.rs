@@ -17,6 +17,7 @@ mod methods;
 mod openapi;
 mod roles;
 mod settings;
+mod terraform;
 mod tokens;
 mod user_search;
 mod users;
