@@ -1,7 +1,10 @@
 //! Applications.
 
+use std::collections::HashMap;
+
 use lockstep_core::ids::ClientId;
 use lockstep_core::model::client::Client;
+use lockstep_core::model::document::Document;
 use zeroize::Zeroizing;
 
 use super::db::{Conn, DbError, Row};
@@ -26,6 +29,19 @@ pub async fn list(conn: &mut Conn, filter: &Filter, slice: &Slice) -> Result<(Ve
     let rows = search::rows(conn, select, filter, Order::by("created_at", "client_id"), slice).await?;
     let total = search::count(conn, "clients", filter).await?;
     Ok((rows.iter().map(|row| read(conn, row)).collect::<Result<_, _>>()?, total))
+}
+
+/// Returns the clients that stand for an API, by its identifier. Of several for one API the oldest counts.
+pub async fn of_apis(conn: &mut Conn) -> Result<HashMap<String, ClientId>, DbError> {
+    let mut found = HashMap::new();
+    for row in conn.fetch_all(OF_APIS, values![]).await? {
+        let data: Document = row.json("data")?;
+        if let Some(identifier) = data.text("resource_server_identifier") {
+            let client = ClientId::trusted(row.get::<String>("client_id")?);
+            found.entry(identifier.to_owned()).or_insert(client);
+        }
+    }
+    Ok(found)
 }
 
 /// Adds a client.
@@ -89,6 +105,8 @@ fn aad(id: &ClientId) -> String {
 const FIND: &str = "select client_id, data, secret, created_at, updated_at from clients where client_id = $1";
 const LIST_ALL: &str =
     "select client_id, data, secret, created_at, updated_at from clients order by created_at, client_id";
+const OF_APIS: &str =
+    "select client_id, data from clients where app_type = 'resource_server' order by created_at, client_id";
 const CREATE: &str = "insert into clients
  (client_id, name, is_global, is_first_party, app_type, data, secret, created_at, updated_at)
  values ($1, $2, $3, $4, $5, $6, $7, $8, $9)";

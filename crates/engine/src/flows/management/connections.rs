@@ -122,6 +122,7 @@ pub async fn update(call: &mut Call, id: &str, body: Option<Value>) -> Outcome {
     let mut connection = load(&mut tx, id).await?;
     if let Some(Value::Object(options)) = body.remove("options") {
         check_options(&options)?;
+        check_addresses_stay_unique(&connection, &options)?;
         let options = if connection.is_database() {
             with_default_options(&tx, &connection.id, options)
         } else {
@@ -334,6 +335,18 @@ fn check_options(options: &Map<String, Value>) -> Outcome<()> {
         if required && attributes.text(&format!("{name}.signup.status")) == Some("inactive") {
             return Err(refused(format!("attribute {name} must also be required on signup")));
         }
+    }
+    Ok(())
+}
+
+/// Several accounts of one address are possible only where that was so from the start: whoever relied on addresses being unique must not
+/// lose that by a change.
+fn check_addresses_stay_unique(stored: &Connection, options: &Map<String, Value>) -> Outcome<()> {
+    let shared = |options: Option<&Value>| {
+        options.and_then(|o| o.pointer("/attributes/email/unique")) == Some(&Value::Bool(false))
+    };
+    if shared(Some(&Value::Object(options.clone()))) && !shared(stored.data.at("options")) {
+        return Err(refused("cannot add non-unique email attribute"));
     }
     Ok(())
 }

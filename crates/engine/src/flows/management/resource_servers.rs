@@ -1,10 +1,12 @@
 //! APIs (contract/management-api.md 8).
 
+use std::collections::HashMap;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use lockstep_core::codes::{ManagementCode, ManagementError};
 use lockstep_core::crypto::jose::pem::PublicPem;
-use lockstep_core::ids::ResourceServerId;
+use lockstep_core::ids::{ClientId, ResourceServerId};
 use lockstep_core::model::resource_server::{ResourceServer, with_defaults};
 use lockstep_core::my_account;
 use serde_json::{Map, Value, json};
@@ -14,7 +16,7 @@ use super::validate::{Field, Kind, Schema, nullable, optional, refused, required
 use super::{Call, Outcome, taken};
 use crate::store::db::{Conn, DbError};
 use crate::store::search::Filter;
-use crate::store::{resource_servers, roles};
+use crate::store::{clients, resource_servers, roles};
 
 const SCOPE: Schema =
     Schema::open(&[required("value", Kind::Text(1, 280)), nullable("description", Kind::Text(0, 500))]);
@@ -73,7 +75,8 @@ pub async fn list(call: &mut Call, query: &Query) -> Outcome {
     let mut conn = call.app.db().read().await?;
     let (mut found, total) = resource_servers::list(&mut conn, &filter, &paging.slice()).await?;
     let next = paging.next(&mut found, |api| (api.created_at, api.id.to_string()));
-    let items = found.iter().map(|api| render(&conn, api)).collect::<Result<_, _>>()?;
+    let linked = clients::of_apis(&mut conn).await?;
+    let items = found.iter().map(|api| render(&conn, api, &linked)).collect::<Result<_, _>>()?;
     let page = fields.keep_page(Page { items, total, next });
     Ok(page.answer("resource_servers", &paging, call.env.now))
 }
@@ -83,7 +86,7 @@ pub async fn read(call: &mut Call, id: &str, query: &Query) -> Outcome {
     let fields = query.fields()?;
     let mut conn = call.app.db().read().await?;
     let api = load(&mut conn, id).await?;
-    Ok(fields.keep(render(&conn, &api)?))
+    Ok(fields.keep(rendered(&mut conn, &api).await?))
 }
 
 /// Creates an API.
@@ -109,7 +112,7 @@ pub async fn create(call: &mut Call, body: Option<Value>) -> Outcome {
     let now = call.env.now;
     let api = ResourceServer { id, identifier, data, created_at: now, updated_at: now };
     resource_servers::create(&mut tx, &api).await.map_err(taken(ManagementCode::ResourceServerConflict))?;
-    let answer = render(&tx, &api)?;
+    let answer = rendered(&mut tx, &api).await?;
     tx.commit().await?;
     Ok(answer)
 }
@@ -140,7 +143,7 @@ pub async fn update(call: &mut Call, id: &str, body: Option<Value>) -> Outcome {
         let defined = api.scopes().map(str::to_owned).collect();
         roles::delete_undefined(&mut tx, &api.identifier, defined).await?;
     }
-    let answer = render(&tx, &api)?;
+    let answer = rendered(&mut tx, &api).await?;
     tx.commit().await?;
     Ok(answer)
 }
@@ -181,11 +184,19 @@ async fn find(conn: &mut Conn, id: &str) -> Result<Option<ResourceServer>, DbErr
     }
 }
 
-/// Returns the object of the wire.
-fn render(conn: &Conn, api: &ResourceServer) -> Result<Value, DbError> {
+async fn rendered(conn: &mut Conn, api: &ResourceServer) -> Result<Value, DbError> {
+    let linked = clients::of_apis(conn).await?;
+    render(conn, api, &linked)
+}
+
+/// Returns the object of the wire. `client_id` is the application that stands for the API (`app_type` `resource_server`).
+fn render(conn: &Conn, api: &ResourceServer, linked: &HashMap<String, ClientId>) -> Result<Value, DbError> {
     let mut out = api.data.0.clone();
     out.insert("id".to_owned(), json!(api.id));
     out.insert("identifier".to_owned(), json!(api.identifier));
+    if let Some(client) = linked.get(&api.identifier) {
+        out.insert("client_id".to_owned(), json!(client));
+    }
     if let Some(Value::Object(key)) =
         out.get_mut("token_encryption").and_then(|e| e.get_mut("encryption_key"))
     {
@@ -219,7 +230,7 @@ fn aad(id: &ResourceServerId) -> String {
 
 /// What the server decides, and what must not be smuggled in.
 fn strip(body: &mut Map<String, Value>) {
-    for name in ["id", "is_system", "created_at", "updated_at", SEALED] {
+    for name in ["id", "client_id", "is_system", "created_at", "updated_at", SEALED] {
         body.remove(name);
     }
 }

@@ -129,6 +129,28 @@ async fn clients_come_back_whole_and_changing_one_leaves_the_other_alone() {
 }
 
 #[tokio::test]
+async fn an_api_has_the_oldest_client_that_stands_for_it() {
+    for db in testing::databases().await {
+        let mut c = db.write().await.unwrap();
+        for (id, app_type, api) in [
+            ("b", "resource_server", "https://one.example"),
+            ("a", "resource_server", "https://two.example"),
+            ("c", "resource_server", "https://one.example"),
+            ("d", "regular_web", "https://three.example"),
+        ] {
+            let mut client = client(id);
+            client.data.set("app_type", app_type);
+            client.data.set("resource_server_identifier", api);
+            clients::create(&mut c, &client).await.unwrap();
+        }
+        let mut found: Vec<_> = clients::of_apis(&mut c).await.unwrap().into_iter().collect();
+        found.sort();
+        let expected = [("https://one.example", "b"), ("https://two.example", "a")];
+        assert_eq!(found, expected.map(|(api, id)| (api.to_owned(), ClientId::trusted(id))));
+    }
+}
+
+#[tokio::test]
 async fn a_secret_column_is_sealed_and_bound_to_its_row() {
     for db in testing::databases().await {
         let mut c = db.write().await.unwrap();

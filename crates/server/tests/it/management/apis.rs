@@ -100,3 +100,30 @@ async fn the_key_that_tokens_would_be_encrypted_for_is_answered_by_its_thumbprin
     let gone = admin.expect(200, "PATCH", &path, Some(json!({"token_encryption": null}))).await;
     assert_eq!(gone.get("token_encryption"), None);
 }
+
+#[tokio::test]
+async fn an_api_shows_the_application_that_stands_for_it_while_there_is_one() {
+    let app = TestApp::new().await;
+    let admin = admin(&app).await;
+    let body = json!({"identifier": "https://linked.example", "client_id": "smuggled"});
+    let made = admin.expect(201, "POST", "/resource-servers", Some(body)).await;
+    assert_eq!(made.get("client_id"), None, "no body sets it");
+    admin
+        .expect(201, "POST", "/resource-servers", Some(json!({"identifier": "https://other.example"})))
+        .await;
+    let link = |app_type: &str| json!({"name": "Shop", "app_type": app_type, "resource_server_identifier": "https://linked.example"});
+    admin.expect(201, "POST", "/clients", Some(link("regular_web"))).await;
+    let client = admin.expect(201, "POST", "/clients", Some(link("resource_server"))).await;
+    let path = format!("/resource-servers/{}", made["id"].as_str().unwrap());
+    let read = admin.expect(200, "GET", &path, None).await;
+    assert_eq!(read["client_id"], client["client_id"]);
+    let changed = admin.expect(200, "PATCH", &path, Some(json!({"name": "Linked"}))).await;
+    assert_eq!(changed["client_id"], client["client_id"]);
+    let list = admin.expect(200, "GET", "/resource-servers", None).await;
+    let linked: Vec<&Value> =
+        list.as_array().unwrap().iter().filter(|a| a.get("client_id").is_some()).collect();
+    assert_eq!(linked, [&changed]);
+    let client = format!("/clients/{}", client["client_id"].as_str().unwrap());
+    admin.expect(204, "DELETE", &client, None).await;
+    assert_eq!(admin.expect(200, "GET", &path, None).await.get("client_id"), None);
+}

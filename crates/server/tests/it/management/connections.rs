@@ -130,3 +130,25 @@ async fn some_properties_come_along_with_the_ones_that_are_asked_for() {
     let without = admin.expect(200, "GET", "/connections?fields=id,options&include_fields=false", None).await;
     assert_eq!((without[0].get("id"), without[0].get("options")), (None, None));
 }
+
+#[tokio::test]
+async fn addresses_that_were_unique_stay_unique() {
+    let app = TestApp::new().await;
+    let admin = admin(&app).await;
+    let options = |unique: bool| {
+        let username = json!({"identifier": {"active": true}});
+        json!({"attributes": {"email": {"identifier": {"active": false}, "unique": unique}, "username": username}})
+    };
+    let body = json!({"name": "db", "strategy": "auth0"});
+    let made = admin.expect(201, "POST", "/connections", Some(body)).await;
+    let path = format!("/connections/{}", made["id"].as_str().unwrap());
+    for before in ["nothing is said of addresses", "they are unique"] {
+        let told = admin.expect(400, "PATCH", &path, Some(json!({"options": options(false)}))).await;
+        assert_eq!(told["message"], "cannot add non-unique email attribute", "{before}");
+        admin.expect(200, "PATCH", &path, Some(json!({"options": options(true)}))).await;
+    }
+    let body = json!({"name": "shared", "strategy": "auth0", "options": options(false)});
+    let made = admin.expect(201, "POST", "/connections", Some(body)).await;
+    let path = format!("/connections/{}", made["id"].as_str().unwrap());
+    admin.expect(200, "PATCH", &path, Some(json!({"options": options(false)}))).await;
+}
