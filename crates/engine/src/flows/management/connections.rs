@@ -339,8 +339,8 @@ fn check_options(options: &Map<String, Value>) -> Outcome<()> {
     Ok(())
 }
 
-/// Several accounts of one address are possible only where that was so from the start: whoever relied on addresses being unique must not
-/// lose that by a change.
+/// Whether several accounts may have one address is chosen when the connection is made (contract/management-api.md 9): whoever relied on
+/// unique addresses must not lose that by a change.
 fn check_addresses_stay_unique(stored: &Connection, options: &Map<String, Value>) -> Outcome<()> {
     let shared = |options: Option<&Value>| {
         options.and_then(|o| o.pointer("/attributes/email/unique")) == Some(&Value::Bool(false))
