@@ -16,6 +16,7 @@ pub mod clients;
 pub mod connections;
 pub mod custom_domains;
 pub mod documents;
+pub mod effective;
 pub mod email_templates;
 pub mod emails;
 pub mod encryption_keys;

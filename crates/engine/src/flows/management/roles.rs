@@ -265,7 +265,7 @@ async fn check_defined(conn: &mut Conn, permission: &Permission) -> Outcome<()> 
     )))
 }
 
-async fn described(conn: &mut Conn, permission: &Permission) -> Outcome {
+pub(super) async fn described(conn: &mut Conn, permission: &Permission) -> Outcome {
     let api = resource_servers::find_by_identifier(conn, &permission.audience).await?;
     let description =
         api.as_ref().and_then(|api| api.scope_description(&permission.name)).unwrap_or_default();

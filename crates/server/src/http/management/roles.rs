@@ -1,6 +1,6 @@
 //! `roles`, `users/{id}/roles`, `users/{id}/permissions`.
 
-use lockstep_engine::flows::management::{Outcome, roles};
+use lockstep_engine::flows::management::{Outcome, effective, roles};
 use serde_json::json;
 
 use super::answer::Answer;
@@ -83,4 +83,14 @@ pub(super) async fn add_user_permissions(r: &mut Request) -> Outcome<Answer> {
 pub(super) async fn remove_user_permissions(r: &mut Request) -> Outcome<Answer> {
     let (user, body) = (r.user()?, r.body());
     roles::remove_user_permissions(&mut r.call, &user, body).await.map(|()| Answer::none())
+}
+
+pub(super) async fn list_effective(r: &mut Request) -> Outcome<Answer> {
+    let user = r.user()?;
+    effective::roles(&mut r.call, &user, &r.query).await.map(Answer::ok)
+}
+
+pub(super) async fn list_effective_permissions(r: &mut Request) -> Outcome<Answer> {
+    let user = r.user()?;
+    effective::permissions(&mut r.call, &user, &r.query).await.map(Answer::ok)
 }

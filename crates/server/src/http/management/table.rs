@@ -154,8 +154,8 @@ pub static TABLE: &[Route] = table! {
     GET "/users/{id}/roles", AllOr(&["read:users", "read:roles"], &["read:role_members"]), "Get a user's roles" [list("roles")], |r| roles::list_of_user(r);
     POST "/users/{id}/roles", Any(&["update:users", "create:role_members"]), "Assign roles to a user" [takes(&flows::roles::ROLES).nothing()], |r| roles::add_to_user(r);
     DELETE "/users/{id}/roles", Any(&["update:users", "delete:role_members"]), "Remove roles from a user" [takes(&flows::roles::ROLES)], |r| roles::remove_from_user(r);
-    GET "/users/{id}/effective-roles", Any(&["read:user_effective_roles"]), "Get a user's effective roles" [list("roles")], |r| roles::list_of_user(r);
-    GET "/users/{id}/effective-permissions", Any(&["read:user_effective_permissions"]), "Get a user's effective permissions" [list("permissions")], |r| roles::list_held(r);
+    GET "/users/{id}/effective-roles", Any(&["read:user_effective_roles"]), "Get a user's effective roles" [checkpoints("roles")], |r| roles::list_effective(r);
+    GET "/users/{id}/effective-permissions", Any(&["read:user_effective_permissions"]), "Get a user's effective permissions" [checkpoints("permissions").asks(&[text("resource_server_identifier")])], |r| roles::list_effective_permissions(r);
     GET "/users/{id}/permissions", Any(&["read:users"]), "Get a user's permissions" [list("permissions")], |r| roles::list_held(r);
     POST "/users/{id}/permissions", Any(&["update:users"]), "Assign permissions to a user" [takes(&flows::roles::PERMISSIONS)], |r| roles::add_user_permissions(r);
     DELETE "/users/{id}/permissions", Any(&["update:users"]), "Remove permissions from a user" [takes(&flows::roles::PERMISSIONS)], |r| roles::remove_user_permissions(r);

@@ -134,12 +134,32 @@ async fn roles_and_permissions_that_count_are_listed() {
     let (_, role) = call(&app, &full, "POST", "roles", json!({"name": "admin"})).await;
     let body = json!({"roles": [role["id"]]});
     assert_eq!(call(&app, &full, "POST", "users/auth0|ana/roles", body).await.0, 204);
-    let (_, roles) = call(&app, &full, "GET", "users/auth0|ana/effective-roles", Value::Null).await;
-    assert_eq!(roles[0]["name"], "admin");
-    let (status, list) =
-        call(&app, &full, "GET", "users/auth0|ana/effective-permissions?include_totals=true", Value::Null)
-            .await;
-    assert_eq!((status, &list["permissions"]), (200, &json!([])));
+    let ask =
+        async |path: &str| call(&app, &full, "GET", &format!("users/auth0|ana/{path}"), Value::Null).await;
+    let (_, list) = ask("effective-roles?take=50").await;
+    assert_eq!(
+        list,
+        json!({"roles": [{"id": role["id"], "name": "admin", "description": "", "sources": ["direct"]}]})
+    );
+    assert_eq!(ask("effective-permissions").await, (200, json!({"permissions": []})));
+    let api = json!({"identifier": "https://orders.example/", "name": "Orders", "scopes": [{"value": "read:orders"}]});
+    assert_eq!(call(&app, &full, "POST", "resource-servers", api).await.0, 201);
+    let permission = json!({"permissions": [
+        {"resource_server_identifier": "https://orders.example/", "permission_name": "read:orders"}
+    ]});
+    let of_role = format!("roles/{}/permissions", role["id"].as_str().unwrap());
+    assert_eq!(call(&app, &full, "POST", &of_role, permission.clone()).await.0, 201);
+    assert_eq!(call(&app, &full, "POST", "users/auth0|ana/permissions", permission).await.0, 201);
+    let (_, list) =
+        ask("effective-permissions?take=50&resource_server_identifier=https://orders.example/").await;
+    let mut sources: Vec<&str> =
+        list["permissions"][0]["sources"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    sources.sort_unstable();
+    assert_eq!((list["permissions"].as_array().unwrap().len(), sources), (1, vec!["direct", "roles"]));
+    assert_eq!(
+        ask("effective-permissions?resource_server_identifier=https://other.example/").await.1,
+        json!({"permissions": []})
+    );
 }
 
 #[tokio::test]
