@@ -159,6 +159,10 @@ describe("roles and permissions", () => {
     const [hers] = await all(users.permissions.list(someone.id));
     assert.equal(hers.permission_name, "transfer:funds");
     assert.deepEqual(hers.sources, [{ source_id: role.id, source_name: role.name, source_type: "ROLE" }]);
+    const roles = await all(users.effectiveRoles.list(someone.id));
+    assert.deepEqual(roles.map((given) => [given.id, given.sources]), [[role.id, ["direct"]]]);
+    const effective = await all(users.effectivePermissions.list(someone.id, { resource_server_identifier: api.identifier }));
+    assert.deepEqual(effective.map((given) => [given.permission_name, given.sources]), [["transfer:funds", ["roles"]]]);
 
     await client.roles.permissions.delete(role.id, { permissions: [permission(api)] });
     assert.deepEqual(await all(client.roles.permissions.list(role.id)), []);

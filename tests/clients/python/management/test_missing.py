@@ -1,6 +1,7 @@
 """What Lockstep does not have (docs/COMPATIBILITY.md): lists are empty, everything else is refused with a clear error."""
 
 import inspect
+from pathlib import Path
 
 import pytest
 from auth0.management import ManagementClient
@@ -26,6 +27,7 @@ OUT_OF_SCOPE = {
     "connections.keys": "no connections of enterprises, whose keys these are",
     "connections.scim_configuration": "no SCIM",
     "custom_domains": "one server has one domain",
+    "device_credentials": "not built yet",
     "event_streams": "no event streams",
     "events.subscribe": "no event streams",
     "experimentation": "no experiments",
@@ -36,6 +38,7 @@ OUT_OF_SCOPE = {
     "guardian.factors.phone.get": "the lengths and lifetimes of codes are fixed",
     "guardian.factors.phone.set": "the lengths and lifetimes of codes are fixed",
     "hooks": "no hooks, which Actions replaced",
+    "jobs.verification_email": "not built yet",
     "keys.custom_signing": "keys are made here",
     "keys.encryption.import_": "the key at rest is the operator's",
     "keys.encryption.rekey": "the key at rest is the operator's",
@@ -48,10 +51,12 @@ OUT_OF_SCOPE = {
     "rules": "no rules, which Actions replaced",
     "rules_configs": "no rules, which Actions replaced",
     "self_service_profiles": "no connections of enterprises",
+    "tickets": "not built yet",
     "token_exchange_profiles": "no token exchange",
     "user_attribute_profiles": "no connections of enterprises",
     "users.effective_permissions.sources": "no groups",
     "users.effective_roles.sources": "no groups",
+    "users.identities": "not built yet",
     "verifiable_credentials": "no verifiable credentials",
 }
 # How it is said that something is not there.
@@ -141,3 +146,10 @@ def test_each_method_that_is_not_there_says_so(client, recorder, line):
             pytest.fail(f"{method} answered {answer}")
         assert error.value.status_code in CLEARLY, method
         assert error.value.body["statusCode"] == error.value.status_code, method
+
+
+def test_every_method_has_answered_or_is_out_of_scope_for_a_reason(recorder, request):
+    if not {item.path for item in request.session.items}.issuperset(Path(__file__).parent.glob("test_*.py")):
+        pytest.skip("only a part of the folder was chosen")
+    assert len(METHODS) > 400, "the client's methods are found"
+    assert [method for method in METHODS if method not in recorder.answered and line_of(method) is None] == []

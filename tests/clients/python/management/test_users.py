@@ -157,6 +157,9 @@ def test_a_roles_permissions_are_its_members_too(client, users, new_user, new_ap
     (hers,) = users.permissions.list(user.user_id)
     assert hers.permission_name == "transfer:funds"
     assert [(source["source_id"], source["source_type"]) for source in hers.model_extra["sources"]] == [(role.id, "ROLE")]
+    assert [(given.id, given.sources) for given in users.effective_roles.list(user.user_id)] == [(role.id, ["direct"])]
+    effective = users.effective_permissions.list(user.user_id, resource_server_identifier=api.identifier)
+    assert [(given.permission_name, given.sources) for given in effective] == [("transfer:funds", ["roles"])]
 
     client.roles.permissions.delete(role.id, permissions=[permission(api)])
     assert list(client.roles.permissions.list(role.id)) == []
