@@ -13,6 +13,7 @@ pub mod cors;
 pub mod credentials;
 pub mod demo;
 pub mod doctor;
+pub mod email_verification;
 mod enrolling;
 pub mod enrollment_ticket;
 pub mod first_client;
@@ -72,4 +73,12 @@ impl From<OAuthError> for OAuthFailure {
     fn from(error: OAuthError) -> Self {
         Self::Refused(Box::new(error))
     }
+}
+
+/// Returns where somebody goes after a ticket: the operator's address, which is told what happened as Auth0 tells it.
+fn result_url(to: &str, message: &str, email: Option<&str>) -> Option<String> {
+    let mut url = url::Url::parse(to).ok()?;
+    url.query_pairs_mut().extend_pairs(email.map(|email| ("email", email)));
+    url.query_pairs_mut().append_pair("message", message).append_pair("success", "true");
+    Some(url.into())
 }

@@ -15,6 +15,8 @@ pub enum Kind {
     Import,
     /// An export of users.
     Export,
+    /// A mail with a link that proves an address.
+    Verification,
 }
 
 impl Kind {
@@ -23,11 +25,12 @@ impl Kind {
         match self {
             Self::Import => "users_import",
             Self::Export => "users_export",
+            Self::Verification => "verification_email",
         }
     }
 
     fn named(name: &str) -> Option<Self> {
-        [Self::Import, Self::Export].into_iter().find(|kind| kind.name() == name)
+        [Self::Import, Self::Export, Self::Verification].into_iter().find(|kind| kind.name() == name)
     }
 }
 

@@ -15,11 +15,12 @@ use serde_json::{Map, Value, json};
 use tokio::task::JoinHandle;
 
 use crate::app::App;
+use crate::flows::email_verification;
 use crate::flows::management::users::rendered;
 use crate::flows::user_import::{self, Stored, Target};
 use crate::store::db::DbError;
 use crate::store::jobs::{self, Job, Kind, Status};
-use crate::store::{connections, users};
+use crate::store::{clients, connections, users};
 
 /// How often the server looks.
 const EVERY: Duration = Duration::from_secs(1);
@@ -76,6 +77,7 @@ async fn work_off(app: &App, job: &mut Job, batches: &mut usize) -> Result<(), D
         let went_on = match job.kind {
             Kind::Import => import(app, &mut env, job, &rows).await?,
             Kind::Export => export(app, &mut env, job).await?,
+            Kind::Verification => verification(app, &mut env, job).await?,
         };
         if !went_on {
             break;
@@ -206,6 +208,29 @@ async fn export(app: &App, env: &mut Env, job: &mut Job) -> Result<bool, DbError
     }
     job.status = if end { Status::Completed } else { Status::Processing };
     if !jobs::advance(&mut tx, job, before, env.now + LEASE, env.now).await? {
+        return Ok(false);
+    }
+    tx.commit().await?;
+    Ok(true)
+}
+
+/// Writes the mail, in the commit that ends the job: it is written once.
+async fn verification(app: &App, env: &mut Env, job: &mut Job) -> Result<bool, DbError> {
+    let id = |name: &str| job.data[name].as_str().map(str::to_owned);
+    let mut tx = app.db().write().await?;
+    let user = match id("user_id") {
+        Some(id) => users::find(&mut tx, &UserId::trusted(id)).await?,
+        None => None,
+    };
+    let client = match id("client_id") {
+        Some(id) => clients::find(&mut tx, &ClientId::trusted(id)).await?,
+        None => None,
+    };
+    if let Some(user) = &user {
+        email_verification::send(&mut tx, app, env, user, client.as_ref()).await?;
+    }
+    job.status = if user.is_some() { Status::Completed } else { Status::Failed };
+    if !jobs::advance(&mut tx, job, job.position, env.now, env.now).await? {
         return Ok(false);
     }
     tx.commit().await?;

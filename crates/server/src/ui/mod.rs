@@ -11,7 +11,7 @@
 //! | Field | Where | Value |
 //! |---|---|---|
 //! | `state` | everywhere | the transaction's handle |
-//! | `ticket` | `reset-password`, `mfa-enroll-welcome` | the ticket of the link |
+//! | `ticket` | `reset-password`, `email-verification`, `mfa-enroll-welcome` | the ticket of the link |
 //! | `username` | `login`, `login-id`, `login-password` (read-only), `signup` | the identifier |
 //! | `password` | `login`, `login-password`, `signup`, `signup-password`, `reset-password` | |
 //! | `re-enter-password` | `reset-password` | the same again |

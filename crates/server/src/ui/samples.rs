@@ -306,6 +306,19 @@ fn all(pages: &Pages, ctx: &Ctx, words: &Words) -> Vec<(String, Page)> {
     add("mfa-recovery-code-challenge.wrong", pages.mfa_recovery_code_challenge(ctx, &ask));
     let fresh = MfaRecoveryCodeNewCode { code: RECOVERY, errors: &[] };
     add("mfa-recovery-code-challenge-new-code", pages.mfa_recovery_code_challenge_new_code(ctx, &fresh));
+    let verification = EmailVerification { ticket: "tick", account: email };
+    add("email-verification", pages.email_verification(ctx, &verification));
+    for outcome in [
+        VerificationOutcome::Verified,
+        VerificationOutcome::Invalid,
+        VerificationOutcome::Expired,
+        VerificationOutcome::AlreadyUsed,
+        VerificationOutcome::Generic,
+    ] {
+        let page = EmailVerificationResult { outcome, continue_url: None };
+        let page = pages.email_verification_result(ctx, &page);
+        add(&format!("email-verification-result.{outcome:?}"), page);
+    }
     let welcome = MfaEnrollWelcome { ticket: "gten_abc", account: email };
     add("mfa-enroll-welcome", pages.mfa_enroll_welcome(ctx, &welcome));
     for outcome in [

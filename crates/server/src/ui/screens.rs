@@ -80,6 +80,7 @@ macro_rules! family {
 
 mod account;
 mod keys;
+mod verification;
 
 pub use account::{Account, AccountPasskey, AccountRemove, BrowserRow, FactorRow};
 pub use keys::{
@@ -87,6 +88,7 @@ pub use keys::{
     MfaWebauthnPlatformChallenge, MfaWebauthnPlatformEnrollment, MfaWebauthnRoamingChallenge,
     MfaWebauthnRoamingEnrollment, OfferedPasskey, PasskeyEnrollment, PasskeyEnrollmentLocal, PasskeyLogin,
 };
+pub use verification::{EmailVerification, EmailVerificationResult, VerificationOutcome};
 
 /// Which identifiers a connection takes at login.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]

@@ -59,6 +59,8 @@ templates![
     "mfa-webauthn-enrollment-success.html",
     "mfa-detect-browser-capabilities.html",
     "mfa-enroll-welcome.html",
+    "email-verification.html",
+    "email-verification-result.html",
     "mfa-enroll-result.html",
     "account.html",
     "account-passkey.html",
@@ -124,6 +126,10 @@ pages! {
     reset_password_success: ResetPasswordSuccess,
     /// The reset link does not work.
     reset_password_error: ResetPasswordError,
+    /// A link that proves an address was opened.
+    email_verification: EmailVerification,
+    /// How such a link ended.
+    email_verification_result: EmailVerificationResult,
     /// Which method to set up.
     mfa_begin_enroll_options: MfaBeginEnrollOptions,
     /// Which method to use.

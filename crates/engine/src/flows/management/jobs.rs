@@ -4,8 +4,10 @@ use lockstep_core::codes::ManagementCode;
 use lockstep_core::crypto::digest::sha256_b64url;
 use lockstep_core::env::Env;
 use lockstep_core::ids::{ConnectionId, JobId};
+use lockstep_core::model::client::Client;
 use lockstep_core::model::connection::Connection;
 use lockstep_core::model::settings::Profile;
+use lockstep_core::model::user::User;
 use lockstep_core::time::Span;
 use serde_json::{Map, Value, json};
 
@@ -102,6 +104,19 @@ pub async fn export(call: &mut Call, body: Option<Value>) -> Outcome {
     Ok(render(&job, None))
 }
 
+/// Begins the mail with a link that proves an address, in the caller's transaction.
+pub(super) async fn verification(
+    call: &mut Call,
+    tx: &mut Conn,
+    user: &User,
+    client: Option<&Client>,
+) -> Outcome {
+    let data = json!({"user_id": user.id, "client_id": client.map(|client| &client.id)});
+    let job = new(&mut call.env, jobs::Kind::Verification, data);
+    jobs::create(tx, &job, None).await?;
+    Ok(render(&job, None))
+}
+
 /// Returns a job; a finished export with a fresh address of its file.
 pub async fn read(call: &mut Call, id: &str) -> Outcome {
     let job = load(&mut call.app.db().read().await?, id).await?;
@@ -183,7 +198,7 @@ fn render(job: &Job, location: Option<String>) -> Value {
     out.insert("status".to_owned(), json!(job.status.name()));
     out.insert("created_at".to_owned(), json!(job.created_at.to_iso()));
     for (name, value) in job.data.as_object().into_iter().flatten() {
-        if name != "client_id" {
+        if !matches!(name.as_str(), "client_id" | "user_id") {
             out.insert(name.clone(), value.clone());
         }
     }

@@ -42,6 +42,7 @@ pub mod signing_keys;
 pub mod stats;
 pub mod tenant_settings;
 pub mod themes;
+pub mod tickets;
 pub mod user_blocks;
 pub mod user_search;
 pub mod users;

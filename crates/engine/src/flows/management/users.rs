@@ -13,7 +13,7 @@ use super::query::{Fields, Page};
 use super::validate::{Kind, Schema, nullable, optional, refused, required};
 use super::{Call, Outcome, load_user, taken};
 use crate::flows::admin_reset::INDEPENDENT;
-use crate::flows::changes;
+use crate::flows::{changes, email_verification};
 use crate::store::db::{Conn, DbError};
 use crate::store::{ceremonies, connections, methods, sessions, transactions, users};
 
@@ -138,6 +138,10 @@ pub async fn create(call: &mut Call, body: Option<Value>) -> Outcome {
     let mut tx = call.app.db().write().await?;
     users::create(&mut tx, &user, hash.as_deref()).await.map_err(taken(ManagementCode::UserExists))?;
     call.log(&mut tx, signed_up(&user, &connection)).await?;
+    let wanted = body.get("verify_email").and_then(Value::as_bool) != Some(false);
+    if connection.is_database() && wanted && !user.email_verified {
+        email_verification::send(&mut tx, &call.app, &mut call.env, &user, None).await?;
+    }
     tx.commit().await?;
     Ok(render(&user, false))
 }
@@ -213,6 +217,10 @@ pub async fn update(call: &mut Call, id: &UserId, body: Option<Value>) -> Outcom
             event.connection_id = Some(connection.id.to_string());
             call.log(&mut tx, event).await?;
         }
+    }
+    let asked = body.get("verify_email").and_then(Value::as_bool) == Some(true);
+    if asked && before.email != user.email && !user.email_verified {
+        email_verification::send(&mut tx, &call.app, &mut call.env, &user, None).await?;
     }
     if user.blocked {
         // Not only refused while blocked: unblocking must not bring back what somebody else may hold. Refresh tokens are applications', and

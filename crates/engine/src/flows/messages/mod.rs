@@ -171,6 +171,8 @@ pub enum Link {
     Reset,
     /// To enrol a factor.
     Enrolment,
+    /// To prove the address.
+    Verification,
 }
 
 /// Writes a mail with a link.
@@ -178,6 +180,7 @@ pub async fn link(conn: &mut Conn, about: &About<'_>, kind: Link, url: &str) -> 
     let (name, template) = match kind {
         Link::Reset => ("reset", "reset_email"),
         Link::Enrolment => ("enrollment", "enrollment_email"),
+        Link::Verification => ("verification", "verify_email"),
     };
     let stored = email_template(conn, template).await?;
     let values = about.values(&json!({"url": url, "link": url}));

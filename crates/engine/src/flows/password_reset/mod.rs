@@ -10,11 +10,12 @@ use lockstep_core::model::connection::{Connection, PasswordRule};
 use lockstep_core::model::languages::choose_locale;
 use lockstep_core::model::log_event::{LogEvent, Origin};
 use lockstep_core::model::message::MessageKind;
+use lockstep_core::model::user::User;
 use lockstep_core::time::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::messages::{self, About, Link};
-use super::{changes, credentials};
+use super::{changes, credentials, result_url};
 use crate::app::App;
 use crate::passwords::PasswordError;
 use crate::store::buckets::Budget;
@@ -36,6 +37,15 @@ pub struct Reset {
     pub client: ClientId,
     /// The connection whose password it is.
     pub connection: String,
+    /// Where the person goes afterwards, instead of our page.
+    #[serde(default)]
+    pub result_url: Option<String>,
+    /// Whether that address is told the mail address.
+    #[serde(default)]
+    pub with_email: bool,
+    /// The address that is proven by the link, if the account still has it then.
+    #[serde(default)]
+    pub verifies: Option<String>,
 }
 
 /// Why a new password was not set.
@@ -82,18 +92,14 @@ pub async fn request(
         tx.commit().await?;
         return Ok(());
     }
-    let ticket = env.rng().url_safe(43);
-    let url = env.issuer.url(&format!("u/reset-verify?ticket={ticket}"));
-    tickets::claim_all_of_user(&mut tx, &user.id, KIND, env.now).await?;
-    let data = Reset { client: client.id.clone(), connection: connection.name.clone() };
-    let stored = Ticket {
-        user: user.id.clone(),
-        data,
-        created_at: env.now,
-        expires_at: env.now + LIFETIME,
-        used_at: None,
+    let data = Reset {
+        client: client.id.clone(),
+        connection: connection.name.clone(),
+        result_url: None,
+        with_email: false,
+        verifies: None,
     };
-    tickets::create(&mut tx, &sha256_b64url(&ticket), KIND, &stored).await?;
+    let (url, expires_at) = create(&mut tx, env, &user, data, LIFETIME).await?;
     let tenant = settings::tenant(&mut tx).await?;
     let about = About {
         tenant: &tenant,
@@ -103,11 +109,27 @@ pub async fn request(
         host: app.issuer().host(),
     };
     let written = messages::link(&mut tx, &about, Link::Reset, &url).await?;
-    messages::queue(&mut tx, env, &about, MessageKind::ResetEmail, email, written, stored.expires_at).await?;
+    messages::queue(&mut tx, env, &about, MessageKind::ResetEmail, email, written, expires_at).await?;
     let event = LogEvent::new("scpr", "Successful change password request");
     let event = event.client(&client.id, client.name()).user(&user.id, user.display_name()).from(origin);
     app.logs().insert(&mut tx, env, &event).await?;
     tx.commit().await
+}
+
+/// Makes a ticket, in the caller's transaction; older ones of the user are void. Returns its link, and until when it works.
+pub async fn create(
+    tx: &mut Conn,
+    env: &mut Env,
+    user: &User,
+    data: Reset,
+    lifetime: Span,
+) -> Result<(String, Timestamp), DbError> {
+    let id = env.rng().url_safe(43);
+    let expires_at = env.now + lifetime;
+    tickets::claim_all_of_user(tx, &user.id, KIND, env.now).await?;
+    let ticket = Ticket { user: user.id.clone(), data, created_at: env.now, expires_at, used_at: None };
+    tickets::create(tx, &sha256_b64url(&id), KIND, &ticket).await?;
+    Ok((env.issuer.url(&format!("u/reset-verify?ticket={id}")), expires_at))
 }
 
 /// Looks at a ticket without spending it, and returns whose password of which connection it is about: the GET of a mail link
@@ -127,6 +149,8 @@ pub struct Done {
     pub client: Option<Client>,
     /// The handle of the page that offers a passkey, if one is offered.
     pub offer: Option<String>,
+    /// Where the person is sent instead of our pages.
+    pub url: Option<String>,
 }
 
 /// Sets the new password and ends what the old one may have opened.
@@ -148,14 +172,26 @@ pub async fn set_password(
     if !tickets::claim(&mut tx, &sha256_b64url(ticket), KIND, env.now).await? {
         return Err(ResetError::Used);
     }
-    let mut offer = None;
-    if let Some(user) = users::find(&mut tx, &user).await? {
+    let (mut offer, mut url) = (None, None);
+    if let Some(mut user) = users::find(&mut tx, &user).await? {
+        if data.verifies.is_some() && data.verifies == user.email {
+            user.email_verified = true;
+            user.updated_at = env.now;
+            users::save(&mut tx, &user).await?;
+        }
         changes::password(&mut tx, app, env, origin, &user, &data.client, &hash).await?;
-        offer = passkey::make(&mut tx, app, env, &user, &data.client).await?;
+        let email = user.email.as_deref().filter(|_| data.with_email);
+        let to = data.result_url.as_deref();
+        url = to.and_then(|to| {
+            result_url(to, "You can now login to the application with the new password.", email)
+        });
+        if url.is_none() {
+            offer = passkey::make(&mut tx, app, env, &user, &data.client).await?;
+        }
     }
     let client = clients::find(&mut tx, &data.client).await?;
     tx.commit().await?;
-    Ok(Done { client, offer })
+    Ok(Done { client, offer, url })
 }
 
 async fn open(conn: &mut Conn, ticket: &str, now: Timestamp) -> Result<Ticket<Reset>, ResetError> {

@@ -6,6 +6,7 @@ mod page;
 mod render;
 mod reset;
 mod ticket;
+mod verification;
 
 use std::collections::HashMap;
 
@@ -35,6 +36,7 @@ pub fn routes() -> Router<Web> {
         .route("/u/reset-password/sent", get(reset::sent))
         .route("/u/reset-password/passkey", get(reset::offer).post(reset::answer_offer))
         .route("/u/reset-verify", get(reset::new_password).post(reset::set_password))
+        .route("/u/email-verification", get(verification::ask).post(verification::verify))
         .route("/guardian/enroll", get(ticket::welcome).post(ticket::open))
         .route("/u/enroll", get(ticket::show).post(ticket::answer))
         .route("/u/login", get(page::show).post(page::submit))

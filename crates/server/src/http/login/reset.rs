@@ -129,8 +129,11 @@ pub(super) async fn set_password(
         return password_form(&web, &headers, &mut env, StatusCode::BAD_REQUEST, ticket, &errors).await;
     }
     match flow::set_password(web.app(), &mut env, &origin, ticket, password).await {
+        Ok(Done { url: Some(url), .. }) => see_other(&url),
         Ok(Done { offer: Some(handle), .. }) => see_other(&format!("{OFFER}?ticket={handle}")),
-        Ok(Done { client, offer: None }) => success(&web, &headers, &mut env, client.as_ref()).await,
+        Ok(Done { client, offer: None, url: None }) => {
+            success(&web, &headers, &mut env, client.as_ref()).await
+        }
         Err(ResetError::WeakPassword(_)) => {
             let errors = [FormError::new("password-too-weak")];
             password_form(&web, &headers, &mut env, StatusCode::BAD_REQUEST, ticket, &errors).await

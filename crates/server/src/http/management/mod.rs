@@ -22,6 +22,7 @@ pub mod spec;
 mod stubs;
 pub mod table;
 mod tenants;
+mod tickets;
 mod users;
 
 use axum::Router;

@@ -18,7 +18,7 @@ use super::spec::Gives::{Envelope, List, Nothing, Number, Object, Perhaps, Rows}
 use super::spec::{Spec, flag, needed, text};
 use super::{
     actions, clients, connections, documents, emails, guardian, jobs, keys, log_streams, logs, messages,
-    methods, resource_servers, roles, stubs, tenants, users,
+    methods, resource_servers, roles, stubs, tenants, tickets, users,
 };
 
 /// What answers a route.
@@ -113,6 +113,9 @@ pub static TABLE: &[Route] = table! {
     DELETE "/users/{id}", Any(&["delete:users", "delete:current_user"]), "Delete a User", |r| users::delete(r);
     POST "/jobs/users-imports", Any(&["create:users"]), "Create a job to import users" [takes_form(flows::jobs::IMPORT_PARTS).status(&[202])], |r| jobs::import(r);
     POST "/jobs/users-exports", Any(&["read:users"]), "Create a job to export users" [takes(&flows::jobs::EXPORT).status(&[200])], |r| jobs::export(r);
+    POST "/jobs/verification-email", Any(&["update:users"]), "Send a verification email" [takes(&flows::tickets::VERIFICATION_EMAIL)], |r| tickets::verification_email(r);
+    POST "/tickets/email-verification", Any(&["create:user_tickets"]), "Create an email verification ticket" [takes(&flows::tickets::EMAIL_VERIFICATION)], |r| tickets::email_verification(r);
+    POST "/tickets/password-change", Any(&["create:user_tickets"]), "Create a password change ticket" [takes(&flows::tickets::PASSWORD_CHANGE)], |r| tickets::password_change(r);
     GET "/jobs/{id}", Any(&["create:users", "read:users"]), "Get a job", |r| jobs::read(r);
     GET "/jobs/{id}/errors", Any(&["create:users", "read:users"]), "Get a job's errors" [gives(Rows).status(&[200, 204])], |r| jobs::errors(r);
     GET "/users/{id}/logs", Any(&["read:logs", "read:logs_users"]), "Get a user's log events" [list("logs").fields().asks(&[text("sort")])], |r| users::list_logs(r);

@@ -18,6 +18,7 @@ mod openapi;
 mod roles;
 mod settings;
 mod terraform;
+mod tickets;
 mod tokens;
 mod user_search;
 mod users;
