@@ -17,7 +17,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "python"))
 import requests  # noqa: E402
 from server import Server  # noqa: E402
 
-CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
+# No "not_a_server_error": that counts the documented 501 of what is not built. A 500 is in no document, so it fails the first of these.
+CHECKS = "status_code_conformance,content_type_conformance,response_schema_conformance"
 
 # What is made first, so that not every path leads nowhere: path of the list, body, the path of one, its parameter, the id's name.
 MADE = [
@@ -88,6 +89,8 @@ def main():
             "--seed", str(seed),
             "--max-examples", "1000000",
             "--continue-on-failure",
+            # A connection that a busy machine dropped is no answer; a handler that panics drops it again.
+            "--request-retries", "2",
             "--generation-database", "none",
             "--warnings", "off",
             "--workers", "1",
