@@ -2,7 +2,9 @@ import assert from "node:assert/strict";
 import { Blob } from "node:buffer";
 import { describe, test } from "node:test";
 import { gunzipSync } from "node:zlib";
+import { CONNECTION } from "../support/lockstep.mjs";
 import {
+  NOBODY,
   SEED,
   all,
   client,
@@ -93,6 +95,29 @@ describe("attack protection", () => {
   test("an address that is not blocked can be let in as well", () => client.anomaly.blocks.unblockIp("203.0.113.9"));
 });
 
+describe("tickets", () => {
+  const opens = async (address) => (await fetch(address)).status;
+
+  test("a ticket to verify an address is a page of the tenant", async () => {
+    const someone = await person({ email_verified: false });
+    const { ticket } = await client.tickets.verifyEmail({ user_id: someone.id, ttl_sec: 60 });
+    assert.equal(new URL(ticket).origin, new URL(server.issuer).origin);
+    assert.equal(await opens(ticket), 200);
+    await refused(client.tickets.verifyEmail({ user_id: NOBODY }), 404, "inexistent_user");
+  });
+
+  test("a ticket to change a password is made for an id, or for an address", async () => {
+    const someone = await person();
+    const connection = (await client.connections.list({ name: CONNECTION })).data[0];
+    for (const whom of [{ user_id: someone.id }, { connection_id: connection.id, email: someone.email }]) {
+      const { ticket } = await client.tickets.changePassword({ ...whom, ttl_sec: 60, mark_email_as_verified: true });
+      assert.equal(new URL(ticket).origin, new URL(server.issuer).origin);
+      assert.equal(await opens(ticket), 200);
+    }
+    await refused(client.tickets.changePassword({ user_id: NOBODY }), 404);
+  });
+});
+
 describe("jobs", () => {
   const finished = (id) => until(() => client.jobs.get(id), (job) => !["pending", "processing"].includes(job.status));
   const database = () => client.connections.create({ name: unique("db"), strategy: "auth0" });
@@ -140,6 +165,18 @@ describe("jobs", () => {
     const text = (bytes[0] === 0x1f ? gunzipSync(bytes) : bytes).toString();
     assert.deepEqual(JSON.parse(text.trim()), { email: someone.email, provider: connection.name });
     assert.deepEqual((await client.jobs.errors.get(made.id)) ?? [], []);
+  });
+
+  test("a mail to verify an address is a job", async () => {
+    const someone = await person({ email_verified: false, verify_email: false });
+    const made = await client.jobs.verificationEmail.create({ user_id: someone.id });
+    assert.equal(made.type, "verification_email");
+    const job = await finished(made.id);
+    assert.equal(job.id, made.id);
+    assert.equal(job.status, "completed");
+    const outbox = await fetch(`${server.issuer}_dev/api/outbox?${new URLSearchParams({ wait: "10", to: someone.email })}`);
+    assert.equal((await outbox.json()).length, 1);
+    await refused(client.jobs.get("job_0000000000000000"), 404);
   });
 });
 

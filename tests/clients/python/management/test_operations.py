@@ -1,4 +1,4 @@
-"""Logs, attack protection, jobs, figures."""
+"""Logs, attack protection, tickets, jobs, figures."""
 
 import gzip
 import json
@@ -7,8 +7,8 @@ import re
 import httpx
 import pytest
 
-from .conftest import unique
-from .words import SEED, dump, refused, until
+from .conftest import CONNECTION, unique
+from .words import NOBODY, SEED, dump, refused, until
 
 
 def test_log_records_are_searched_walked_and_read(client, new_user):
@@ -84,6 +84,26 @@ def test_an_address_that_is_not_blocked_can_be_let_in_as_well(client):
     client.anomaly.blocks.unblock_ip("203.0.113.9")
 
 
+def test_a_ticket_to_verify_an_address_is_a_page_of_the_tenant(client, server, new_user):
+    user, _ = new_user(email_verified=False)
+    ticket = client.tickets.verify_email(user_id=user.user_id, ttl_sec=60).ticket
+    assert ticket.startswith(server.issuer)
+    assert httpx.get(ticket).status_code == 200
+    with refused(404, "inexistent_user"):
+        client.tickets.verify_email(user_id=NOBODY)
+
+
+def test_a_ticket_to_change_a_password_is_made_for_an_id_or_an_address(client, server, new_user):
+    user, _ = new_user()
+    (connection,) = client.connections.list(name=CONNECTION)
+    for whom in ({"user_id": user.user_id}, {"connection_id": connection.id, "email": user.email}):
+        ticket = client.tickets.change_password(**whom, ttl_sec=60, mark_email_as_verified=True).ticket
+        assert ticket.startswith(server.issuer)
+        assert httpx.get(ticket).status_code == 200
+    with refused(404):
+        client.tickets.change_password(user_id=NOBODY)
+
+
 @pytest.fixture
 def finished(client):
     return lambda id: until(lambda: client.jobs.get(id), lambda job: job.status not in ("pending", "processing"))
@@ -121,6 +141,18 @@ def test_users_are_exported_to_a_gzipped_file(client, new_user, new_database, fi
     text = gzip.decompress(answer.content) if answer.content[:2] == b"\x1f\x8b" else answer.content
     assert json.loads(text) == {"email": user.email, "provider": connection.name}
     assert not client.jobs.errors.get(made.id)
+
+
+def test_a_mail_to_verify_an_address_is_a_job(client, server, new_user, finished):
+    user, _ = new_user(email_verified=False, verify_email=False)
+    made = client.jobs.verification_email.create(user_id=user.user_id)
+    assert made.type == "verification_email"
+    job = finished(made.id)
+    assert (job.id, job.status) == (made.id, "completed")
+    outbox = httpx.get(f"{server.issuer}_dev/api/outbox", params={"wait": "10", "to": user.email}, timeout=15)
+    assert len(outbox.json()) == 1
+    with refused(404):
+        client.jobs.get("job_0000000000000000")
 
 
 def test_a_login_is_counted(client, new_visitor):
