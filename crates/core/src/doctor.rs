@@ -117,14 +117,6 @@ fn factors(facts: &Facts, found: &mut Vec<Finding>) {
             remedy: "to ask everybody: lockstep api put guardian/policies --data '[\"all-applications\"]'".to_owned(),
         });
     }
-    if guardian.policies.iter().any(|policy| policy == "confidence-score") && !guardian.always() {
-        found.push(Finding {
-            severity: Severity::Error,
-            code: "policy-not-built",
-            text: "the policy confidence-score (adaptive MFA) is stored, and this version does not assess risk: it asks nobody".to_owned(),
-            remedy: "use the policy all-applications, or none".to_owned(),
-        });
-    }
     for (kind, trouble, what) in [
         (
             FactorKind::Phone,
@@ -326,8 +318,6 @@ mod tests {
     #[test]
     fn a_factor_without_a_policy_is_told_and_no_error() {
         assert_eq!(found(|f| f.guardian.policies.clear()), [(Severity::Note, "factor-without-policy")]);
-        let adaptive = found(|f| f.guardian.policies = vec!["confidence-score".to_owned()]);
-        assert_eq!(adaptive, [(Severity::Error, "policy-not-built")]);
     }
 
     #[test]
