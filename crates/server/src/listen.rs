@@ -28,8 +28,9 @@ use tower::ServiceExt as _;
 const HEADER_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long a request's body may take from the moment it has to be waited for.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long a TLS handshake may take.
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a client may take to agree on TLS. Generous: some open a connection and then compute for ten seconds before they say hello (the
+/// Deploy CLI, compiling its schemas).
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long running requests are waited for at the end.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 /// How many connections are held at a time; more wait in the system's queue.
