@@ -24,13 +24,13 @@ use tokio::time::Sleep;
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
 
-/// How long a peer may take to send a request's headers, or to say the next thing on a kept-alive connection.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long a peer may take to send a request's headers, or to say the next thing on a kept-alive connection. Node programs that compute for
+/// a while without looking at their sockets (the Deploy CLI, compiling its schemas) use one again that was closed meanwhile, and fail.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a request's body may take from the moment it has to be waited for.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long a client may take to agree on TLS. Generous: some open a connection and then compute for ten seconds before they say hello (the
-/// Deploy CLI, compiling its schemas).
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a TLS handshake may take.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long running requests are waited for at the end.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 /// How many connections are held at a time; more wait in the system's queue.
