@@ -1,5 +1,10 @@
 //! Whom failed passwords keep out.
 
+use std::net::SocketAddr;
+
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use http::Request;
 use lockstep_core::time::Span;
 use serde_json::json;
 
@@ -169,4 +174,64 @@ async fn another_address_of_one_subscriber_buys_no_new_attempts() {
     let third = try_from(&app, "2001:db8:1:2:bbbb::3", PASSWORD).await;
     assert_eq!(third.as_deref(), Some("user-blocked"));
     assert_eq!(try_from(&app, "2001:db8:1:3::1", PASSWORD).await, None, "the neighbour is not blocked");
+}
+
+/// Returns what is counted about ana: the names of the buckets with what is in them.
+async fn counted(app: &TestApp) -> Vec<(String, i64)> {
+    let mut conn = app.app.db().read().await.unwrap();
+    let rows = conn.fetch_all("select name, tokens from buckets order by name", vec![]).await.unwrap();
+    let all = rows.iter().map(|row| (row.get("name").unwrap(), row.get("tokens").unwrap()));
+    all.filter(|(name, _): &(String, i64)| name.contains("auth0|ana")).collect()
+}
+
+#[tokio::test]
+async fn made_up_mfa_tokens_from_a_blocked_address_change_no_counter_of_the_user() {
+    let app = TestApp::new().await.with_apps().await.with_password_grants().await;
+    app.mfa(&["otp"], &["all-applications"]).await;
+    let ana = app.user_with_totp("ana@example.com").await;
+    for _ in 0..10 {
+        try_from(&app, HERE, "wrong").await;
+    }
+    assert_eq!(try_from(&app, HERE, PASSWORD).await.as_deref(), Some("user-blocked"));
+    let before = counted(&app).await;
+    assert_eq!(before.len(), 1, "{before:?}");
+    let post = async |path: &str, fields: &[(&str, &str)]| {
+        let common = [("client_id", "ropg"), ("client_secret", "ropg-secret")];
+        let body = url::form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(fields.iter().chain(&common))
+            .finish();
+        let request = Request::post(path)
+            .header("host", "lockstep.test")
+            .header("content-type", "application/x-www-form-urlencoded")
+            .extension(ConnectInfo(SocketAddr::new(HERE.parse().unwrap(), 40_000)));
+        app.send(request.body(Body::from(body)).unwrap()).await.status.as_u16()
+    };
+    for n in 0..50 {
+        let token = format!("Fe26.2*{n}");
+        let otp = "http://auth0.com/oauth/grant-type/mfa-otp";
+        let answer = [("grant_type", otp), ("mfa_token", &token), ("otp", "000000")];
+        assert_eq!(post("/oauth/token", &answer).await, 403);
+        assert_eq!(post("/mfa/challenge", &[("mfa_token", &token)]).await, 403);
+    }
+    assert_eq!(counted(&app).await, before);
+    let mut owner = app.browser();
+    owner.move_to_address(ELSEWHERE);
+    owner.authorize(&[]).await.password(&ana).await;
+    owner.code(&app.code(&ana)).await;
+    owner.back_with_code();
+}
+
+#[tokio::test]
+async fn what_is_tried_for_two_hours_from_a_blocked_address_keeps_the_owner_out_nowhere_else() {
+    let app = TestApp::new().await.with_apps().await;
+    app.user("ana@example.com").await;
+    for _ in 0..10 {
+        try_from(&app, HERE, "wrong").await;
+    }
+    for _ in 0..120 {
+        app.clock.advance(Span::minutes(1));
+        assert_eq!(try_from(&app, HERE, "wrong").await.as_deref(), Some("user-blocked"));
+    }
+    assert_eq!(try_from(&app, ELSEWHERE, PASSWORD).await, None);
+    assert_eq!(try_from(&app, HERE, PASSWORD).await.as_deref(), Some("user-blocked"));
 }
