@@ -162,6 +162,9 @@ async fn a_page_template_has_both_tags_and_comes_as_text_or_in_an_object() {
     for wrong in [
         json!("<html>{%- auth0:head -%}</html>"),
         json!("<html>{%- auth0:widget -%}</html>"),
+        json!(template.replace("<body>", "<body>{% for i in (1..1000000000) %}x{% endfor %}")),
+        json!(template.replace("<body>", &format!("<body>{}", "{% if a %}".repeat(2000)))),
+        json!(template.replace("<body>", "<body>{{ 99999999999999999999 }}")),
         json!({"template": 7}),
         json!(7),
         json!({}),
