@@ -133,12 +133,15 @@ pub struct OAuthError {
     /// Further members of the body: `mfa_token`, `mfa_requirements`, `validation_errors`.
     #[serde(default)]
     pub extra: Map<String, Value>,
+    /// What the tenant's log may know of it and the caller may not.
+    #[serde(skip)]
+    pub note: Option<&'static str>,
 }
 
 impl OAuthError {
     /// Returns an error with its own text.
     pub fn new(code: OAuthCode, description: impl Into<String>) -> Self {
-        Self { code, description: description.into(), status: None, extra: Map::new() }
+        Self { code, description: description.into(), status: None, extra: Map::new(), note: None }
     }
 
     /// Returns the same error with another status than its code's.
@@ -152,6 +155,13 @@ impl OAuthError {
     #[must_use]
     pub fn with(mut self, key: &str, value: impl Into<Value>) -> Self {
         self.extra.insert(key.to_owned(), value.into());
+        self
+    }
+
+    /// Returns the same error with a word for the tenant's log.
+    #[must_use]
+    pub const fn noted(mut self, note: &'static str) -> Self {
+        self.note = Some(note);
         self
     }
 

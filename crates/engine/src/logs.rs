@@ -11,6 +11,7 @@ use std::time::Duration;
 use lockstep_core::env::Env;
 use lockstep_core::ids::{ClientId, LogId, UserId};
 use lockstep_core::model::log_event::LogEvent;
+use lockstep_core::model::user_agent::UserAgent;
 use lockstep_core::time::{Span, Timestamp};
 use serde::Serialize;
 use serde_json::Value;
@@ -71,16 +72,20 @@ impl LogWriter {
 
     fn record(&self, env: &Env, event: &LogEvent) -> Record {
         let description = event.text();
+        let header = event.origin.user_agent.as_deref().unwrap_or_default();
+        let agent = UserAgent::read(header);
+        // Records of second factors have the header as it came (contract/log-events.md 1).
+        let user_agent = if event.code.starts_with("gd_") { header.to_owned() } else { agent.to_string() };
         let id = self.ids.lock().expect("no code panics while it holds this lock").next(env.now);
         Record {
-            data: document(&id, env, event, &description),
+            data: document(&id, env, event, &description, &user_agent, agent.mobile),
             id,
             connection_id: event.connection_id.clone(),
             client_name: event.client_name.clone(),
             user_name: event.user_name.clone(),
             description: description.into_owned(),
             hostname: event.origin.hostname.clone(),
-            user_agent: event.origin.user_agent.clone(),
+            user_agent: Some(user_agent),
             code: event.code,
             date: env.now,
             client: event.client.as_ref().map(ToString::to_string),
@@ -152,6 +157,7 @@ struct Document<'a> {
     audience: Option<&'a str>,
     scope: Option<&'a str>,
     location_info: (),
+    security_context: SecurityContext,
     details: Option<&'a Value>,
     tenant_name: &'a str,
     environment_name: &'a str,
@@ -161,6 +167,13 @@ struct Document<'a> {
     auth0_client: Option<&'a Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     references: Option<References<'a>>,
+}
+
+/// Fingerprints of the TLS handshake, which nobody takes here: empty texts, as in the contract.
+#[derive(Serialize)]
+struct SecurityContext {
+    ja3: &'static str,
+    ja4: &'static str,
 }
 
 #[derive(Serialize)]
@@ -173,9 +186,16 @@ struct References<'a> {
     correlation_id: &'a str,
 }
 
-fn document(id: &LogId, env: &Env, event: &LogEvent, description: &str) -> String {
+fn document(
+    id: &LogId,
+    env: &Env,
+    event: &LogEvent,
+    description: &str,
+    user_agent: &str,
+    is_mobile: bool,
+) -> String {
     let origin = &event.origin;
-    let user_agent = origin.user_agent.as_deref().unwrap_or_default();
+    let details = event.wire_details();
     let strategy = event.connection.as_ref().map(|_| "auth0");
     let document = Document {
         _id: id,
@@ -198,11 +218,12 @@ fn document(id: &LogId, env: &Env, event: &LogEvent, description: &str) -> Strin
         client_ip: (),
         hostname: origin.hostname.as_deref(),
         user_agent,
-        is_mobile: ["Mobile", "Android", "iPhone"].iter().any(|mark| user_agent.contains(mark)),
+        is_mobile,
         audience: event.audience.as_deref(),
         scope: event.scope.as_deref(),
         location_info: (),
-        details: event.details.as_ref(),
+        security_context: SecurityContext { ja3: "", ja4: "" },
+        details: details.as_deref(),
         tenant_name: "lockstep",
         environment_name: "lockstep",
         event_schema: EventSchema { version: "1.0.0" },

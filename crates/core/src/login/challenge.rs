@@ -6,7 +6,7 @@ use super::state::{
     AskChannel, ChallengeFactor, ChallengeRecovery, ChooseMethod, ListAuthenticators, Login, Progress,
     Refusal, ShowNewRecoveryCode,
 };
-use super::steps::{decide_next, log, refuse};
+use super::steps::{decide_next, refuse};
 use crate::env::Env;
 use crate::factors::{self, ChallengeAsk, FactorKind, Input, Remark, Verdict, recovery_code};
 use crate::ids::AuthenticatorId;
@@ -40,7 +40,8 @@ pub(super) fn challenge(
         | FactorKind::Totp
         | FactorKind::RecoveryCode => held(progress, kind, rest, facts, env),
     };
-    step.before(log("gd_start_auth", Some(kind)))
+    let begun = log_of("gd_start_auth", kind, the_one(&step.next));
+    step.before(begun)
 }
 
 /// Asks for a code that the person has, or for a key: of any authenticator of that kind.
@@ -127,10 +128,28 @@ fn latest(kind: FactorKind, facts: &Facts, progress: &Progress) -> Option<Authen
         .cloned()
 }
 
+/// Which authenticator is asked; none if any one of several will do.
+fn the_one(login: &Login) -> Option<AuthenticatorId> {
+    let challenge = match login {
+        Login::ChallengeFactor(state) => &state.challenge,
+        Login::ChallengeRecovery(state) => &state.challenge,
+        _ => return None,
+    };
+    match challenge.authenticators.as_slice() {
+        [one] => Some(one.clone()),
+        _ => None,
+    }
+}
+
+fn log_of(code: &'static str, kind: FactorKind, authenticator: Option<AuthenticatorId>) -> Effect {
+    Effect::Log { code, kind: Some(kind), authenticator, note: None }
+}
+
 /// The answer was wrong: the same page, and one more failure.
 pub(super) fn wrong(state: Login, kind: FactorKind) -> Step {
     let code = if kind == FactorKind::RecoveryCode { "gd_recovery_failed" } else { "gd_auth_failed" };
-    Step::to(state).with(Effect::CountFailure(kind)).with(log(code, Some(kind))).but(Problem::InvalidCode)
+    let failed = log_of(code, kind, the_one(&state));
+    Step::to(state).with(Effect::CountFailure(kind)).with(failed).but(Problem::InvalidCode)
 }
 
 impl ChallengeFactor {
@@ -177,11 +196,11 @@ impl ChallengeFactor {
                     .with(Effect::TellOfCopy(authenticator))
                     .but(Problem::KeyCopied)
             }
-            Verdict::Wrong | Verdict::Replayed if kind.is_key() => self
-                .anew(facts, env)
-                .with(Effect::CountFailure(kind))
-                .with(log("gd_auth_failed", Some(kind)))
-                .but(Problem::KeyRefused(kind)),
+            Verdict::Wrong | Verdict::Replayed if kind.is_key() => {
+                let next = self.anew(facts, env);
+                let failed = log_of("gd_auth_failed", kind, the_one(&next.next));
+                next.with(Effect::CountFailure(kind)).with(failed).but(Problem::KeyRefused(kind))
+            }
             Verdict::Malformed | Verdict::Expired if kind.is_key() => {
                 self.anew(facts, env).but(Problem::KeyRefused(kind))
             }

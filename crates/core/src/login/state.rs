@@ -434,6 +434,8 @@ pub struct LoggedIn {
     pub(super) methods: Methods,
     pub(super) auth_time: Timestamp,
     pub(super) decision: Decision,
+    #[serde(default)]
+    pub(super) consented: bool,
 }
 
 /// What became of MFA. "None" must say why.
@@ -470,6 +472,10 @@ impl LoggedIn {
     /// Returns the last decision.
     pub const fn decision(&self) -> &Decision {
         &self.decision
+    }
+    /// Returns whether the person was asked for consent in this login, and gave it.
+    pub const fn consented(&self) -> bool {
+        self.consented
     }
 }
 

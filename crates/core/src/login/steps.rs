@@ -394,6 +394,7 @@ fn logged_in(progress: Progress, why_not: super::demand::NotNeeded, decision: De
         first: progress.first,
         methods: progress.methods,
         auth_time: progress.auth_time,
+        consented: progress.consented,
         decision,
     }
 }

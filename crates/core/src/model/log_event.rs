@@ -1,8 +1,10 @@
 //! A tenant log record (contract/log-events.md): data for the tenant, apart from the server's own trace.
 
+pub mod mfa;
+
 use std::borrow::Cow;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::ids::{ClientId, UserId};
 
@@ -15,6 +17,8 @@ const NAMES_FACTOR: &[&str] =
 fn usual_text(code: &str) -> &'static str {
     match code {
         "seacft" => "Authorization Code for Access Token",
+        "ferrt" => "Unsuccessful Refresh Token exchange, reused refresh token detected",
+        "slo" => "User successfully logged out",
         "mfar" => "Multi-factor authentication required",
         "gd_auth_succeed" => "Guardian - Second factor authentication succeed",
         "gd_auth_failed" => "Guardian - Second factor authentication failed",
@@ -58,6 +62,8 @@ pub struct LogEvent {
     pub scope: Option<String>,
     /// Code-specific details; never a secret.
     pub details: Option<Value>,
+    /// How somebody proved who he is, where the path of the request does not say it: in records of second factors.
+    pub strategy: Option<&'static str>,
     /// Where the request came from.
     pub origin: Origin,
 }
@@ -73,6 +79,10 @@ pub struct Origin {
     pub user_agent: Option<String>,
     /// The host that was asked.
     pub hostname: Option<String>,
+    /// The method of the request.
+    pub method: Option<String>,
+    /// The path of the request as it was sent, without its query.
+    pub path: Option<String>,
     /// The decoded `Auth0-Client` header.
     pub auth0_client: Option<Value>,
     /// `X-Correlation-ID`, or `correlation_id` of `/authorize`.
@@ -132,6 +142,20 @@ impl LogEvent {
         self.details = Some(details);
         self
     }
+
+    /// Adds what went wrong, where `error` is all that the details have to tell (contract/log-events.md 3.4).
+    #[must_use]
+    pub fn error(self, message: &str) -> Self {
+        self.details(json!({"error": {"message": message}}))
+    }
+
+    /// Returns the details of the wire.
+    pub fn wire_details(&self) -> Option<Cow<'_, Value>> {
+        if self.code.starts_with("gd_") && self.code != "gd_tenant_update" {
+            return Some(Cow::Owned(mfa::details(self)));
+        }
+        self.details.as_ref().map(Cow::Borrowed)
+    }
 }
 
 #[cfg(test)]
@@ -150,5 +174,49 @@ mod tests {
         );
         assert_eq!(LogEvent::new("gd_auth_failed", "why").text(), "why");
         assert_eq!(LogEvent::new("ss", "").text(), "");
+    }
+
+    #[test]
+    fn a_record_of_a_second_factor_tells_the_request_the_authenticator_and_what_failed() {
+        let origin = Origin {
+            method: Some("POST".to_owned()),
+            path: Some("/u/mfa-otp-challenge".to_owned()),
+            user_agent: Some("Mozilla/5.0".to_owned()),
+            ip: Some("203.0.113.24".to_owned()),
+            ..Origin::default()
+        };
+        let user = UserId::parse("auth0|ana").unwrap();
+        let about = json!({"authenticator": {"id": "totp|dev_1", "type": "totp", "phone_number": null}, "note": "odd"});
+        let event = LogEvent::new("gd_auth_failed", "").user(&user, "ana").details(about).from(&origin);
+        assert_eq!(
+            *event.wire_details().unwrap(),
+            json!({
+                "request": {
+                    "method": "POST", "path": "/u/mfa-otp-challenge", "query": {}, "userAgent": "Mozilla/5.0",
+                    "ip": "203.0.113.24", "body": {"code": "********"},
+                    "auth": {"subject": null, "strategy": "universal_login", "scopes": []},
+                },
+                "response": {"statusCode": null, "body": {}},
+                "authenticator": {"id": "totp|dev_1", "type": "totp", "phone_number": null},
+                "enrollment": {"_id": "dev_1", "identifier": null, "name": null, "phone_number": null,
+                               "tenant": "lockstep", "user_id": "auth0|ana"},
+                "session_id": null, "first_factor": false, "note": "odd",
+                "failure_details": {"errorCode": "invalid_otp", "message": "Invalid OTP code"},
+            })
+        );
+        let at_the_api = |path: &str, strategy| {
+            let origin = Origin { path: Some(path.to_owned()), ..origin.clone() };
+            let event = LogEvent { strategy, ..LogEvent::new("gd_auth_succeed", "").from(&origin) };
+            event.wire_details().unwrap()["request"]["auth"]["strategy"].clone()
+        };
+        for (path, strategy) in [
+            ("/oauth/token", "mfa_token"),
+            ("/u/enroll", "ticket"),
+            ("/me/v1/authentication-methods", "access_token"),
+        ] {
+            assert_eq!(at_the_api(path, None), strategy);
+        }
+        assert_eq!(at_the_api("/mfa/associate", Some("access_token")), "access_token");
+        assert_eq!(LogEvent::new("limit_wc", "").wire_details(), None);
     }
 }

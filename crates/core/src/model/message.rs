@@ -129,6 +129,14 @@ impl MessageKind {
         }
     }
 
+    /// Returns what log records call it: `email_type` (contract/log-events.md 7).
+    pub const fn email_type(self) -> &'static str {
+        match self {
+            Self::CodeEmail => "mfa_oob_code",
+            other => other.as_str(),
+        }
+    }
+
     /// Returns how it goes.
     pub const fn channel(self) -> Channel {
         match self {

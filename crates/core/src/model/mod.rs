@@ -20,4 +20,5 @@ pub mod role;
 pub mod session;
 pub mod settings;
 pub mod user;
+pub mod user_agent;
 pub mod user_attributes;

@@ -49,11 +49,12 @@ pub(super) async fn take_away(
     }
     let left = methods::list_of_user(tx, &owner.id).await?;
     for method in before.iter().filter(|method| left.iter().all(|other| other.id != method.id)) {
-        let mut event = LogEvent::new("gd_unenroll", "Guardian - Unenroll device account")
+        let mut event = LogEvent::new("gd_unenroll", "")
             .user(&owner.id, owner.display_name())
             .details(json!({
                 "authenticator": {"id": format!("{}|{}", method.kind, method.id), "type": method.kind, "phone_number": null},
-                "enrollment": {"_id": method.id, "name": method.name, "user_id": owner.id, "tenant": "lockstep"},
+                "enrollment": {"_id": method.id, "identifier": null, "name": method.name, "phone_number": null,
+                               "user_id": owner.id, "tenant": "lockstep"},
                 "reason": by.reason, "sessions_ended": by.end_sessions,
             }))
             .from(origin);

@@ -1,6 +1,6 @@
 //! `/authorize`: checking a request, and answering it once somebody has logged in. What lies between is [`super::login`].
 
-use lockstep_core::assurance::{Assurance, Methods, claims as assurance};
+use lockstep_core::assurance::{Assurance, Method, MethodName, Methods, claims as assurance};
 use lockstep_core::codes::{OAuthCode, OAuthError};
 use lockstep_core::crypto::digest::sha256_b64url;
 use lockstep_core::env::Env;
@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::OAuthFailure;
-use super::token::issue;
+use super::token::{issue, told};
 use crate::app::App;
 use crate::flows::account::application;
 use crate::flows::apis;
@@ -62,6 +62,10 @@ pub struct Proof {
     pub auth_time: Timestamp,
     /// Whether something was proven in this login, on a page.
     pub interactive: bool,
+    /// When this login began.
+    pub begun_at: Timestamp,
+    /// Whether the person was asked for consent, and gave it.
+    pub consented: bool,
 }
 
 /// What a code carries to the token endpoint: the request as it was, and a copy of the evidence.
@@ -91,9 +95,49 @@ pub struct CodeData {
 pub async fn check(app: &App, env: &Env, origin: &Origin, query: &[u8]) -> Result<Checked, AuthorizeError> {
     let result = try_check(app, env, query).await;
     if let Err(AuthorizeError::Refused(refused)) = &result {
-        app.log(env, &LogEvent::new("f", refused.error.description.clone()).from(origin));
+        let params = Params::from_form(query).unwrap_or_default();
+        let mut event = LogEvent::new("f", refused.error.description.clone()).from(origin);
+        event.details = Some(json!({"error": told(&refused.error), "qs": shown(&params)}));
+        let client = params.get("client_id").and_then(|id| ClientId::parse(id).ok());
+        if let Some(client) = client
+            && let Some(client) = app.catalog().client(&client).await?
+        {
+            event = event.client(&client.id, client.name());
+        }
+        app.log(env, &event);
     }
     result
+}
+
+/// Parameters whose value a record may show. Of the others it has the name only: an `id_token_hint` is a token, and what somebody made up
+/// may be a password.
+const SHOWN: &[&str] = &[
+    "acr_values",
+    "audience",
+    "auth0Client",
+    "client_id",
+    "code_challenge_method",
+    "connection",
+    "display",
+    "login_hint",
+    "max_age",
+    "organization",
+    "prompt",
+    "redirect_uri",
+    "response_mode",
+    "response_type",
+    "scope",
+    "screen_hint",
+    "ui_locales",
+];
+
+/// Returns the query of a request as a record shows it.
+pub(super) fn shown(params: &Params) -> Value {
+    let short = |text: &str| -> String { text.chars().take(512).collect() };
+    let all = params.iter().take(64).map(|(name, value)| {
+        (short(name), if SHOWN.contains(&name) { json!(short(value)) } else { json!("[REDACTED]") })
+    });
+    Value::Object(all.collect())
 }
 
 async fn try_check(app: &App, env: &Env, query: &[u8]) -> Result<Checked, AuthorizeError> {
@@ -235,36 +279,87 @@ fn success(
         .client(&client.id, client.name())
         .user(&proof.user.id, proof.user.display_name());
     event.connection = Some(proof.user.connection.clone());
+    event.connection_id = connection.map(str::to_owned);
     event.audience.clone_from(&request.audience);
     event.scope = Some(request.scope.to_string());
-    let prompts = if proof.interactive { prompts(proof, connection, assured, now) } else { Vec::new() };
-    event.connection_id = connection.map(str::to_owned);
+    let before = logins_before(proof);
+    let prompts = if proof.interactive {
+        prompts(proof, request, connection, assured, before, now)
+    } else {
+        Vec::new()
+    };
+    let logins = before + i64::from(proof.interactive && first_factor(proof).is_some());
     event.details = Some(json!({
-        "prompts": prompts, "completedAt": now.as_millis(), "session_id": proof.session,
-        "stats": {"loginsCount": proof.user.logins_count},
+        "prompts": prompts, "initiatedAt": proof.begun_at.as_millis(), "completedAt": now.as_millis(),
+        "elapsedTime": now.since(proof.begun_at).as_millis(), "session_id": proof.session,
+        "stats": {"loginsCount": logins}, "actions": {"executions": []},
     }));
     event
 }
 
 /// What a person went through (contract/log-events.md 3.1). The first entry names the connection: tools read it there.
-fn prompts(proof: &Proof, connection: Option<&str>, assured: &Assurance, now: Timestamp) -> Vec<Value> {
+fn prompts(
+    proof: &Proof,
+    request: &AuthorizeRequest,
+    connection: Option<&str>,
+    assured: &Assurance,
+    logins_before: i64,
+    now: Timestamp,
+) -> Vec<Value> {
     let user = &proof.user;
-    let mut all = vec![
-        json!({
-            "name": "prompt-authenticate", "completedAt": proof.auth_time.as_millis(), "connection": user.connection,
-            "connection_id": connection, "strategy": "auth0", "identity": user.id.parts().1,
-            "stats": {"loginsCount": user.logins_count}
-        }),
-        json!({
-            "name": "login", "flow": "universal-login", "completedAt": now.as_millis(), "user_id": user.id,
-            "user_name": user.display_name()
-        }),
-    ];
-    if let Some(acr) = assured.acr {
+    let mut all = Vec::new();
+    let mut since = proof.begun_at;
+    let lasted = |from: Timestamp, to: Timestamp| json!({"initiatedAt": from.as_millis(), "completedAt": to.as_millis(), "elapsedTime": to.since(from).as_millis()});
+    if let Some(first) = first_factor(proof) {
         all.push(json!({
-            "name": "mfa", "flow": "universal-mfa", "completedAt": proof.auth_time.as_millis(), "provider": "guardian",
-            "performed_acr": [acr], "performed_amr": assured.amr
+            "name": "prompt-authenticate", "initiatedAt": null, "completedAt": first.at.as_millis(), "elapsedTime": null,
+            "identity": user.id.parts().1, "stats": {"loginsCount": logins_before},
         }));
+        let mut login = lasted(since, first.at);
+        login["name"] = json!("login");
+        login["flow"] = json!("universal-login");
+        login["timers"] = json!({"rules": 0});
+        login["user_id"] = json!(user.id);
+        login["user_name"] = json!(user.display_name());
+        all.push(login);
+        since = first.at;
+    }
+    let second = proven_here(proof).filter(|method| method.name == MethodName::Mfa).last();
+    if let (Some(second), Some(acr)) = (second, &assured.acr) {
+        let mut mfa = lasted(since, second.at);
+        mfa["name"] = json!("mfa");
+        mfa["flow"] = json!("universal-mfa");
+        mfa["provider"] = json!("guardian");
+        mfa["performed_acr"] = json!([acr]);
+        mfa["performed_amr"] = json!(assured.amr);
+        all.push(mfa);
+        since = second.at;
+    }
+    if proof.consented {
+        let mut consent = lasted(since, now);
+        consent["name"] = json!("consent");
+        consent["grantInfo"] = json!({"id": null, "audience": request.audience, "scope": request.scope.to_string(), "expiration": null});
+        all.push(consent);
+    }
+    if let Some(first) = all.first_mut() {
+        first["connection"] = json!(user.connection);
+        first["connection_id"] = json!(connection);
+        first["strategy"] = json!("auth0");
     }
     all
+}
+
+/// Returns what was proven in this login; the rest came with the session.
+fn proven_here(proof: &Proof) -> impl Iterator<Item = &Method> {
+    proof.methods.iter().filter(|method| method.at >= proof.begun_at)
+}
+
+fn first_factor(proof: &Proof) -> Option<&Method> {
+    proven_here(proof).filter(|method| method.name != MethodName::Mfa).last()
+}
+
+/// Returns how often she had logged in before: the count goes up with the session, which may be before the last page of a login.
+fn logins_before(proof: &Proof) -> i64 {
+    let counted = proof.user.last_login.is_some_and(|at| at >= proof.begun_at);
+    proof.user.logins_count - i64::from(counted)
 }

@@ -8,7 +8,7 @@ use lockstep_core::factors::FactorKind;
 use lockstep_core::ids::{ClientId, UserId};
 use lockstep_core::model::authenticator::Authenticator;
 use lockstep_core::model::languages::choose_locale;
-use lockstep_core::model::log_event::{LogEvent, Origin};
+use lockstep_core::model::log_event::{LogEvent, Origin, mfa};
 use lockstep_core::model::message::MessageKind;
 use lockstep_core::model::user::User;
 use lockstep_core::time::Span;
@@ -37,9 +37,9 @@ pub(super) async fn enrolled(
     new: &Authenticator,
 ) -> Result<(), DbError> {
     added(tx, app, env, origin, user, new).await?;
-    let event = LogEvent::new("gd_enrollment_complete", "Guardian - Enrollment complete (confirmed)")
+    let event = LogEvent::new("gd_enrollment_complete", "")
         .user(&user.id, user.display_name())
-        .details(json!({"authenticator": {"id": new.method_id(), "type": new.kind.method_type()}}))
+        .details(json!({"authenticator": mfa::authenticator(new)}))
         .from(origin);
     app.logs().insert(tx, env, &event).await
 }
@@ -82,9 +82,9 @@ pub(super) async fn removed(
     if !left.iter().any(|a| a.confirmed && a.kind.independent()) {
         authenticators::delete_kind(tx, &user.id, FactorKind::RecoveryCode).await?;
     }
-    let event = LogEvent::new("gd_unenroll", "Guardian - Unenroll device account")
+    let event = LogEvent::new("gd_unenroll", "")
         .user(&user.id, user.display_name())
-        .details(json!({"authenticator": {"id": old.method_id(), "type": old.kind.method_type()}}))
+        .details(json!({"authenticator": mfa::authenticator(old)}))
         .from(origin);
     app.logs().insert(tx, env, &event).await?;
     let to = lockstep_core::factors::masked(old);
@@ -164,6 +164,11 @@ pub(super) async fn password(
         LogEvent::new("scp", "Successful change password").user(&user.id, user.display_name()).from(origin);
     event.client = Some(client.clone());
     event.client_name = Some(String::new());
+    event.connection = Some(user.connection.clone());
+    event.details = Some(json!({
+        "title": "Successful change password", "email": user.email, "query": {"user_id": user.id},
+        "body": {"connection": user.connection, "email": user.email, "password": "*****"},
+    }));
     app.logs().insert(tx, env, &event).await?;
     tell(tx, app, env, origin, user, &Notice::NewPassword).await
 }

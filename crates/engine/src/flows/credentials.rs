@@ -24,6 +24,9 @@ const BLOCKED_FOR: Span = Span::days(30);
 /// Stands in the name of a bucket where an address would: failures from everywhere.
 const EVERYWHERE: &str = "*";
 
+/// What the tenant's log says of a block.
+const TOO_MANY: &str = "Your account has been blocked after multiple consecutive login attempts.";
+
 /// The longest identifier that is looked up.
 const MAX_IDENTIFIER: usize = 320;
 
@@ -64,7 +67,11 @@ pub async fn check(
     let counted = rules.counts(origin.ip.as_deref()) && connection.brute_force_protection();
     let bucket = bucket(connection, user.as_ref(), identifier, &rules, origin);
     // The attempt is counted before it is judged, and on its own: parallel guesses cannot slip past, and no rollback forgives one.
-    let allowed = !counted || buckets::take(&mut tx, &bucket, failures(&rules), env.now).await?;
+    let left = if counted {
+        buckets::take_one(&mut tx, &bucket, failures(&rules), env.now).await?
+    } else {
+        Some(i64::MAX)
+    };
     let stored = match &user {
         Some(user) => users::password_hash(&mut tx, &user.id).await?,
         None => None,
@@ -78,23 +85,27 @@ pub async fn check(
         event.user = user.as_ref().map(|u| u.id.clone());
         event
     };
-    if !allowed {
-        app.log(env, &event("limit_wc", "Blocked by brute-force protection"));
-        if rules.blocks {
-            return Err(CredentialsError::TooManyFailures);
-        }
+    if left.is_none() && rules.blocks {
+        app.log(env, &event("f", TOO_MANY).error(TOO_MANY));
+        return Err(CredentialsError::TooManyFailures);
     }
     let verdict = app.passwords().verify(password.to_owned(), stored.clone()).await?;
     let (Some(found), Verdict::Match { rehash }) = (&user, verdict) else {
         let code = if user.is_some() { "fp" } else { "fu" };
-        app.log(env, &event(code, "Wrong email or password."));
+        let text = "Wrong email or password.";
+        app.log(env, &event(code, text).error(text));
+        // This failure was the last there might be: from now on nothing is looked at. Said once, however many try meanwhile.
+        if left == Some(0) {
+            app.log(env, &event("limit_wc", TOO_MANY));
+        }
         return Err(CredentialsError::Wrong);
     };
     let mut tx = app.db().write().await?;
     buckets::reset(&mut tx, &bucket).await?;
     tx.commit().await?;
     if found.blocked {
-        app.log(env, &event("f", "user is blocked"));
+        let text = "user is blocked";
+        app.log(env, &event("f", text).error(text));
         return Err(CredentialsError::UserBlocked);
     }
     if let (true, Some(old)) = (rehash, stored) {

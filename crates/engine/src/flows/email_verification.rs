@@ -11,6 +11,7 @@ use lockstep_core::model::message::MessageKind;
 use lockstep_core::model::user::User;
 use lockstep_core::time::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::messages::{self, About, Link};
 use super::result_url;
@@ -104,7 +105,9 @@ pub async fn send(
     let expires_at = env.now + LIFETIME;
     messages::queue(tx, env, &about, MessageKind::VerifyEmail, email, written, expires_at).await?;
     let mut event = LogEvent::new("svr", "Success verification email request");
-    event = event.user(&user.id, user.display_name());
+    event = event.user(&user.id, user.display_name()).details(json!({
+        "body": {"user_id": user.id, "email": user.email, "client_id": client.map(|client| &client.id)},
+    }));
     event.connection = Some(user.connection.clone());
     event.client = client.map(|client| client.id.clone());
     event.client_name = client.map(|client| client.name().to_owned());
@@ -138,8 +141,11 @@ pub async fn verify(
         Some(id) => clients::find(&mut tx, id).await?,
         None => None,
     };
-    let mut event = LogEvent::new("sv", "Your email was verified. You can continue using the application.");
-    event = event.user(&user.id, user.display_name()).from(origin);
+    let title = "Your email was verified. You can continue using the application.";
+    let mut event = LogEvent::new("sv", title).user(&user.id, user.display_name()).from(origin);
+    event = event.details(json!({
+        "title": title, "email": data.email, "query": {"user_id": user.id, "client": data.client}, "body": {},
+    }));
     event.connection = Some(user.connection.clone());
     event.client = client.as_ref().map(|client| client.id.clone());
     app.logs().insert(&mut tx, env, &event).await?;

@@ -7,7 +7,7 @@ use lockstep_core::login::enrolment::{After, Enrolling, Enrolment};
 use lockstep_core::login::steps::Answer;
 use lockstep_core::model::authenticator::Authenticator;
 use lockstep_core::model::languages::choose_locale;
-use lockstep_core::model::log_event::{LogEvent, Origin};
+use lockstep_core::model::log_event::{LogEvent, Origin, mfa};
 use lockstep_core::model::settings::{Guardian, TenantSettings};
 use lockstep_core::model::user::User;
 
@@ -92,6 +92,13 @@ pub(super) enum EnrollingError {
     Factor(#[from] FactorError),
 }
 
+fn told(code: &'static str, kind: FactorKind, user: &User, origin: &Origin) -> LogEvent {
+    LogEvent::new(code, "")
+        .user(&user.id, user.display_name())
+        .details(json!({"authenticator": mfa::named(kind, None)}))
+        .from(origin)
+}
+
 /// Takes an answer.
 #[expect(clippy::too_many_arguments, reason = "the parts of one answer, each from another place")]
 pub(super) async fn answer(
@@ -109,18 +116,25 @@ pub(super) async fn answer(
     if let Some(kind) = guessed
         && !buckets::take(tx, &attempts::bucket(&user.id, kind), attempts::budget(kind), env.now).await?
     {
+        let event = told("gd_otp_rate_limit_exceed", kind, user, origin);
+        app.logs().insert(tx, env, &event).await?;
         return Ok(Led::Going(before, Some(Problem::too_many(kind))));
     }
     let turn = before.clone().answer(given, &who.enrolling, env);
+    if let Some(kind) = turn.missed {
+        app.logs().insert(tx, env, &told("gd_auth_failed", kind, user, origin)).await?;
+    }
     if let (Some(kind), None) = (guessed, turn.missed) {
         buckets::give_back(tx, &attempts::bucket(&user.id, kind), attempts::budget(kind)).await?;
     }
     if let Some((kind, why)) = turn.failed
         && buckets::take(tx, &attempts::key_reports(&user.id), attempts::KEY_REPORTS, env.now).await?
     {
-        let mut event = LogEvent::new("gd_webauthn_enrollment_failed", why).from(origin);
-        event = event.user(&user.id, user.display_name());
-        event.details = Some(json!({"authenticator": {"type": kind.method_type()}, "note": why}));
+        let mut event = told("gd_webauthn_enrollment_failed", kind, user, origin);
+        event.description = why.to_owned();
+        if let Some(details) = &mut event.details {
+            details["note"] = json!(why);
+        }
         app.logs().insert(tx, env, &event).await?;
     }
     if let Some(code) = &turn.send {

@@ -156,7 +156,11 @@ pub async fn begin(
     let held = authenticators::list_of_user(&mut tx, &user.id).await?;
     let options = offered(&found.data, &who.guardian.enabled(), &held);
     let turn = Enrolment::begin(options, &who.enrolling, env);
-    let After::Going(enrolment) = turn.next else { return Err(TicketError::NoFactor) };
+    let After::Going(enrolment) = turn.next else {
+        let event = LogEvent::new("gd_start_enroll_failed", "").user(&user.id, user.display_name());
+        app.log(env, &event.from(origin));
+        return Err(TicketError::NoFactor);
+    };
     let id = TransactionId::new(env.rng());
     let (handle, new) = match browser.transaction {
         Some(handle) => (handle.to_owned(), None),
@@ -175,7 +179,8 @@ pub async fn begin(
         expires_at: env.now + ENROLMENT,
     };
     transactions::create(&mut tx, &stored).await?;
-    let event = LogEvent::new("gd_start_enroll", "").user(&user.id, user.display_name()).from(origin);
+    let mut event = LogEvent::new("gd_start_enroll", "").user(&user.id, user.display_name()).from(origin);
+    event.strategy = Some("ticket");
     app.logs().insert(&mut tx, env, &event).await?;
     tx.commit().await?;
     Ok((id, new))

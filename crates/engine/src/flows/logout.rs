@@ -4,13 +4,14 @@ use lockstep_core::codes::OAuthError;
 use lockstep_core::crypto::digest::sha256_b64url;
 use lockstep_core::crypto::jose::{self, Alg, VerifyingKey, claims};
 use lockstep_core::env::Env;
-use lockstep_core::ids::ClientId;
+use lockstep_core::ids::{ClientId, SessionId};
 use lockstep_core::model::client::Client;
 use lockstep_core::model::log_event::{LogEvent, Origin};
 use lockstep_core::model::session::Session;
 use lockstep_core::model::settings::TenantSettings;
 use lockstep_core::oauth::params::Params;
 use lockstep_core::oauth::redirect_uri::{is_allowed_logout, is_allowed_return_to};
+use serde_json::{Value, json};
 
 use super::OAuthFailure;
 use super::login::Browser;
@@ -56,12 +57,21 @@ fn told(
     if let Err(OAuthFailure::Refused(error)) = &outcome {
         let mut event = LogEvent::new("flo", error.description.clone()).from(origin);
         event.client = params.get("client_id").and_then(|id| ClientId::parse(id).ok());
-        event.details = Some(serde_json::json!({
-            "return_to": params.get("returnTo").or_else(|| params.get("post_logout_redirect_uri"))
-        }));
+        event.details = Some(details(params, None, None));
         app.log(env, &event);
     }
     outcome
+}
+
+/// Returns what a record says of a logout (contract/log-events.md 3.4).
+fn details(params: &Params, client: Option<&Client>, session: Option<&SessionId>) -> Value {
+    let by_oidc = params.get("post_logout_redirect_uri").or_else(|| params.get("id_token_hint"));
+    json!({
+        "return_to": params.get("returnTo").or_else(|| params.get("post_logout_redirect_uri")),
+        "allowed_logout_url": client.map(|client| client.allowed_logout_urls().collect::<Vec<_>>()).unwrap_or_default(),
+        "session_id": session, "initiated_by": "application",
+        "protocol": if by_oidc.is_some() { "oidc" } else { "v2" },
+    })
 }
 
 async fn try_v2(
@@ -90,7 +100,7 @@ async fn try_v2(
             .into());
         }
     }
-    end(app, &mut tx, env, origin, browser, client.as_ref()).await?;
+    end(app, &mut tx, env, origin, browser, client.as_ref(), params).await?;
     tx.commit().await?;
     let first = client.as_ref().and_then(|c| c.allowed_logout_urls().next().map(str::to_owned));
     Ok(match target.map(str::to_owned).or(first) {
@@ -148,7 +158,7 @@ async fn try_oidc(
         let user_name = user.map(|u| u.display_name().to_owned()).unwrap_or_default();
         return Ok(LoggedOut::Ask { user_name, client: client.map(Box::new) });
     }
-    end(app, &mut tx, env, origin, browser, client.as_ref()).await?;
+    end(app, &mut tx, env, origin, browser, client.as_ref(), params).await?;
     tx.commit().await?;
     Ok(match target {
         Some(url) => LoggedOut::GoTo(url),
@@ -257,14 +267,19 @@ async fn end(
     origin: &Origin,
     browser: &Browser<'_>,
     client: Option<&Client>,
+    params: &Params,
 ) -> Result<(), DbError> {
     if let Some(handle) = browser.transaction {
         transactions::delete_of_browser(tx, &sha256_b64url(handle)).await?;
     }
     let Some(session) = current(tx, env, browser).await? else { return Ok(()) };
     sessions::delete(tx, &session.id).await?;
-    let mut event = LogEvent::new("slo", "User successfully logged out").from(origin);
-    event.user = Some(session.user);
+    let mut event = LogEvent::new("slo", "").from(origin);
+    if let Some(user) = users::find(tx, &session.user).await? {
+        event = event.user(&user.id, user.display_name());
+        event.connection = Some(user.connection);
+    }
+    event.details = Some(details(params, client, Some(&session.id)));
     if let Some(client) = client {
         event = event.client(&client.id, client.name());
     }

@@ -112,10 +112,11 @@ pub(super) async fn add(
         Err(DbError::Conflict) => return Ok(None),
         other => other?,
     }
-    let event = LogEvent::new("gd_enrollment_complete", "Guardian - Enrollment complete (passkey)")
+    let event = LogEvent::new("gd_enrollment_complete", "")
         .user(&user.id, user.display_name())
         .details(json!({
-            "authenticator": {"id": format!("{}|{}", passkeys::KIND, row.id), "type": passkeys::KIND},
+            "authenticator": {"id": format!("{}|{}", passkeys::KIND, row.id), "type": passkeys::KIND,
+                              "phone_number": null},
         }))
         .from(origin);
     Ok(Some(event))

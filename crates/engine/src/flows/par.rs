@@ -3,9 +3,11 @@
 use lockstep_core::codes::OAuthError;
 use lockstep_core::crypto::digest::sha256_b64url;
 use lockstep_core::env::Env;
+use lockstep_core::model::log_event::{LogEvent, Origin};
 use lockstep_core::oauth::checks::{Endpoint, TEXTS};
 use lockstep_core::oauth::params::Params;
 use lockstep_core::time::Span;
+use serde_json::json;
 
 use super::authorize::{self, AuthorizeError, REQUEST_URI_PREFIX};
 use super::client_auth::{self, Credentials};
@@ -20,6 +22,7 @@ pub const LIFETIME: Span = Span::seconds(30);
 pub async fn push(
     app: &App,
     env: &mut Env,
+    origin: &Origin,
     params: &Params,
     credentials: &Credentials,
 ) -> Result<String, OAuthFailure> {
@@ -34,7 +37,14 @@ pub async fn push(
     let mut tx = app.db().write().await?;
     match authorize::parse(app, &mut tx, env, Endpoint::Par, client, params, true).await? {
         Ok(_) => {}
-        Err(AuthorizeError::Refused(refused)) => return Err(refused.error.with_status(400).into()),
+        Err(AuthorizeError::Refused(refused)) => {
+            let text = refused.error.description.clone();
+            let mut event = LogEvent::new("fpar", text).client(&client.id, client.name()).from(origin);
+            event.details =
+                Some(json!({"error": token::told(&refused.error), "qs": authorize::shown(params)}));
+            app.log(env, &event);
+            return Err(refused.error.with_status(400).into());
+        }
         Err(AuthorizeError::Db(error)) => return Err(error.into()),
     }
     let kept: Vec<(String, String)> = params

@@ -5,11 +5,13 @@ use lockstep_core::crypto::digest::sha256_b64url;
 use lockstep_core::env::Env;
 use lockstep_core::model::log_event::{LogEvent, Origin};
 use lockstep_core::oauth::params::Params;
+use serde_json::json;
 
 use super::OAuthFailure;
 use super::client_auth::{self, Credentials};
 use crate::app::App;
-use crate::store::{grants, opaque_tokens, settings};
+use crate::store::grants::{self, Grant};
+use crate::store::{opaque_tokens, settings};
 
 /// Revokes a refresh token with its family. An unknown token is no error: it is as good as revoked.
 pub async fn revoke(
@@ -41,11 +43,21 @@ pub async fn revoke(
         grants::revoke(&mut tx, &found.grant.id, env.now).await?;
     }
     opaque_tokens::revoke_of_grant(&mut tx, &found.grant.id, env.now).await?;
-    let mut event = LogEvent::new("srrt", "Successfully revoked a refresh token")
-        .client(&client.id, client.name())
-        .from(origin);
-    event.user = Some(found.grant.user);
+    let event = revoked(&found.grant, origin).client(&client.id, client.name());
     app.logs().insert(&mut tx, env, &event).await?;
     tx.commit().await?;
     Ok(())
+}
+
+/// Returns the record of a revoked token (contract/log-events.md 3.4).
+pub(super) fn revoked(grant: &Grant, origin: &Origin) -> LogEvent {
+    let mut event = LogEvent::new("srrt", "Successfully revoked a refresh token").from(origin);
+    event.client = Some(grant.client.clone());
+    event.user = Some(grant.user.clone());
+    event.audience.clone_from(&grant.audience);
+    event.details = Some(json!({
+        "credential_id": grant.id, "grant_id": grant.id, "audience": grant.audience, "session_id": grant.session,
+        "method": origin.method, "host": origin.hostname, "origin": null, "originalUrl": origin.path, "xhr": false,
+    }));
+    event
 }

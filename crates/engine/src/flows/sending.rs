@@ -9,7 +9,7 @@ use lockstep_core::factors::{PhoneNumber, email};
 use lockstep_core::model::log_event::{LogEvent, Origin};
 use lockstep_core::model::message::{Channel, CodeToSend, MessageKind};
 use lockstep_core::time::Span;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::messages::{self, About, CodeTemplates};
 use crate::app::App;
@@ -68,7 +68,7 @@ pub async fn send_code(
         Channel::Email => ("gd_send_email", "Guardian - Sent email"),
     };
     let mut event = log(about, origin, code_sent, text.to_owned());
-    event.details = Some(json!({"to": masked(code)}));
+    event.details = Some(json!({"to": masked(code), "authenticator": reached(code)}));
     app.logs().insert(tx, env, &event).await?;
     Ok(())
 }
@@ -85,14 +85,25 @@ pub async fn admit(
     let channel = code.channel;
     if let Some(policy) = refused_by(app, about, code) {
         let mut event = log(about, origin, failure_code(channel), format!("Not sent: {policy}"));
-        event.details = Some(json!({"to": masked(code), "policy": policy}));
+        event.details = Some(json!({
+            "to": masked(code), "policy": policy, "authenticator": reached(code),
+            "provider_error": {"errorCode": null, "message": policy},
+        }));
         app.log(env, &event);
         return Err(SendError::NotAllowed(channel));
     }
-    if let Some(limit) = take(tx, app, env, about, origin, code).await? {
-        let mut event = log(about, origin, limit_code(channel), format!("Too many codes: {limit}"));
-        let by = if channel == Channel::Voice { "voice" } else { "sms" };
-        event.details = Some(json!({"delivery_method": by, "type": limit, "to": masked(code)}));
+    if let Some((limit, budget)) = take(tx, app, env, about, origin, code).await? {
+        let text = format!("Too many codes: {limit}");
+        let mut event = log(about, origin, limit_code(channel), text.clone());
+        let to = masked(code);
+        event.details = Some(if channel == Channel::Email {
+            let kind = MessageKind::CodeEmail.email_type();
+            json!({"email_type": kind, "notification_type": kind, "to": to, "error": text})
+        } else {
+            let again = (env.now + budget.refill).to_iso();
+            json!({"delivery_method": channel.as_str(), "type": limit, "trigger_time": env.now.to_iso(),
+                   "reset_time": again, "body": {"to": to}})
+        });
         app.log(env, &event);
         return Err(SendError::TooMany(channel));
     }
@@ -114,7 +125,7 @@ fn refused_by(app: &App, about: &About<'_>, code: &CodeToSend) -> Option<&'stati
     }
 }
 
-/// Takes a token from each bucket that counts, or from none: then returns which one is empty.
+/// Takes a token from each bucket that counts, or from none: then returns which one is empty, and its budget.
 async fn take(
     tx: &mut Conn,
     app: &App,
@@ -122,7 +133,7 @@ async fn take(
     about: &About<'_>,
     origin: &Origin,
     code: &CodeToSend,
-) -> Result<Option<&'static str>, DbError> {
+) -> Result<Option<(&'static str, Budget)>, DbError> {
     let by_mail = code.channel == Channel::Email;
     let kind = if by_mail { "mail" } else { "phone" };
     let to = lockstep_core::crypto::digest::sha256_b64url(&code.to);
@@ -149,7 +160,7 @@ async fn take(
         for (name, budget) in taken {
             buckets::give_back(tx, &name, budget).await?;
         }
-        return Ok(Some(limit));
+        return Ok(Some((limit, budget)));
     }
     Ok(None)
 }
@@ -178,6 +189,12 @@ const fn limit_code(channel: Channel) -> &'static str {
         Channel::Sms | Channel::Voice => "limit_phone",
         Channel::Email => "fn",
     }
+}
+
+/// Returns what a record says of where a code goes: which authenticator of the person's has that address is not at hand.
+fn reached(code: &CodeToSend) -> Value {
+    let number = (code.channel != Channel::Email).then(|| masked(code));
+    json!({"id": null, "type": code.channel.as_str(), "phone_number": number})
 }
 
 fn masked(code: &CodeToSend) -> String {

@@ -9,7 +9,7 @@ use lockstep_core::model::client::Client;
 use lockstep_core::model::connection::{Connection, PasswordRule};
 use lockstep_core::model::log_event::{LogEvent, Origin};
 use lockstep_core::model::user::{Profile, User, normal_email};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::new_passkey::{self, NotMade};
 use crate::app::App;
@@ -97,7 +97,7 @@ async fn try_sign_up(
         Err(DbError::Conflict) => return Err(SignupError::Exists),
         other => other?,
     }
-    app.logs().insert(&mut tx, env, &signed_up(client, &user, origin, connection)).await?;
+    app.logs().insert(&mut tx, env, &signed_up(client, &user, origin, connection, &["pwd"])).await?;
     tx.commit().await?;
     Ok(user)
 }
@@ -126,7 +126,7 @@ pub(super) async fn by_passkey(
         Err(NotMade::Exists) => return Err(SignupError::Exists),
         other => other?,
     }
-    app.logs().insert(tx, env, &signed_up(client, &user, origin, connection)).await?;
+    app.logs().insert(tx, env, &signed_up(client, &user, origin, connection, &["passkey"])).await?;
     Ok(user)
 }
 
@@ -147,7 +147,9 @@ pub(super) fn log_refusal(
     email: &str,
     error: &SignupError,
 ) {
-    let mut event = LogEvent::new("fs", error.to_string()).client(&client.id, client.name()).from(origin);
+    let text = error.to_string();
+    let mut event =
+        LogEvent::new("fs", text.clone()).client(&client.id, client.name()).error(&text).from(origin);
     event.user_name = Some(email.chars().take(254).collect());
     event.connection = Some(connection.name.clone());
     event.connection_id = Some(connection.id.to_string());
@@ -155,16 +157,39 @@ pub(super) fn log_refusal(
 }
 
 /// Returns the record of a sign-up on the pages.
-fn signed_up(client: &Client, user: &User, origin: &Origin, connection: &Connection) -> LogEvent {
-    let body = json!({"connection": connection.name, "email": user.email, "is_signup": true});
+fn signed_up(
+    client: &Client,
+    user: &User,
+    origin: &Origin,
+    connection: &Connection,
+    methods: &[&str],
+) -> LogEvent {
     let mut event = LogEvent::new("ss", "")
         .client(&client.id, client.name())
         .user(&user.id, user.display_name())
-        .details(json!({"body": body}))
+        .details(record(connection, user, Some(client), methods, true))
         .from(origin);
     event.connection = Some(connection.name.clone());
     event.connection_id = Some(connection.id.to_string());
     event
+}
+
+/// Returns the details of a sign-up (contract/log-events.md 3.4): what was asked, and by which method she logs in.
+pub(super) fn record(
+    connection: &Connection,
+    user: &User,
+    client: Option<&Client>,
+    methods: &[&str],
+    is_signup: bool,
+) -> Value {
+    let mut body = json!({
+        "tenant": "lockstep", "client_id": client.map(|client| &client.id), "connection": connection.name,
+        "email": user.email, "username": user.username, "is_signup": is_signup,
+    });
+    if methods.contains(&"pwd") {
+        body["password"] = json!("*****");
+    }
+    json!({"authentication_methods": methods, "body": body})
 }
 
 pub(super) fn valid_username(

@@ -26,9 +26,21 @@ impl Budget {
 /// Stored is not a count but the moment from which the bucket is full again ("theoretical arrival time"), which one comparison
 /// and one addition keep right on both databases.
 pub async fn take(conn: &mut Conn, name: &str, budget: Budget, now: Timestamp) -> Result<bool, DbError> {
+    Ok(take_one(conn, name, budget, now).await?.is_some())
+}
+
+/// Takes one token and returns how many are left; none when the bucket is empty. Of requests at once, one gets the last.
+pub async fn take_one(
+    conn: &mut Conn,
+    name: &str,
+    budget: Budget,
+    now: Timestamp,
+) -> Result<Option<i64>, DbError> {
     let refill = budget.refill.as_millis();
     let capacity = refill.saturating_mul(budget.burst);
-    Ok(conn.execute(TAKE, values![name, now, refill, now.as_millis() + capacity]).await? == 1)
+    let values = values![name, now, refill, now.as_millis() + capacity];
+    let Some(row) = conn.fetch_optional(TAKE, values).await? else { return Ok(None) };
+    Ok(Some(in_bucket(row.get("tokens")?, budget, now)))
 }
 
 /// Gives back a token that was taken for nothing.
@@ -46,10 +58,14 @@ pub async fn has(conn: &mut Conn, name: &str, budget: Budget, now: Timestamp) ->
 pub async fn left(conn: &mut Conn, name: &str, budget: Budget, now: Timestamp) -> Result<i64, DbError> {
     let row = conn.fetch_optional("select tokens from buckets where name = $1", values![name]).await?;
     let Some(row) = row else { return Ok(budget.burst) };
-    let full_at: i64 = row.get("tokens")?;
+    Ok(in_bucket(row.get("tokens")?, budget, now))
+}
+
+/// Returns how many tokens a bucket has that will be full again at `full_at`.
+fn in_bucket(full_at: i64, budget: Budget, now: Timestamp) -> i64 {
     let owed = full_at.saturating_sub(now.as_millis()).max(0);
     let refill = budget.refill.as_millis().max(1);
-    Ok((refill.saturating_mul(budget.burst).saturating_sub(owed) / refill).max(0))
+    (refill.saturating_mul(budget.burst).saturating_sub(owed) / refill).max(0)
 }
 
 /// Returns the names of the buckets with this prefix that are empty.
@@ -90,7 +106,8 @@ const LIST_EMPTY: &str =
 const TAKE: &str = "insert into buckets (name, tokens, updated_at) values ($1, $2 + $3, $2)
  on conflict (name) do update set
   tokens = case when buckets.tokens > $2 then buckets.tokens else $2 end + $3, updated_at = $2
- where case when buckets.tokens > $2 then buckets.tokens else $2 end + $3 <= $4";
+ where case when buckets.tokens > $2 then buckets.tokens else $2 end + $3 <= $4
+ returning tokens";
 
 #[cfg(test)]
 mod tests {
@@ -108,6 +125,10 @@ mod tests {
                 assert!(take(&mut conn, "otp:ana", TEN_PER_HOUR, now).await.unwrap(), "{n}");
             }
             assert!(!has(&mut conn, "otp:ana", TEN_PER_HOUR, now).await.unwrap());
+            for left in [Some(9), Some(8)] {
+                assert_eq!(take_one(&mut conn, "otp:dee", TEN_PER_HOUR, now).await.unwrap(), left);
+            }
+            assert_eq!(take_one(&mut conn, "otp:ana", TEN_PER_HOUR, now).await.unwrap(), None);
             assert_eq!(left(&mut conn, "otp:ana", TEN_PER_HOUR, now).await.unwrap(), 0);
             let soon = now + Span::minutes(13);
             assert_eq!(left(&mut conn, "otp:ana", TEN_PER_HOUR, soon).await.unwrap(), 2);

@@ -206,7 +206,11 @@ fn failure(message: &Message, error: &SendError) -> LogEvent {
         Channel::Sms => ("gd_send_sms_failure", phone_details(to, error)),
         Channel::Voice => ("gd_send_voice_failure", phone_details(to, error)),
         Channel::Email => {
-            ("fn", json!({"email_type": message.kind.as_str(), "to": to, "error": error.to_string()}))
+            let kind = message.kind.email_type();
+            (
+                "fn",
+                json!({"email_type": kind, "notification_type": kind, "to": to, "error": error.to_string()}),
+            )
         }
     };
     let description = if code == "fn" { format!("To: {to}") } else { error.to_string() };
@@ -218,7 +222,8 @@ fn failure(message: &Message, error: &SendError) -> LogEvent {
 
 fn phone_details(to: &str, error: &SendError) -> Value {
     let to = PhoneNumber::stored(to).map(|number| number.masked());
-    json!({"to": to, "error": error.to_string()})
+    let error = error.to_string();
+    json!({"to": to, "error": error, "provider_error": {"errorCode": null, "message": error}})
 }
 
 /// How long to wait after so many attempts: of a message that is dead in minutes, seconds.

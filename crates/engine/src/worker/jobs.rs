@@ -160,8 +160,10 @@ async fn import(app: &App, env: &mut Env, job: &mut Job, rows: &[Value]) -> Resu
             Status::Completed => ("sui", "Successfully imported users"),
             _ => ("fui", "The connection of the import does not exist any more"),
         };
-        let mut event = LogEvent::new(code, description)
-            .details(json!({"job_id": job.id, "summary": job.data.get("summary")}));
+        let mut event = LogEvent::new(code, description).details(json!({
+            "tenant": "lockstep", "connection": connection.as_ref().map(|connection| &connection.name),
+            "job_id": job.id, "summary": job.data.get("summary"),
+        }));
         event.client = job.data["client_id"].as_str().map(|id| ClientId::trusted(id.to_owned()));
         event.connection = connection.map(|connection| connection.name);
         app.logs().insert(&mut tx, env, &event).await?;

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use axum::extract::{ConnectInfo, FromRequestParts};
+use axum::extract::{ConnectInfo, FromRequestParts, OriginalUri};
 use axum::http::HeaderMap;
 use axum::http::request::Parts;
 use base64::Engine as _;
@@ -22,12 +22,16 @@ impl FromRequestParts<Web> for From {
 
     async fn from_request_parts(parts: &mut Parts, web: &Web) -> Result<Self, Self::Rejection> {
         let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|c| c.0.ip());
+        // A route of a nested router sees the rest of its path only.
+        let path = parts.extensions.get::<OriginalUri>().map_or(parts.uri.path(), |uri| uri.0.path());
         let ip = peer.map(|peer| end_user(peer, &parts.headers, &web.settings().trusted_proxies));
         Ok(Self(Origin {
             of_server: false,
             ip: ip.flatten().map(|ip| ip.to_canonical().to_string()),
             user_agent: text(&parts.headers, "user-agent"),
             hostname: text(&parts.headers, "host"),
+            method: Some(parts.method.to_string()),
+            path: Some(path.chars().take(MAX_TEXT).collect()),
             auth0_client: text(&parts.headers, "auth0-client").and_then(|t| decode_telemetry(&t)),
             correlation_id: text(&parts.headers, "x-correlation-id").map(|t| t.chars().take(64).collect()),
             languages: text(&parts.headers, "accept-language"),

@@ -130,7 +130,8 @@ async fn a_mail_that_is_refused_for_good_is_in_the_log_and_not_tried_again() {
     assert_eq!(logs[0]["description"], "To: ana@example.com");
     assert_eq!(
         logs[0]["details"],
-        json!({"email_type": "enrollment_email", "to": "ana@example.com", "error": "550 no such mailbox"})
+        json!({"email_type": "enrollment_email", "notification_type": "enrollment_email", "to": "ana@example.com",
+               "error": "550 no such mailbox"})
     );
 }
 

@@ -131,9 +131,7 @@ pub async fn begin(
     };
     transactions::create(&mut tx, &stored).await?;
     if adding == Adding::Factor {
-        let event = LogEvent::new("gd_start_enroll", "Guardian - Enrollment started")
-            .user(&user.id, user.display_name())
-            .from(origin);
+        let event = LogEvent::new("gd_start_enroll", "").user(&user.id, user.display_name()).from(origin);
         app.logs().insert(&mut tx, env, &event).await?;
     }
     tx.commit().await?;

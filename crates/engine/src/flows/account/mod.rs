@@ -407,9 +407,12 @@ async fn ended(
     user: &User,
     what: &str,
 ) -> Result<(), DbError> {
-    let event = LogEvent::new("slo", "User successfully logged out")
+    let event = LogEvent::new("slo", "")
         .user(&user.id, user.display_name())
-        .details(json!({"ended": what, "by": "account page"}))
+        .details(
+            json!({"return_to": null, "allowed_logout_url": [], "session_id": null, "initiated_by": "user",
+            "protocol": null, "ended": what}),
+        )
         .from(origin);
     app.logs().insert(tx, env, &event).await
 }

@@ -7,7 +7,7 @@ use lockstep_core::ids::{DecisionId, RememberedBrowserId, SessionId, Transaction
 use lockstep_core::login::effect::Effect;
 use lockstep_core::login::offer::OfferKind;
 use lockstep_core::model::client::Client;
-use lockstep_core::model::log_event::{LogEvent, Origin};
+use lockstep_core::model::log_event::{LogEvent, Origin, mfa};
 use lockstep_core::model::session::{Device, Session};
 use lockstep_core::model::settings::{RememberSettings, TenantSettings};
 use lockstep_core::model::user::User;
@@ -65,6 +65,7 @@ impl Applying<'_> {
     ) -> Result<Vec<NewCookie>, NotApplied> {
         let mut cookies = Vec::new();
         let user_id = user.map(|user| &user.id);
+        let remembers = effects.iter().any(|effect| matches!(effect, Effect::RememberBrowser(_)));
         for effect in effects {
             match effect {
                 Effect::Spend { authenticator, spend, at } => {
@@ -117,10 +118,7 @@ impl Applying<'_> {
                     let Some(user) = user else { continue };
                     let added = new_passkey::add(tx, self.app, env, self.origin, user, *new).await?;
                     let event = added.ok_or(NotApplied::Spent)?;
-                    let mut event = event.client(&self.client.id, self.client.name());
-                    if let Some(details) = &mut event.details {
-                        details["request"] = json!({"auth": {"strategy": "universal_login"}});
-                    }
+                    let event = event.client(&self.client.id, self.client.name());
                     self.app.logs().insert(tx, env, &event).await?;
                 }
                 Effect::PasskeyReport(why) => {
@@ -153,12 +151,12 @@ impl Applying<'_> {
                 Effect::Log { code, kind, authenticator, note } => {
                     let mut event =
                         LogEvent::new(code, "").client(&self.client.id, self.client.name()).from(self.origin);
-                    event.user = user_id.cloned();
+                    if let Some(user) = user {
+                        event = event.user(&user.id, user.display_name());
+                    }
                     event.details = Some(json!({
-                        "authenticator": kind.map(|k| json!({
-                            "id": authenticator.as_ref().map(|id| k.method_id(id)), "type": k.method_type()
-                        })),
-                        "request": {"auth": {"strategy": "universal_login"}},
+                        "authenticator": kind.map(|kind| mfa::named(kind, authenticator.as_ref())),
+                        "session_id": running.session, "remember_browser": remembers,
                     }));
                     if let (Some(note), Some(details)) = (note, &mut event.details) {
                         details["note"] = json!(note);

@@ -12,6 +12,7 @@ use lockstep_core::model::languages::choose_locale;
 use lockstep_core::model::log_event::{LogEvent, Origin};
 use lockstep_core::model::user::User;
 use lockstep_core::time::Span;
+use serde_json::json;
 
 use super::apply::{Applying, NotApplied};
 use super::{
@@ -22,6 +23,7 @@ use crate::app::App;
 use crate::flows::account::application;
 use crate::flows::messages::About;
 use crate::flows::sending::{self, SendError};
+use crate::flows::token::told;
 use crate::flows::{attempts, authorize, consent};
 use crate::store::db::Conn;
 use crate::store::{
@@ -327,8 +329,8 @@ async fn end(
     Ok(refuse(app, env, origin, loaded, user, &error))
 }
 
-/// Builds the error that goes to the application. That of a silent request is in the tenant's log too: nobody saw a page that
-/// could tell why people are sent to log in again.
+/// Builds the error that goes to the application, and writes it into the tenant's log: of a silent request nobody saw a page that could
+/// tell why people are sent to log in again.
 pub(super) fn refuse(
     app: &App,
     env: &Env,
@@ -338,18 +340,18 @@ pub(super) fn refuse(
     error: &OAuthError,
 ) -> lockstep_core::oauth::response::AuthorizeResponse {
     let request = &loaded.stored.data.request;
-    if request.is_silent() {
-        let mut event = LogEvent::new("fsa", error.description.clone())
-            .client(&loaded.client.id, loaded.client.name())
-            .from(origin);
-        if let Some(user) = user {
-            event = event.user(&user.id, user.display_name());
-            event.connection = Some(user.connection.clone());
-        }
-        event.audience.clone_from(&request.audience);
-        event.scope = Some(request.scope.to_string());
-        app.log(env, &event);
+    let code = if request.is_silent() { "fsa" } else { "f" };
+    let mut event = LogEvent::new(code, error.description.clone())
+        .client(&loaded.client.id, loaded.client.name())
+        .from(origin);
+    if let Some(user) = user {
+        event = event.user(&user.id, user.display_name());
+        event.connection = Some(user.connection.clone());
     }
+    event.audience.clone_from(&request.audience);
+    event.scope = Some(request.scope.to_string());
+    event.details = Some(json!({"error": told(error), "session_id": loaded.stored.data.session}));
+    app.log(env, &event);
     request.reply_to.error(error)
 }
 
@@ -367,6 +369,8 @@ async fn complete(
         methods: done.methods().clone(),
         auth_time: done.auth_time(),
         interactive: done.auth_time() >= loaded.stored.created_at,
+        begun_at: loaded.stored.created_at,
+        consented: done.consented(),
     };
     authorize::complete(app, env, origin, &loaded.client, &loaded.stored.data.request, &proof)
         .await

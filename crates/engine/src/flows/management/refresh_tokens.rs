@@ -8,6 +8,7 @@ use super::query::{Fields, Page, Query, invalid};
 use super::sessions::{METADATA, metadata};
 use super::validate::{Kind, Schema, nullable, optional, refused};
 use super::{Call, Outcome, load_user, user_id};
+use crate::flows::revoke::revoked;
 use crate::store::db::Conn;
 use crate::store::grants::{self, Grant};
 
@@ -77,7 +78,7 @@ pub async fn update(call: &mut Call, id: &str, body: Option<Value>) -> Outcome {
 pub async fn delete(call: &mut Call, id: &str) -> Outcome<()> {
     let Ok(id) = GrantId::parse(id) else { return Ok(()) };
     let mut tx = call.app.db().write().await?;
-    grants::revoke(&mut tx, &id, call.env.now).await?;
+    revoke_one(call, &mut tx, &id).await?;
     tx.commit().await?;
     Ok(())
 }
@@ -86,8 +87,27 @@ pub async fn delete(call: &mut Call, id: &str) -> Outcome<()> {
 pub async fn delete_of_user(call: &mut Call, user: &UserId) -> Outcome<()> {
     let mut tx = call.app.db().write().await?;
     load_user(&mut tx, user).await?;
-    grants::revoke_of_user(&mut tx, user, call.env.now).await?;
+    revoke_all(call, &mut tx, user).await?;
     tx.commit().await?;
+    Ok(())
+}
+
+/// Revokes a family, with its record if it was there and live.
+async fn revoke_one(call: &Call, tx: &mut Conn, id: &GrantId) -> Outcome<()> {
+    let grant = grants::find(tx, id).await?.filter(|grant| grant.is_live(call.env.now));
+    if let (true, Some(grant)) = (grants::revoke(tx, id, call.env.now).await?, grant) {
+        call.log(tx, revoked(&grant, &call.origin)).await?;
+    }
+    Ok(())
+}
+
+/// Revokes all families of a user, with a record of each that was live.
+async fn revoke_all(call: &Call, tx: &mut Conn, user: &UserId) -> Outcome<()> {
+    let live = grants::list_of_user(tx, user, call.env.now).await?;
+    grants::revoke_of_user(tx, user, call.env.now).await?;
+    for grant in &live {
+        call.log(tx, revoked(grant, &call.origin)).await?;
+    }
     Ok(())
 }
 
@@ -100,22 +120,20 @@ pub async fn revoke(call: &mut Call, body: Option<Value>) -> Outcome<()> {
     match (body.get("ids").and_then(Value::as_array), text("user_id"), text("client_id"), text("audience")) {
         (Some(ids), None, None, None) => {
             for id in ids.iter().filter_map(Value::as_str).filter_map(|id| GrantId::parse(id).ok()) {
-                grants::revoke(&mut tx, &id, now).await?;
+                revoke_one(call, &mut tx, &id).await?;
             }
         }
         (None, Some(user), client, audience) if client.is_some() || audience.is_none() => {
             let user = UserId::parse(user).map_err(|e| refused(e.to_string()))?;
             match client {
-                None => {
-                    grants::revoke_of_user(&mut tx, &user, now).await?;
-                }
+                None => revoke_all(call, &mut tx, &user).await?,
                 Some(client) => {
                     let client = ClientId::parse(client).map_err(|e| refused(e.to_string()))?;
                     for grant in grants::list_of_user(&mut tx, &user, now).await? {
                         if grant.client == client
                             && (audience.is_none() || grant.audience.as_deref() == audience)
                         {
-                            grants::revoke(&mut tx, &grant.id, now).await?;
+                            revoke_one(call, &mut tx, &grant.id).await?;
                         }
                     }
                 }

@@ -32,7 +32,7 @@ pub async fn delete_identifier(call: &mut Call, query: &Query) -> Outcome<()> {
     for connection in all_connections(&mut tx).await? {
         credentials::forgive_identifier(&mut tx, &connection, identifier).await?;
     }
-    let mut event = released();
+    let mut event = released(call, None, json!({"identifier": identifier}));
     event.user_name = Some(identifier.chars().take(320).collect());
     call.log(&mut tx, event).await?;
     tx.commit().await?;
@@ -54,7 +54,8 @@ pub async fn delete(call: &mut Call, user: &UserId) -> Outcome<()> {
     let mut tx = call.app.db().write().await?;
     let user = load_user(&mut tx, user).await?;
     credentials::forgive(&mut tx, &user).await?;
-    call.log(&mut tx, released().user(&user.id, user.display_name())).await?;
+    let event = released(call, user.email.as_deref(), json!({"user_id": user.id}));
+    call.log(&mut tx, event.user(&user.id, user.display_name())).await?;
     tx.commit().await?;
     Ok(())
 }
@@ -67,8 +68,14 @@ fn block(identifier: &str, from: credentials::Blocked, connection: &str) -> Valu
     block
 }
 
-fn released() -> LogEvent {
-    LogEvent::new("ublkdu", "User block setup by anomaly detection has been released")
+fn released(call: &Call, email: Option<&str>, query: Value) -> LogEvent {
+    let text = "User block setup by anomaly detection has been released";
+    let origin = &call.origin;
+    LogEvent::new("ublkdu", text).details(json!({
+        "email": email, "title": text, "query": query,
+        "request": {"method": origin.method, "path": origin.path, "ip": origin.ip, "userAgent": origin.user_agent},
+        "response": {"statusCode": 204, "body": {}},
+    }))
 }
 
 fn identifier(query: &Query) -> Outcome<&str> {

@@ -13,7 +13,7 @@ use super::query::{Fields, Page};
 use super::validate::{Kind, Schema, nullable, optional, refused, required};
 use super::{Call, Outcome, load_user, taken};
 use crate::flows::admin_reset::INDEPENDENT;
-use crate::flows::{changes, email_verification};
+use crate::flows::{changes, email_verification, signup};
 use crate::store::db::{Conn, DbError};
 use crate::store::{ceremonies, connections, methods, sessions, transactions, users};
 
@@ -213,6 +213,10 @@ pub async fn update(call: &mut Call, id: &UserId, body: Option<Value>) -> Outcom
     ] {
         if changed {
             let mut event = LogEvent::new(code, text).user(id, user.display_name());
+            event.details = Some(json!({"body": {
+                "user_id": id, "connection": user.connection, "email": user.email, "username": user.username,
+                "phone_number": user.phone_number,
+            }}));
             event.connection = Some(user.connection.clone());
             event.connection_id = Some(connection.id.to_string());
             call.log(&mut tx, event).await?;
@@ -245,6 +249,8 @@ pub async fn delete(call: &mut Call, id: &UserId) -> Outcome<()> {
     let Some(user) = users::find(&mut tx, id).await? else { return Ok(()) };
     users::delete(&mut tx, id).await?;
     let mut event = LogEvent::new("sdu", "User successfully deleted").user(id, user.display_name());
+    event.details =
+        Some(json!({"body": {"user_id": id, "connection": user.connection, "email": user.email}}));
     event.connection = Some(user.connection.clone());
     call.log(&mut tx, event).await?;
     tx.commit().await?;
@@ -410,12 +416,8 @@ async fn hash_password(call: &Call, connection: &Connection, password: String) -
 }
 
 fn signed_up(user: &User, connection: &Connection) -> LogEvent {
-    let mut event = LogEvent::new("ss", "").user(&user.id, user.display_name()).details(json!({
-        "body": {
-            "connection": user.connection, "email": user.email, "username": user.username, "tenant": "lockstep",
-            "is_signup": false, "password": "*****"
-        }
-    }));
+    let details = signup::record(connection, user, None, &["pwd"], false);
+    let mut event = LogEvent::new("ss", "").user(&user.id, user.display_name()).details(details);
     event.connection = Some(connection.name.clone());
     event.connection_id = Some(connection.id.to_string());
     event

@@ -6,7 +6,7 @@ use lockstep_core::env::Env;
 use lockstep_core::factors::{self, Draft, EnrolAsk, FactorKind, PhoneNumber, Reach, Shown, email, phone};
 use lockstep_core::mfa_api::Listed;
 use lockstep_core::model::authenticator::Authenticator;
-use lockstep_core::model::log_event::{LogEvent, Origin};
+use lockstep_core::model::log_event::{LogEvent, Origin, mfa};
 use lockstep_core::model::message::Channel;
 use lockstep_core::model::user::normal_email;
 use lockstep_core::oauth::params::Params;
@@ -25,6 +25,9 @@ use crate::store::{clients, settings};
 const TEXTS: &[&str] = &["phone_number", "email"];
 /// How many authenticators one user may have.
 const MOST: usize = 20;
+
+/// What somebody with as many authenticators as there may be is told.
+const TOO_MANY: &str = "Too many authenticators are enrolled.";
 
 /// What is to be enrolled.
 struct Wish {
@@ -52,7 +55,23 @@ pub async fn associate(
         None => {}
     }
     params.refuse_ambiguous(TEXTS)?;
-    let wish = wish(params, &caller, &facts)?;
+    let wish = wish(params, &caller, &facts).inspect_err(|error| {
+        if error.code == OAuthCode::UnsupportedChallengeType {
+            let mut event = LogEvent::new("gd_start_enroll_failed", "")
+                .user(&caller.user.id, caller.user.display_name())
+                .details(json!({"error": {"message": error.description}}))
+                .from(origin);
+            event.client = Some(caller.client.clone());
+            app.log(env, &event);
+        }
+    })?;
+    if facts.held.len() >= MOST {
+        let mut event = LogEvent::new("too_many_records", TOO_MANY).from(origin);
+        event = event.user(&caller.user.id, caller.user.display_name());
+        event.client = Some(caller.client.clone());
+        app.log(env, &event);
+        return Err(OAuthError::new(OAuthCode::EnrollmentConflict, TOO_MANY).into());
+    }
     let tenant = settings::tenant(&mut tx).await?;
     let ask = |reach| EnrolAsk {
         user: caller.user.id.clone(),
@@ -78,10 +97,12 @@ pub async fn associate(
     let answer = answer(&draft, &wish.channels, oob_code.as_deref(), recovery.as_ref()).map_err(broken)?;
     let pending = Pending { draft, oob_hash: oob_code.as_deref().map(sha256_b64url) };
     keep(&mut tx, env, &caller, pending, recovery).await?;
-    let event = LogEvent::new("gd_start_enroll", "Guardian - Enroll started")
+    let mut event = LogEvent::new("gd_start_enroll", "")
         .client(&client.id, client.name())
         .user(&caller.user.id, caller.user.display_name())
+        .details(json!({"authenticator": mfa::named(wish.kind, None)}))
         .from(origin);
+    event.strategy = caller.access.is_some().then_some("access_token");
     app.logs().insert(&mut tx, env, &event).await?;
     tx.commit().await?;
     Ok(answer)
@@ -97,9 +118,6 @@ fn wish(params: &Params, caller: &Caller, facts: &Facts) -> Result<Wish, OAuthEr
     };
     // Not all that the tenant has: what is the channel of the first factor proves nothing beside it.
     let enabled = |kind| if facts.means.enabled.contains(&kind) { Ok(()) } else { Err(unsupported()) };
-    if facts.held.len() >= MOST {
-        return Err(OAuthError::new(OAuthCode::EnrollmentConflict, "Too many authenticators are enrolled."));
-    }
     match types.as_slice() {
         ["otp"] => {
             enabled(FactorKind::Totp)?;

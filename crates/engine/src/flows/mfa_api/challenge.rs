@@ -6,7 +6,7 @@ use lockstep_core::env::Env;
 use lockstep_core::factors::{self, FactorKind};
 use lockstep_core::mfa_api::{Listed, Named};
 use lockstep_core::model::authenticator::Authenticator;
-use lockstep_core::model::log_event::{LogEvent, Origin};
+use lockstep_core::model::log_event::{LogEvent, Origin, mfa};
 use lockstep_core::model::message::Channel;
 use lockstep_core::oauth::params::{Params, printable};
 use serde_json::{Value, json};
@@ -62,10 +62,10 @@ pub async fn challenge(
     let (on, channel) = choose(params, &facts, &types)?;
     let (challenge, message) = factors::begin_challenge(&[on], &facts.asks(&caller.user.id, channel), env)
         .map_err(|error| OAuthFailure::Internal(error.to_string()))?;
-    let event = LogEvent::new("gd_start_auth", "Guardian - Second factor authentication started")
+    let event = LogEvent::new("gd_start_auth", "")
         .client(&client.id, client.name())
         .user(&caller.user.id, caller.user.display_name())
-        .details(json!({"authenticator": {"id": on.method_id(), "type": on.kind.method_type()}}))
+        .details(json!({"authenticator": mfa::authenticator(on)}))
         .from(origin);
     app.logs().insert(&mut tx, env, &event).await?;
     let Some(message) = message else {

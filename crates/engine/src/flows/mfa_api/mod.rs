@@ -30,6 +30,7 @@ use lockstep_core::model::user::User;
 use lockstep_core::oauth::scope::Scopes;
 use lockstep_core::time::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::messages::About;
 use super::sending::{self, SendError};
@@ -118,12 +119,19 @@ pub(super) async fn required(
     let rules = app.config().rules();
     // Not what the tenant has, but what proves something beside the first factor.
     let counts = Means::new(std::iter::empty(), &enabled, &wanted.methods, rules).enabled;
-    if let Demand::Impossible(_) = decision.demand {
-        let event = LogEvent::new("mfar", "MFA is required, and no factor is enabled")
-            .client(&client.id, client.name())
-            .user(&user.id, user.display_name())
-            .from(origin);
-        app.logs().insert(&mut tx, env, &event).await?;
+    let impossible = matches!(decision.demand, Demand::Impossible(_));
+    let text = if impossible { "MFA is required, and no factor is enabled" } else { "" };
+    let mut event = LogEvent::new("mfar", text)
+        .client(&client.id, client.name())
+        .user(&user.id, user.display_name())
+        .from(origin);
+    event.connection = Some(user.connection.clone());
+    event.audience.clone_from(&wanted.audience);
+    event.scope = Some(wanted.scope.clone());
+    event.details =
+        Some(json!({"grant_type": wanted.gty, "confidence": null, "version": null, "assessments": {}}));
+    app.logs().insert(&mut tx, env, &event).await?;
+    if impossible {
         tx.commit().await?;
         return Ok(OAuthError::new(
             OAuthCode::AccessDenied,

@@ -9,11 +9,11 @@ use lockstep_core::factors::{
 };
 use lockstep_core::model::authenticator::Authenticator;
 use lockstep_core::model::client::Client;
-use lockstep_core::model::log_event::{LogEvent, Origin};
+use lockstep_core::model::log_event::{LogEvent, Origin, mfa};
 use lockstep_core::model::user::User;
 use lockstep_core::oauth::params::Params;
 use lockstep_core::oauth::scope::Scopes;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Ceremony, Facts, Place, Wanted, caller, facts, lost_race};
 use crate::app::App;
@@ -102,13 +102,14 @@ pub(in crate::flows) async fn exchange(
     if matches!(against, Against::Draft(_)) {
         still_enrolling(&facts, kind, by_access)?;
     }
+    let told = Told { app, origin, client, user: &caller.user, by_access };
     let bucket = attempts::bucket(&caller.user.id, kind);
     let budget = attempts::budget(kind);
     let found = check(env, &stored.data, &facts, &against, typed);
     let mut tx = app.db().write().await?;
     // Counted before anything is answered or done: of guesses sent at once, no more are answered than the budget has.
     if !buckets::take(&mut tx, &bucket, budget, env.now).await? {
-        return Err(too_many(app, env, origin, client, &caller.user, grant));
+        return Err(too_many(&told, env, grant, kind));
     }
     let right = match found {
         Ok(right) => {
@@ -136,10 +137,10 @@ pub(in crate::flows) async fn exchange(
                     dead(env, &stored.data, &against)
                 }
                 Not::Wrong => {
-                    count_miss(&mut tx, stored, &against).await?;
                     let recovery = grant == MfaGrant::RecoveryCode;
                     let code = if recovery { "gd_recovery_failed" } else { "gd_auth_failed" };
-                    log(&mut tx, app, env, origin, client, &caller.user, code, None).await?;
+                    told.of(&mut tx, env, code, asked(&stored.data, &against, kind)).await?;
+                    count_miss(&mut tx, stored, &against).await?;
                     wrong(grant)
                 }
             };
@@ -148,7 +149,7 @@ pub(in crate::flows) async fn exchange(
         }
     };
     buckets::reset(&mut tx, &bucket).await?;
-    let fresh = settle(&mut tx, app, env, origin, client, &caller.user, &stored.data, &right).await?;
+    let fresh = settle(&mut tx, env, &told, &stored.data, &right).await?;
     let mut wanted = wanted;
     wanted.methods.record(right.passed.method().clone());
     wanted.auth_time = env.now;
@@ -180,7 +181,10 @@ pub(in crate::flows) async fn exchange(
         (MfaGrant::Oob, true) => "sepkoobft",
         (MfaGrant::RecoveryCode, true) => "sepkrcft",
     };
-    log(&mut tx, app, env, origin, client, &caller.user, code, Some(&response.scope)).await?;
+    let mut event = told.event(code).details(json!({"access_token_jti": response.jti}));
+    event.audience.clone_from(&response.audience);
+    event.scope = Some(response.scope.clone());
+    app.logs().insert(&mut tx, env, &event).await?;
     tx.commit().await?;
     response.sign(app).await
 }
@@ -350,17 +354,14 @@ async fn spend(tx: &mut Conn, right: &Right) -> Result<bool, OAuthFailure> {
 
 /// Writes what a success changes: the enrolment with the recovery code that came with it, or the code that replaces a used one. Returns a
 /// new recovery code.
-#[expect(clippy::too_many_arguments, reason = "one commit, told by its parts")]
 async fn settle(
     tx: &mut Conn,
-    app: &App,
     env: &mut Env,
-    origin: &Origin,
-    client: &Client,
-    user: &User,
+    told: &Told<'_>,
     ceremony: &Ceremony,
     right: &Right,
 ) -> Result<Option<String>, OAuthFailure> {
+    let Told { app, origin, user, .. } = *told;
     if let Some(new) = &right.enrolled {
         changes::enrolled(tx, app, env, origin, user, new).await?;
         if let Some(code) = recovery(ceremony, env)? {
@@ -368,16 +369,17 @@ async fn settle(
         }
         return Ok(None);
     }
-    if right.passed.kind() != FactorKind::RecoveryCode {
-        log(tx, app, env, origin, client, user, "gd_auth_succeed", None).await?;
+    let (kind, id) = (right.passed.kind(), right.passed.authenticator());
+    if kind != FactorKind::RecoveryCode {
+        told.of(tx, env, "gd_auth_succeed", mfa::named(kind, Some(id))).await?;
         return Ok(None);
     }
     let fresh =
         recovery_code::replacement(&user.id, env).map_err(|e| OAuthFailure::Internal(e.to_string()))?;
-    authenticators::delete_of_user(tx, &user.id, right.passed.authenticator()).await?;
+    authenticators::delete_of_user(tx, &user.id, id).await?;
     authenticators::create(tx, &fresh.authenticator).await?;
     changes::tell(tx, app, env, origin, user, &Notice::RecoveryCodeUsed).await?;
-    log(tx, app, env, origin, client, user, "gd_recovery_succeed", None).await?;
+    told.of(tx, env, "gd_recovery_succeed", mfa::named(kind, Some(id))).await?;
     Ok(Some(fresh.code))
 }
 
@@ -419,23 +421,13 @@ fn dead(env: &Env, ceremony: &Ceremony, against: &Against) -> OAuthError {
     }
 }
 
-fn too_many(
-    app: &App,
-    env: &Env,
-    origin: &Origin,
-    client: &Client,
-    user: &User,
-    grant: MfaGrant,
-) -> OAuthFailure {
+fn too_many(told: &Told<'_>, env: &Env, grant: MfaGrant, kind: FactorKind) -> OAuthFailure {
     let code = match grant {
         MfaGrant::RecoveryCode => "gd_recovery_rate_limit_exceed",
         MfaGrant::Otp | MfaGrant::Oob => "gd_otp_rate_limit_exceed",
     };
-    let event = LogEvent::new(code, "Guardian - Too many failures")
-        .client(&client.id, client.name())
-        .user(&user.id, user.display_name())
-        .from(origin);
-    app.log(env, &event);
+    let event = told.event(code).details(json!({"authenticator": mfa::named(kind, None)}));
+    told.app.log(env, &event);
     OAuthError::new(
         OAuthCode::TooManyAttempts,
         "Too many failed codes. Wait for some minutes before retrying.",
@@ -443,23 +435,47 @@ fn too_many(
     .into()
 }
 
-#[expect(clippy::too_many_arguments, reason = "one record, told by its parts")]
-async fn log(
-    tx: &mut Conn,
-    app: &App,
-    env: &mut Env,
-    origin: &Origin,
-    client: &Client,
-    user: &User,
-    code: &'static str,
-    scope: Option<&str>,
-) -> Result<(), OAuthFailure> {
-    let mut event = LogEvent::new(code, "")
-        .client(&client.id, client.name())
-        .user(&user.id, user.display_name())
-        .from(origin);
-    event.scope = scope.map(str::to_owned);
-    event.details = Some(json!({"request": {"auth": {"strategy": "mfa_api"}}}));
-    app.logs().insert(tx, env, &event).await?;
-    Ok(())
+/// Returns what a record says of the authenticator that was asked: without an id where any of several would do.
+fn asked(ceremony: &Ceremony, against: &Against, kind: FactorKind) -> Value {
+    let id = match against {
+        Against::Draft(at) => Some(&ceremony.drafts[*at].draft.id),
+        Against::Challenge(challenge) | Against::Held(challenge) => match challenge.authenticators.as_slice()
+        {
+            [one] => Some(one),
+            _ => None,
+        },
+    };
+    mfa::named(kind, id)
+}
+
+/// What all records of one exchange say.
+struct Told<'a> {
+    app: &'a App,
+    origin: &'a Origin,
+    client: &'a Client,
+    user: &'a User,
+    by_access: bool,
+}
+
+impl Told<'_> {
+    fn event(&self, code: &'static str) -> LogEvent {
+        let mut event = LogEvent::new(code, "")
+            .client(&self.client.id, self.client.name())
+            .user(&self.user.id, self.user.display_name())
+            .from(self.origin);
+        event.strategy = self.by_access.then_some("access_token");
+        event
+    }
+
+    /// Records what became of an authenticator.
+    async fn of(
+        &self,
+        tx: &mut Conn,
+        env: &Env,
+        code: &'static str,
+        authenticator: Value,
+    ) -> Result<(), OAuthFailure> {
+        let event = self.event(code).details(json!({"authenticator": authenticator}));
+        Ok(self.app.logs().insert(tx, env, &event).await?)
+    }
 }

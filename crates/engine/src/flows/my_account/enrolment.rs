@@ -9,7 +9,7 @@ use lockstep_core::mfa_api::Named;
 use lockstep_core::model::authenticator::Authenticator;
 use lockstep_core::model::connection::{Connection, PasswordRule};
 use lockstep_core::model::languages::choose_locale;
-use lockstep_core::model::log_event::LogEvent;
+use lockstep_core::model::log_event::{LogEvent, mfa};
 use lockstep_core::model::message::{Channel, CodeToSend};
 use lockstep_core::model::user::normal_email;
 use lockstep_core::my_account::{self, MyAccountCode, MyAccountError};
@@ -134,6 +134,9 @@ async fn begin_factor(
         return Err(MyAccountCode::NotAvailable.into());
     }
     if facts.count() >= MOST {
+        let event = LogEvent::new("too_many_records", MyAccountCode::TooManyMethods.text());
+        let event = event.client(&call.client, "").user(&call.user.id, call.user.display_name());
+        call.app.log(&call.env, &event.from(&call.origin));
         return Err(MyAccountCode::TooManyMethods.into());
     }
     let reach = reach(facts, kind, body)?;
@@ -163,9 +166,10 @@ async fn begin_factor(
         Shown::Sent { .. } | Shown::PublicKey(_) => {}
     }
     answer["auth_session"] = json!(keep(call, tx, draft.id.as_str(), What::Factor(draft.clone())).await?);
-    let event = LogEvent::new("gd_start_enroll", "Guardian - Enrollment started")
+    let event = LogEvent::new("gd_start_enroll", "")
         .client(&call.client, "")
         .user(&call.user.id, call.user.display_name())
+        .details(json!({"authenticator": mfa::named(kind, Some(&draft.id))}))
         .from(&call.origin);
     call.app.logs().insert(tx, &call.env, &event).await?;
     Ok(Begun { id, body: answer })

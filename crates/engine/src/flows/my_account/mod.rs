@@ -149,12 +149,12 @@ impl Call {
             "operation": operation,
             "authentication_method": method.split('|').next().unwrap_or_default(),
             "authentication_method_id": method,
-            "request": {"method": path.0, "path": path.1},
+            "request": {"method": path.0, "path": path.1}, "session_id": null,
         });
         let code = match outcome {
             Ok(_) => "my_account_authentication_method_succeeded",
             Err(error) => {
-                details["error"] = json!({"status": error.code.status(), "detail": error.detail});
+                details["error"] = error.body(error.code.text());
                 "my_account_authentication_method_failed"
             }
         };

@@ -13,6 +13,7 @@ use lockstep_core::model::message::MessageKind;
 use lockstep_core::model::user::User;
 use lockstep_core::time::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::messages::{self, About, Link};
 use super::{changes, credentials, result_url};
@@ -81,13 +82,29 @@ pub async fn request(
     identifier: &str,
     language: Option<&str>,
 ) -> Result<(), DbError> {
+    let identifier = identifier.trim_matches(' ');
+    let refused = |why: &str| {
+        let name: String = identifier.chars().take(320).collect();
+        let mut event = LogEvent::new("fcpr", why).client(&client.id, client.name()).from(origin);
+        event.connection = Some(connection.name.clone());
+        event.connection_id = Some(connection.id.to_string());
+        event.details = Some(json!({
+            "error": {"message": why},
+            "body": {"client_id": client.id, "connection": connection.name, "email": name},
+        }));
+        event.user_name = Some(name);
+        event
+    };
     if !connection.allows_password_reset() {
+        app.log(env, &refused("The connection has no password reset."));
         return Ok(());
     }
     let mut tx = app.db().write().await?;
-    let user = credentials::find_user(&mut tx, connection, identifier.trim_matches(' ')).await?;
-    let Some(user) = user else { return Ok(()) };
-    let Some(email) = user.email.clone() else { return Ok(()) };
+    let user = credentials::find_user(&mut tx, connection, identifier).await?;
+    let Some((user, email)) = user.and_then(|user| user.email.clone().map(|email| (user, email))) else {
+        app.log(env, &refused("User does not exist."));
+        return Ok(());
+    };
     if !buckets::take(&mut tx, &format!("reset_mail:{}", user.id), MAILS, env.now).await? {
         tx.commit().await?;
         return Ok(());
@@ -111,7 +128,14 @@ pub async fn request(
     let written = messages::link(&mut tx, &about, Link::Reset, &url).await?;
     messages::queue(&mut tx, env, &about, MessageKind::ResetEmail, email, written, expires_at).await?;
     let event = LogEvent::new("scpr", "Successful change password request");
-    let event = event.client(&client.id, client.name()).user(&user.id, user.display_name()).from(origin);
+    let mut event = event.client(&client.id, client.name()).user(&user.id, user.display_name()).from(origin);
+    event.connection = Some(connection.name.clone());
+    event.connection_id = Some(connection.id.to_string());
+    // The link's ticket opens the account: the record has the page alone.
+    event.details = Some(json!({
+        "body": {"client_id": client.id, "connection": connection.name, "email": user.email},
+        "resetUrl": env.issuer.url("u/reset-verify"),
+    }));
     app.logs().insert(&mut tx, env, &event).await?;
     tx.commit().await
 }
@@ -161,9 +185,15 @@ pub async fn set_password(
     ticket: &str,
     password: &str,
 ) -> Result<Done, ResetError> {
-    let (_, connection) = look(app, env, ticket).await?;
+    let (name, connection) = look(app, env, ticket).await?;
     let rules = connection.password_policy().check(password);
     if rules.iter().any(|(_, met)| !met) {
+        let mut event =
+            LogEvent::new("fcp", "Password is too weak").error("Password is too weak").from(origin);
+        event.user_name = Some(name);
+        event.connection = Some(connection.name.clone());
+        event.connection_id = Some(connection.id.to_string());
+        app.log(env, &event);
         return Err(ResetError::WeakPassword(rules));
     }
     let hash = app.passwords().hash(password.to_owned()).await?;

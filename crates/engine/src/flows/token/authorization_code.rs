@@ -9,6 +9,7 @@ use lockstep_core::ids::GrantId;
 use lockstep_core::model::log_event::{LogEvent, Origin};
 use lockstep_core::oauth::params::Params;
 use lockstep_core::oauth::scope::Scopes;
+use serde_json::json;
 
 use super::issue::{self, TokenResponse, UserGrant};
 use crate::app::App;
@@ -72,9 +73,17 @@ pub async fn exchange(
         .from(origin);
     event.audience.clone_from(&data.audience);
     event.scope = Some(response.scope.clone());
+    event.details = Some(json!({
+        "code": shortened(params.get("code").unwrap_or_default()), "access_token_jti": response.jti,
+    }));
     app.logs().insert(&mut tx, env, &event).await?;
     tx.commit().await?;
     response.sign(app).await
+}
+
+/// Returns of a code what a record may show: enough to find it again, not enough to use it.
+pub(super) fn shortened(code: &str) -> String {
+    format!("{}...", code.chars().take(3).collect::<String>())
 }
 
 /// A second use of a code ends what came of the first (RFC 6749 section 4.1.2).

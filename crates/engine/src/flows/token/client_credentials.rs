@@ -5,6 +5,7 @@ use lockstep_core::env::Env;
 use lockstep_core::model::log_event::{LogEvent, Origin};
 use lockstep_core::oauth::params::Params;
 use lockstep_core::oauth::scope::Scopes;
+use serde_json::json;
 
 use super::issue::{self, TokenResponse};
 use crate::app::App;
@@ -46,10 +47,9 @@ pub async fn exchange(
             scopes.add(scope);
         }
     }
-    let response = issue::for_machine(app, env, client, &api, &scopes).await?;
-    let mut event = LogEvent::new("seccft", "Client Credentials for Access Token")
-        .client(&client.id, client.name())
-        .from(origin);
+    let (response, jti) = issue::for_machine(app, env, client, &api, &scopes).await?;
+    let mut event = LogEvent::new("seccft", "").client(&client.id, client.name()).from(origin);
+    event.details = Some(json!({"access_token_jti": jti}));
     event.audience = Some(audience);
     event.scope = Some(response.scope.clone());
     app.log(env, &event);

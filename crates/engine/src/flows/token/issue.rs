@@ -192,6 +192,10 @@ pub struct Unsigned {
     access: Part,
     id: Option<Part>,
     expires_in: i64,
+    /// The id of the access token; none of an opaque one.
+    pub jti: Option<String>,
+    /// The API that it is for.
+    pub audience: Option<String>,
     /// The granted scopes.
     pub scope: String,
     /// The new refresh token.
@@ -251,14 +255,15 @@ pub async fn for_user(
     granted: &Granted,
     family: Option<&GrantId>,
 ) -> Result<Unsigned, OAuthFailure> {
-    let (access, expires_in) = access_token(env, tx, client, asked, granted, family, false).await?;
+    let Access { part: access, expires_in, jti } =
+        access_token(env, tx, client, asked, granted, family, false).await?;
     let id = if granted.scopes.has("openid") {
         Some(id_token(env, client, asked, &granted.scopes, None, None)?)
     } else {
         None
     };
-    let scope = granted.scopes.to_string();
-    Ok(Unsigned { access, id, expires_in, scope, refresh_token: None, recovery_code: None })
+    let (audience, scope) = (asked.audience.map(str::to_owned), granted.scopes.to_string());
+    Ok(Unsigned { access, id, expires_in, jti, audience, scope, refresh_token: None, recovery_code: None })
 }
 
 /// Makes the tokens that go through the browser (implicit and hybrid flows).
@@ -275,8 +280,9 @@ pub async fn for_browser(
     let mut params = Vec::new();
     let mut access = None;
     if types.token {
-        let (token, expires_in) = access_token(env, tx, client, asked, &granted, None, true).await?;
-        let token = token.finish(app).await?;
+        let Access { part, expires_in, .. } =
+            access_token(env, tx, client, asked, &granted, None, true).await?;
+        let token = part.finish(app).await?;
         params.push(("access_token", token.clone()));
         params.push(("token_type", "Bearer".to_owned()));
         params.push(("expires_in", expires_in.to_string()));
@@ -290,6 +296,13 @@ pub async fn for_browser(
     Ok(params)
 }
 
+/// An access token with what the answer and the record say of it.
+struct Access {
+    part: Part,
+    expires_in: i64,
+    jti: Option<String>,
+}
+
 async fn access_token(
     env: &mut Env,
     tx: &mut Conn,
@@ -298,7 +311,7 @@ async fn access_token(
     granted: &Granted,
     family: Option<&GrantId>,
     through_browser: bool,
-) -> Result<(Part, i64), OAuthFailure> {
+) -> Result<Access, OAuthFailure> {
     let Some(api) = &granted.api else {
         let token = env.rng().url_safe(43);
         let opaque = Opaque {
@@ -308,7 +321,7 @@ async fn access_token(
         };
         let expires_at = env.now + OPAQUE_LIFETIME;
         opaque_tokens::create(tx, &sha256_b64url(&token), &opaque, family, env.now, expires_at).await?;
-        return Ok((Part::Opaque(token), OPAQUE_LIFETIME.as_secs()));
+        return Ok(Access { part: Part::Opaque(token), expires_in: OPAQUE_LIFETIME.as_secs(), jti: None });
     };
     let lifetime = if api.identifier == env.issuer.mfa_audience() {
         MFA_LIFETIME
@@ -331,17 +344,17 @@ async fn access_token(
         now: env.now,
         lifetime,
     };
-    Ok((for_api(api, &token)?, lifetime.as_secs()))
+    Ok(Access { part: for_api(api, &token)?, expires_in: lifetime.as_secs(), jti: Some(jti) })
 }
 
-/// Makes the token of a machine.
+/// Makes the token of a machine; returns its id too.
 pub async fn for_machine(
     app: &App,
     env: &mut Env,
     client: &Client,
     api: &ResourceServer,
     scopes: &Scopes,
-) -> Result<TokenResponse, OAuthFailure> {
+) -> Result<(TokenResponse, String), OAuthFailure> {
     let jti = env.rng().url_safe(22);
     let token = AccessToken {
         issuer: &env.issuer,
@@ -355,7 +368,7 @@ pub async fn for_machine(
         now: env.now,
         lifetime: api.token_lifetime(),
     };
-    Ok(TokenResponse {
+    let response = TokenResponse {
         access_token: for_api(api, &token)?.finish(app).await?,
         refresh_token: None,
         id_token: None,
@@ -363,7 +376,8 @@ pub async fn for_machine(
         expires_in: api.token_lifetime().as_secs(),
         token_type: "Bearer",
         recovery_code: None,
-    })
+    };
+    Ok((response, jti))
 }
 
 fn for_api(api: &ResourceServer, token: &AccessToken<'_>) -> Result<Part, OAuthFailure> {

@@ -16,12 +16,14 @@ use lockstep_core::model::connection::Connection;
 use lockstep_core::model::log_event::{LogEvent, Origin};
 use lockstep_core::model::user::User;
 use lockstep_core::oauth::params::{Params, printable};
+use serde_json::{Value, json};
 
 pub use issue::TokenResponse;
 
 use super::OAuthFailure;
 use super::client_auth::{self, Authenticated, Credentials};
 use super::mfa_api::verify::{self, MfaGrant};
+use super::signup;
 use crate::app::App;
 
 /// The parameters that the token endpoint reads.
@@ -79,6 +81,12 @@ fn logged_in(client: &Client, user: &User, origin: &Origin, connection: &str, sc
         .from(origin);
     event.connection = Some(connection.to_owned());
     event.scope = Some(scope.to_owned());
+    let prompt = json!({
+        "name": "prompt-authenticate", "connection": connection, "strategy": "auth0",
+        "identity": user.id.parts().1, "stats": {"loginsCount": user.logins_count},
+    });
+    event.details =
+        Some(json!({"prompts": [prompt], "stats": {"loginsCount": user.logins_count.saturating_add(1)}}));
     event
 }
 
@@ -90,7 +98,14 @@ fn signed_up(client: &Client, user: &User, origin: &Origin, connection: &Connect
         .from(origin);
     event.connection = Some(connection.name.clone());
     event.connection_id = Some(connection.id.to_string());
+    event.details = Some(signup::record(connection, user, Some(client), &[], true));
     event
+}
+
+/// Returns what a record says of a refusal (contract/log-events.md 3.4).
+pub(super) fn told(error: &OAuthError) -> Value {
+    let message = &error.description;
+    json!({"message": message, "oauthError": error.code.as_str(), "type": "oauth-authorization"})
 }
 
 /// Answers a token request.
@@ -106,14 +121,21 @@ pub async fn exchange(
     let authenticated = client_auth::authenticate(app, env, params, credentials).await?;
     let client = &authenticated.client;
     let failed = |code: &'static str, failure: &OAuthFailure| {
-        // A password that was right leads on to MFA: that is no failure. A refresh that needs a person is one.
+        // What leads on to MFA is no failure, and has its own record: `mfar`.
         if let OAuthFailure::Refused(error) = failure
-            && (error.code != OAuthCode::MfaRequired || !matches!(code, "fepft" | "f"))
+            && error.code != OAuthCode::MfaRequired
         {
             let mut event =
                 LogEvent::new(code, error.description.clone()).client(&client.id, client.name()).from(origin);
             event.audience = params.get("audience").map(str::to_owned);
             event.scope = params.get("scope").map(str::to_owned);
+            event.details = Some(match code {
+                "feacft" => {
+                    json!({"code": authorization_code::shortened(params.get("code").unwrap_or_default())})
+                }
+                "fertft" => json!({"failure_reason": error.note.unwrap_or("invalid_token")}),
+                _ => json!({"error": told(error), "grant_type": grant_type}),
+            });
             app.log(env, &event);
         }
     };

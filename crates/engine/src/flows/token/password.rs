@@ -8,6 +8,7 @@ use lockstep_core::model::log_event::{LogEvent, Origin};
 use lockstep_core::oauth::checks;
 use lockstep_core::oauth::params::Params;
 use lockstep_core::oauth::scope::Scopes;
+use serde_json::json;
 
 use super::issue::TokenResponse;
 use super::user_tokens::{Here, tokens_or_mfa};
@@ -68,7 +69,10 @@ pub(super) async fn exchange(
         .client(&client.id, client.name())
         .user(&user.id, user.display_name())
         .from(origin);
+    event.connection = Some(user.connection.clone());
+    event.audience.clone_from(&response.audience);
     event.scope = Some(response.scope.clone());
+    event.details = Some(json!({"access_token_jti": response.jti}));
     app.logs().insert(&mut tx, env, &event).await?;
     tx.commit().await?;
     response.sign(app).await

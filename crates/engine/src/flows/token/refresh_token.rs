@@ -16,6 +16,7 @@ use lockstep_core::oauth::checks;
 use lockstep_core::oauth::params::Params;
 use lockstep_core::oauth::scope::Scopes;
 use lockstep_core::time::Span;
+use serde_json::json;
 
 use super::issue::{self, TokenResponse, Unsigned, UserGrant};
 use crate::app::App;
@@ -39,9 +40,12 @@ pub async fn exchange(
     let hash = sha256_b64url(params.require("refresh_token")?);
     let mut tx = app.db().write().await?;
     let found = grants::find_token(&mut tx, &hash).await?;
-    let Some(found) = found.filter(|f| f.grant.client == client.id && f.grant.is_live(env.now)) else {
+    let Some(found) = found.filter(|f| f.grant.client == client.id) else {
         return Err(OAuthError::invalid_refresh_token().into());
     };
+    if !found.grant.is_live(env.now) {
+        return Err(OAuthError::invalid_refresh_token().noted("grant_revoked").into());
+    }
     if found.grant.rotating && is_reuse(env, client, &found) {
         return Err(revoke_family(app, env, origin, client, tx, &found).await?);
     }
@@ -49,6 +53,7 @@ pub async fn exchange(
         return Err(OAuthError::invalid_grant(
             "The refresh_token was generated for a user who doesn't exist anymore.",
         )
+        .noted("grant_revoked")
         .into());
     };
     if user.blocked {
@@ -146,6 +151,11 @@ async fn redeem(
         .from(origin);
     event.audience.clone_from(&grant.audience);
     event.scope = Some(response.scope.clone());
+    let counter = grant.rotating.then_some(found.sequence + 1);
+    event.details = Some(json!({
+        "familyId": grant.id, "tokenCounter": counter, "access_token_jti": response.jti,
+        "requested_audience": grant.audience, "requested_scope": scope.to_string(),
+    }));
     app.logs().insert(&mut tx, env, &event).await?;
     Ok((response, tx))
 }
@@ -184,9 +194,10 @@ async fn revoke_family(
     found: &Found,
 ) -> Result<OAuthFailure, OAuthFailure> {
     grants::revoke(&mut tx, &found.grant.id, env.now).await?;
-    let mut event = LogEvent::new("ferrt", "Reuse of a refresh token: the whole family is revoked")
-        .client(&client.id, client.name())
-        .from(origin);
+    let mut event = LogEvent::new("ferrt", "").client(&client.id, client.name()).from(origin);
+    event.details = Some(json!({
+        "familyId": found.grant.id, "latestCounter": found.newest, "tokenCounter": found.sequence,
+    }));
     event.user = Some(found.grant.user.clone());
     app.logs().insert(&mut tx, env, &event).await?;
     tx.commit().await?;

@@ -109,7 +109,9 @@ pub(super) async fn exchange(
     let here = Here { asks_mfa: checks::asks_mfa(params), ..Here::default() };
     let (response, mut tx) = tokens_or_mfa(app, env, origin, tx, client, user, wanted, here).await?;
     let mut event = logged_in(client, user, origin, &stored.data.connection, &response.scope);
-    event.details = found.remark.map(|remark| json!({"passkey": {"note": remark.as_str()}}));
+    if let (Some(remark), Some(details)) = (found.remark, &mut event.details) {
+        details["passkey"] = json!({"note": remark.as_str()});
+    }
     app.logs().insert(&mut tx, env, &event).await?;
     tx.commit().await?;
     response.sign(app).await

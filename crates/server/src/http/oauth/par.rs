@@ -12,12 +12,18 @@ use serde_json::json;
 
 use super::{credentials, respond};
 use crate::http::Web;
+use crate::http::origin::From;
 
 /// The largest body (contract/oidc.md 7).
 const MAX_BODY: usize = 10 * 1024;
 
 /// Keeps an authorization request. Forms only.
-pub(super) async fn push(State(web): State<Web>, headers: HeaderMap, body: Bytes) -> Response {
+pub(super) async fn push(
+    State(web): State<Web>,
+    From(origin): From,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
     let form = headers
         .get(header::CONTENT_TYPE)
         .and_then(|v| v.to_str().ok())
@@ -35,7 +41,7 @@ pub(super) async fn push(State(web): State<Web>, headers: HeaderMap, body: Bytes
         Err(error) => return respond::error(&error),
     };
     let mut env = web.app().env();
-    match flow::push(web.app(), &mut env, &params, &credentials(&headers)).await {
+    match flow::push(web.app(), &mut env, &origin, &params, &credentials(&headers)).await {
         Ok(uri) => respond::json(
             StatusCode::CREATED,
             &json!({"request_uri": uri, "expires_in": flow::LIFETIME.as_secs()}),

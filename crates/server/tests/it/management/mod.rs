@@ -10,6 +10,7 @@ mod errors;
 mod guardian;
 mod jobs;
 mod keys;
+mod log_events;
 mod log_streams;
 mod logs;
 mod messages;
