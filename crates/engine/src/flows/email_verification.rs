@@ -128,10 +128,13 @@ pub async fn verify(
     ticket: &str,
 ) -> Result<Done, VerificationError> {
     let mut tx = app.db().write().await?;
-    let (Ticket { data, .. }, mut user) = open(&mut tx, ticket, env.now).await?;
+    let (Ticket { data, .. }, user) = open(&mut tx, ticket, env.now).await?;
     if !tickets::claim(&mut tx, &sha256_b64url(ticket), KIND, env.now).await? {
         return Err(VerificationError::Used);
     }
+    // Loaded again: what another request changes at this moment must not be undone, and may be the address.
+    let user = users::find_to_change(&mut tx, &user.id).await?;
+    let mut user = user.filter(|user| user.email.as_deref() == Some(data.email.as_str())).ok_or(VerificationError::Unknown)?;
     if !user.email_verified {
         user.email_verified = true;
         user.updated_at = env.now;

@@ -97,6 +97,15 @@ impl Place {
         }
     }
 
+    /// Returns whether it is this user's.
+    pub(super) fn is_of(&self, user: &User) -> bool {
+        let own = match &self.reach {
+            Reach::Email(_) => &user.email,
+            Reach::Phone { .. } => &user.phone_number,
+        };
+        own.as_deref() == Some(self.to())
+    }
+
     /// Returns the account that a right code makes. Its id is drawn, not computed of the address: an address that comes to another person
     /// must not bring along the old one's `sub`.
     pub(super) fn new_user(&self, env: &mut Env) -> User {

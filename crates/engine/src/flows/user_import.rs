@@ -52,7 +52,8 @@ pub async fn store(
     }
     let factors = row.factors.take();
     let existing = match find(tx, target.connection, &row).await? {
-        Ok(existing) => existing,
+        Ok(Some(user)) => users::find_to_change(tx, &user.id).await?,
+        Ok(None) => None,
         Err(error) => return Ok(Stored::Failed(vec![error])),
     };
     if existing.is_some() && !target.upsert {

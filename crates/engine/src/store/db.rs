@@ -417,6 +417,24 @@ impl Conn {
         }
     }
 
+    /// Returns the first row, if there is one, for a change: who else reads it so, or changes it, waits until this transaction ends. On SQLite
+    /// transactions that write come one after the other anyway.
+    pub(super) async fn fetch_to_change(
+        &mut self,
+        sql: &'static str,
+        values: Vec<Value>,
+    ) -> Result<Option<Row>, DbError> {
+        match self.inner.postgres() {
+            Ok(conn) => {
+                // Not `for update`: rows that refer to this one may still be added meanwhile.
+                let locking = AssertSqlSafe(format!("{sql} for no key update"));
+                let query = value::bind_postgres(sqlx::query(locking), values);
+                Ok(conn.fetch_optional(query).await?.map(Row::from))
+            }
+            Err(_) => self.fetch_optional(sql, values).await,
+        }
+    }
+
     /// Returns all rows.
     pub async fn fetch_all(&mut self, sql: &'static str, values: Vec<Value>) -> Result<Vec<Row>, DbError> {
         self.changes.note(sql);

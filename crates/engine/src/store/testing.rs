@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use lockstep_core::crypto::seal::MasterKeys;
 use lockstep_core::random::SystemRng;
 
-use super::db::Db;
+use super::db::{Backend, Db};
 
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
@@ -31,3 +31,16 @@ async fn postgres(url: &str) -> Db {
     own.set_path(&name);
     Db::postgres(own.as_str(), 4, MasterKeys::generate(&mut SystemRng)).await.unwrap()
 }
+
+/// Returns whether a statement waits for a row that another transaction has locked. On SQLite none does: the whole transaction waits.
+pub(crate) async fn somebody_waits(db: &Db) -> bool {
+    if db.backend() == Backend::Sqlite {
+        return true;
+    }
+    let mut conn = db.read().await.unwrap();
+    let row = conn.fetch_optional(WAITING, Vec::new()).await.unwrap().unwrap();
+    row.get::<i64>("n").unwrap() > 0
+}
+
+const WAITING: &str = "select count(*) as n from pg_stat_activity
+ where datname = current_database() and wait_event_type = 'Lock'";

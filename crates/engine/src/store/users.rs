@@ -33,6 +33,16 @@ pub async fn find(conn: &mut Conn, id: &UserId) -> Result<Option<User>, DbError>
         .transpose()
 }
 
+/// Returns the user with this id, for a change: who else does so waits until this transaction ends, and sees it then. A user who was loaded
+/// otherwise must not be saved: what another transaction saved meanwhile would be undone.
+pub async fn find_to_change(conn: &mut Conn, id: &UserId) -> Result<Option<User>, DbError> {
+    conn.fetch_to_change(concat_columns!("where user_id = $1"), values![id])
+        .await?
+        .as_ref()
+        .map(read)
+        .transpose()
+}
+
 /// Returns the user of a connection whose address (already normal) is this.
 pub async fn find_by_email(conn: &mut Conn, connection: &str, email: &str) -> Result<Option<User>, DbError> {
     let sql = concat_columns!("where connection = $1 and email_normal = $2");
@@ -91,7 +101,7 @@ pub async fn create(conn: &mut Conn, user: &User, password_hash: Option<&str>) -
     user_attributes::create(conn, user).await
 }
 
-/// Saves a changed user, all but the password; returns false if the user is gone.
+/// Saves a user of [`find_to_change`], all but the password; returns false if the user is gone.
 pub async fn save(conn: &mut Conn, user: &User) -> Result<bool, DbError> {
     let saved = conn.execute(SAVE, columns(user)?).await? == 1;
     if saved {

@@ -201,7 +201,8 @@ pub async fn update(call: &mut Call, id: &UserId, body: Option<Value>) -> Outcom
     };
     let mut tx = call.app.db().write().await?;
     // Loaded again: what another request changed meanwhile must not be undone.
-    let mut user = load_user(&mut tx, id).await?;
+    let user = users::find_to_change(&mut tx, id).await?;
+    let mut user = user.ok_or(ManagementCode::InexistentUser)?;
     let before = user.clone();
     apply(&mut user, &body, &connection)?;
     user.updated_at = call.env.now;

@@ -203,7 +203,7 @@ pub async fn set_password(
         return Err(ResetError::Used);
     }
     let (mut offer, mut url) = (None, None);
-    if let Some(mut user) = users::find(&mut tx, &user).await? {
+    if let Some(mut user) = users::find_to_change(&mut tx, &user).await? {
         if data.verifies.is_some() && data.verifies == user.email {
             user.email_verified = true;
             user.updated_at = env.now;

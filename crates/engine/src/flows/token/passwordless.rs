@@ -107,12 +107,11 @@ async fn account(
     place: &Place,
 ) -> Result<User, OAuthFailure> {
     if let Some(mut user) = place.user(tx).await? {
-        let proven = match &place.reach {
-            Reach::Email(_) => &mut user.email_verified,
-            Reach::Phone { .. } => &mut user.phone_verified,
-        };
-        if !*proven {
-            *proven = true;
+        if !*proven(&place.reach, &mut user) {
+            // Loaded again: what another request changes at this moment must not be undone, and may be the address.
+            let again = users::find_to_change(tx, &user.id).await?.filter(|user| place.is_of(user));
+            user = again.ok_or_else(|| wrong(&place.reach))?;
+            *proven(&place.reach, &mut user) = true;
             user.updated_at = env.now;
             users::save(tx, &user).await?;
         }
@@ -131,6 +130,14 @@ async fn account(
     let client = &authenticated.client;
     app.logs().insert(tx, env, &signed_up(client, &user, origin, &place.connection)).await?;
     Ok(user)
+}
+
+/// Returns whether it is known that a user has the mailbox or telephone.
+fn proven<'u>(reach: &Reach, user: &'u mut User) -> &'u mut bool {
+    match reach {
+        Reach::Email(_) => &mut user.email_verified,
+        Reach::Phone { .. } => &mut user.phone_verified,
+    }
 }
 
 fn wrong(reach: &Reach) -> OAuthError {

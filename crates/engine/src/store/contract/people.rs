@@ -60,6 +60,36 @@ async fn users_come_back_whole_by_id_address_and_name() {
 }
 
 #[tokio::test]
+async fn of_two_who_change_a_user_the_second_sees_what_the_first_did() {
+    for db in testing::databases().await {
+        let mut c = db.write().await.unwrap();
+        let (ana, ben) = fill(&mut c).await;
+        c.commit().await.unwrap();
+        let mut first = db.write().await.unwrap();
+        let mut user = users::find_to_change(&mut first, &ana.id).await.unwrap().unwrap();
+        let (other, id) = (db.clone(), ana.id.clone());
+        let second = tokio::spawn(async move {
+            let mut c = other.write().await.unwrap();
+            let mut user = users::find_to_change(&mut c, &id).await.unwrap().unwrap();
+            user.phone_verified = true;
+            users::save(&mut c, &user).await.unwrap();
+            c.commit().await.unwrap();
+        });
+        while !second.is_finished() && !testing::somebody_waits(&db).await {
+            tokio::task::yield_now().await;
+        }
+        user.blocked = true;
+        users::save(&mut first, &user).await.unwrap();
+        first.commit().await.unwrap();
+        second.await.unwrap();
+        let mut c = db.read().await.unwrap();
+        let user = users::find(&mut c, &ana.id).await.unwrap().unwrap();
+        assert_eq!((user.blocked, user.phone_verified), (true, true), "neither change is lost");
+        assert_eq!(users::find(&mut c, &ben.id).await.unwrap(), Some(ben), "changing A leaves B alone");
+    }
+}
+
+#[tokio::test]
 async fn an_address_name_or_id_is_taken_once_in_a_connection() {
     for db in testing::databases().await {
         let mut c = db.write().await.unwrap();

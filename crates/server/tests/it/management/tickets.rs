@@ -1,13 +1,16 @@
 //! Tickets, and the mails that prove an address.
 
+use std::cell::Cell;
+
+use lockstep_core::ids::UserId;
 use lockstep_core::model::message::MessageKind;
 use lockstep_core::time::Span;
-use lockstep_engine::store::outbox;
+use lockstep_engine::store::{outbox, users};
 use lockstep_engine::worker::jobs;
 use serde_json::{Value, json};
 
 use super::token;
-use crate::support::{PASSWORD, TestApp};
+use crate::support::{PASSWORD, Shared, TestApp};
 
 /// Makes a ticket and returns its link.
 async fn ticket(app: &TestApp, token: &str, kind: &str, body: Value) -> String {
@@ -91,6 +94,52 @@ async fn a_verification_link_proves_one_address_for_its_time() {
     assert_eq!(mailed.len(), 1, "a new address is asked to be proven");
     press(&app, &mailed[0]).await;
     assert!(verified(&app, &full, "auth0|ana").await);
+}
+
+#[tokio::test]
+async fn a_link_that_is_pressed_while_the_account_is_changed_undoes_nothing() {
+    for shared in Shared::each().await {
+        let app = shared.server().await.with_apps().await;
+        app.user("ana@example.com").await;
+        let full = token(&app, &[]).await;
+        unverify(&app, &full).await;
+        let links = ["email-verification", "password-change"].map(|kind| {
+            let body = match kind {
+                "password-change" => json!({"user_id": "auth0|ana", "mark_email_as_verified": true}),
+                _ => json!({"user_id": "auth0|ana"}),
+            };
+            (kind, body)
+        });
+        for (n, (kind, body)) in links.into_iter().enumerate() {
+            unverify(&app, &full).await;
+            let link = ticket(&app, &full, kind, body).await;
+            let id = link.split_once("ticket=").unwrap().1;
+            let fields = [("ticket", id), ("password", "New-password-1"), ("re-enter-password", "New-password-1")];
+            let path = link.strip_prefix("https://lockstep.test").unwrap().split_once('?').unwrap().0;
+            let mut tx = app.app.db().write().await.unwrap();
+            let ana = UserId::parse("auth0|ana").unwrap();
+            let mut user = users::find_to_change(&mut tx, &ana).await.unwrap().unwrap();
+            let done = Cell::new(false);
+            let pressing = async {
+                let pressed = app.form(path, &fields).await;
+                done.set(true);
+                pressed
+            };
+            let changing = async {
+                while !done.get() && !shared.somebody_waits(&app).await {
+                    tokio::task::yield_now().await;
+                }
+                user.profile.nickname = Some(format!("Ana {n}"));
+                users::save(&mut tx, &user).await.unwrap();
+                tx.commit().await.unwrap();
+            };
+            let (pressed, ()) = tokio::join!(pressing, changing);
+            assert!(pressed.status.is_success() || pressed.status.is_redirection(), "{}", pressed.body);
+            let user = users::find(&mut app.app.db().read().await.unwrap(), &ana).await.unwrap().unwrap();
+            assert_eq!(user.profile.nickname, Some(format!("Ana {n}")), "{kind}");
+            assert!(user.email_verified, "{kind}");
+        }
+    }
 }
 
 #[tokio::test]

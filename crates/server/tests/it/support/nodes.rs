@@ -65,6 +65,18 @@ impl Shared {
         matches!(self.place, Place::Url(_))
     }
 
+    /// Returns whether a statement waits for what another transaction has locked. On SQLite none does: the whole transaction waits.
+    pub(crate) async fn somebody_waits(&self, app: &TestApp) -> bool {
+        const WAITING: &str = "select count(*) as n from pg_stat_activity
+ where datname = current_database() and wait_event_type = 'Lock'";
+        if !self.is_postgres() {
+            return true;
+        }
+        let mut conn = app.app.db().read().await.unwrap();
+        let row = conn.fetch_optional(WAITING, Vec::new()).await.unwrap().unwrap();
+        row.get::<i64>("n").unwrap() > 0
+    }
+
     /// Returns the bytes of all files of the SQLite database; none of the other one.
     pub(crate) fn bytes(&self) -> Vec<u8> {
         let Place::Folder(folder) = &self.place else { return Vec::new() };
