@@ -287,6 +287,8 @@ management_codes! {
     /// The user has a passkey, which this operation would lose.
     HasPasskey = Some("operation_not_supported"), 403,
         "Operation not permitted when the user has registered at least 1 passkey";
+    /// The operation is for who has passed a second factor.
+    MfaNeeded = Some("mfa_required"), 403, "Multi-factor authentication is required for this operation.";
     /// Organizations are not run.
     NoOrganizations = Some("operation_not_supported"), 403, "Organizations are not supported.";
     /// A server has one domain.
@@ -294,6 +296,8 @@ management_codes! {
         "Custom domains cannot be added: the domain of the tenant is that of the server's issuer.";
     /// No such user.
     InexistentUser = Some("inexistent_user"), 404, "The user does not exist.";
+    /// The user has no such account.
+    InexistentIdentity = Some("inexistent_identity"), 404, "The identity does not exist.";
     /// No such client.
     InexistentClient = Some("inexistent_client"), 404, "The client does not exist";
     /// No such API.
@@ -352,6 +356,11 @@ management_codes! {
     MethodConflict = Some("authentication_method_conflict"), 409, "Authentication method already exists.";
     /// The tenant has a theme already.
     ThemeConflict = Some("theme_conflict"), 409, "The theme already exists.";
+    /// The account was linked to a user before.
+    IdentityConflict = Some("identity_conflict"), 409, "Specified identity is already linked to a user.";
+    /// The device has a key with this application already.
+    DeviceCredentialConflict = Some("device_credential_conflict"), 409,
+        "A device credential with the same device_id already exists.";
     /// A key that is taken.
     Conflict = None, 409, "The resource already exists.";
     /// No such refresh token.

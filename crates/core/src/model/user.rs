@@ -83,6 +83,47 @@ pub struct Identity {
     pub profile_data: Option<Value>,
 }
 
+impl Identity {
+    /// Returns what a user's account is among those of the user whom it was linked to, with its profile (Auth0 docs, "User Account Linking").
+    pub fn linked(account: &User) -> Self {
+        let (provider, user_id) = account.id.parts();
+        let mut profile = Map::new();
+        let texts = [
+            ("email", &account.email),
+            ("username", &account.username),
+            ("phone_number", &account.phone_number),
+            ("name", &account.profile.name),
+            ("nickname", &account.profile.nickname),
+            ("given_name", &account.profile.given_name),
+            ("family_name", &account.profile.family_name),
+            ("picture", &account.profile.picture),
+        ];
+        for (name, text) in texts {
+            if let Some(text) = text {
+                profile.insert(name.to_owned(), text.clone().into());
+            }
+        }
+        if account.email.is_some() {
+            profile.insert("email_verified".to_owned(), account.email_verified.into());
+        }
+        if account.phone_number.is_some() {
+            profile.insert("phone_verified".to_owned(), account.phone_verified.into());
+        }
+        Self {
+            connection: account.connection.clone(),
+            user_id: user_id.to_owned(),
+            provider: provider.to_owned(),
+            is_social: false,
+            profile_data: Some(Value::Object(profile)),
+        }
+    }
+
+    /// Returns whether it is the account that has, or had, this id as a user.
+    pub fn is_of(&self, id: &UserId) -> bool {
+        id.parts() == (self.provider.as_str(), self.user_id.as_str())
+    }
+}
+
 impl User {
     /// Returns a user of a database connection with nothing but the account that logs in: no address, no profile, nothing proven.
     pub fn new(id: UserId, connection: &str, now: Timestamp) -> Self {

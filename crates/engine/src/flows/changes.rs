@@ -157,6 +157,19 @@ pub(super) async fn password(
     hash: &str,
 ) -> Result<(), DbError> {
     users::set_password(tx, &user.id, hash, env.now).await?;
+    password_was_set(tx, app, env, origin, user, user, client).await
+}
+
+/// The same after an account of the user got a new password, her own or a linked one: what it may have opened is the user's.
+pub(super) async fn password_was_set(
+    tx: &mut Conn,
+    app: &App,
+    env: &mut Env,
+    origin: &Origin,
+    user: &User,
+    account: &User,
+    client: &ClientId,
+) -> Result<(), DbError> {
     end_everything(tx, env, &user.id).await?;
     remembered_browsers::delete_of_user(tx, &user.id).await?;
     credentials::forgive(tx, user).await?;
@@ -164,10 +177,10 @@ pub(super) async fn password(
         LogEvent::new("scp", "Successful change password").user(&user.id, user.display_name()).from(origin);
     event.client = Some(client.clone());
     event.client_name = Some(String::new());
-    event.connection = Some(user.connection.clone());
+    event.connection = Some(account.connection.clone());
     event.details = Some(json!({
-        "title": "Successful change password", "email": user.email, "query": {"user_id": user.id},
-        "body": {"connection": user.connection, "email": user.email, "password": "*****"},
+        "title": "Successful change password", "email": account.email, "query": {"user_id": user.id},
+        "body": {"connection": account.connection, "email": account.email, "password": "*****"},
     }));
     app.logs().insert(tx, env, &event).await?;
     tell(tx, app, env, origin, user, &Notice::NewPassword).await

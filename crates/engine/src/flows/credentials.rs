@@ -12,11 +12,12 @@ use lockstep_core::model::log_event::{LogEvent, Origin};
 use lockstep_core::model::user::{User, normal_email, normal_username};
 use lockstep_core::time::{Span, Timestamp};
 
+use super::linked::{self, Account};
 use crate::app::App;
 use crate::passwords::PasswordError;
 use crate::store::buckets::Budget;
 use crate::store::db::{Conn, DbError};
-use crate::store::{buckets, settings, users};
+use crate::store::{buckets, settings};
 
 /// How long a block lasts, and how long it takes until one failure is forgotten (contract/attack-protection.md 3).
 const BLOCKED_FOR: Span = Span::days(30);
@@ -50,7 +51,8 @@ pub enum CredentialsError {
     Db(#[from] DbError),
 }
 
-/// Checks an identifier (address or user name) and a password against a connection.
+/// Checks an identifier (address or user name) and a password against a connection. Returns who is logged in: for a linked account, the user
+/// whom it was linked to.
 pub async fn check(
     app: &App,
     env: &Env,
@@ -62,18 +64,19 @@ pub async fn check(
 ) -> Result<User, CredentialsError> {
     let identifier = identifier.trim_matches(' ');
     let mut tx = app.db().write().await?;
-    let user = find_user(&mut tx, connection, identifier).await?;
+    let account = find_account(&mut tx, connection, identifier).await?;
+    let user = account.as_ref().map(|account| &account.user);
     let rules = app.catalog().brute_force_in(&mut tx).await?;
     let counted = rules.counts(origin.ip.as_deref()) && connection.brute_force_protection();
-    let bucket = bucket(connection, user.as_ref(), identifier, &rules, origin);
+    let bucket = bucket(connection, user, identifier, &rules, origin);
     // The attempt is counted before it is judged, and on its own: parallel guesses cannot slip past, and no rollback forgives one.
     let left = if counted {
         buckets::take_one(&mut tx, &bucket, failures(&rules), env.now).await?
     } else {
         Some(i64::MAX)
     };
-    let stored = match &user {
-        Some(user) => users::password_hash(&mut tx, &user.id).await?,
+    let stored = match &account {
+        Some(account) => account.password_hash(&mut tx).await?,
         None => None,
     };
     tx.commit().await?;
@@ -82,7 +85,7 @@ pub async fn check(
         event.connection = Some(connection.name.clone());
         event.connection_id = Some(connection.id.to_string());
         event.user_name = Some(identifier.to_owned());
-        event.user = user.as_ref().map(|u| u.id.clone());
+        event.user = user.map(|u| u.id.clone());
         event
     };
     if left.is_none() && rules.blocks {
@@ -90,7 +93,7 @@ pub async fn check(
         return Err(CredentialsError::TooManyFailures);
     }
     let verdict = app.passwords().verify(password.to_owned(), stored.clone()).await?;
-    let (Some(found), Verdict::Match { rehash }) = (&user, verdict) else {
+    let (Some(found), Verdict::Match { rehash }) = (&account, verdict) else {
         let code = if user.is_some() { "fp" } else { "fu" };
         let text = "Wrong email or password.";
         app.log(env, &event(code, text).error(text));
@@ -103,7 +106,7 @@ pub async fn check(
     let mut tx = app.db().write().await?;
     buckets::reset(&mut tx, &bucket).await?;
     tx.commit().await?;
-    if found.blocked {
+    if found.user.blocked {
         let text = "user is blocked";
         app.log(env, &event("f", text).error(text));
         return Err(CredentialsError::UserBlocked);
@@ -111,30 +114,39 @@ pub async fn check(
     if let (true, Some(old)) = (rehash, stored) {
         let new = app.passwords().hash(password.to_owned()).await?;
         let mut tx = app.db().write().await?;
-        users::rehash_password(&mut tx, &found.id, &old, &new).await?;
+        found.rehash_password(&mut tx, &old, &new).await?;
         tx.commit().await?;
     }
-    Ok(found.clone())
+    Ok(found.user.clone())
 }
 
-/// Returns the user of a connection whom an identifier names.
-pub async fn find_user(
+/// Returns the account of a connection that an identifier names.
+pub(super) async fn find_account(
     conn: &mut Conn,
     connection: &Connection,
     identifier: &str,
-) -> Result<Option<User>, DbError> {
+) -> Result<Option<Account>, DbError> {
     if identifier.len() > MAX_IDENTIFIER {
         return Ok(None);
     }
     if let Ok(email) = normal_email(identifier)
-        && let Some(user) = users::find_by_email(conn, &connection.name, &email).await?
+        && let Some(account) = linked::by_email(conn, &connection.name, &email).await?
     {
-        return Ok(Some(user));
+        return Ok(Some(account));
     }
     if connection.requires_username() {
-        return users::find_by_username(conn, &connection.name, identifier).await;
+        return linked::by_username(conn, &connection.name, identifier).await;
     }
     Ok(None)
+}
+
+/// The same, and returns whom it logs in.
+async fn find_user(
+    conn: &mut Conn,
+    connection: &Connection,
+    identifier: &str,
+) -> Result<Option<User>, DbError> {
+    Ok(find_account(conn, connection, identifier).await?.map(|account| account.user))
 }
 
 /// Lets a user try again from everywhere: after a password change, or by an administrator.
@@ -194,7 +206,7 @@ fn failures(rules: &BruteForce) -> Budget {
     Budget::new(rules.max_attempts, BLOCKED_FOR)
 }
 
-/// Failures count for the user, however the name was spelled; for an unknown name, for its normal spelling.
+/// Failures count for the user, whichever account was tried and however the name was spelled; for an unknown name, for its normal spelling.
 fn bucket(
     connection: &Connection,
     user: Option<&User>,

@@ -134,7 +134,9 @@ pub async fn verify(
     }
     // Loaded again: what another request changes at this moment must not be undone, and may be the address.
     let user = users::find_to_change(&mut tx, &user.id).await?;
-    let mut user = user.filter(|user| user.email.as_deref() == Some(data.email.as_str())).ok_or(VerificationError::Unknown)?;
+    let mut user = user
+        .filter(|user| user.email.as_deref() == Some(data.email.as_str()))
+        .ok_or(VerificationError::Unknown)?;
     if !user.email_verified {
         user.email_verified = true;
         user.updated_at = env.now;

@@ -20,6 +20,7 @@ pub mod first_client;
 pub mod first_start;
 pub mod held;
 pub(crate) mod key_domain;
+mod linked;
 pub mod login;
 pub mod logout;
 pub mod management;

@@ -19,11 +19,12 @@ use url::Url;
 
 use super::OAuthFailure;
 use super::client_auth::{self, Credentials};
+use super::linked;
 use super::signup::valid_username;
 use crate::app::App;
 use crate::store::buckets::{self, Budget};
 use crate::store::db::{Conn, DbError};
-use crate::store::{connections, login_codes, settings, users};
+use crate::store::{connections, login_codes, settings};
 
 /// The grant that redeems an answer.
 pub(super) const GRANT: &str = "urn:okta:params:oauth:grant-type:webauthn";
@@ -281,15 +282,15 @@ impl NewUser {
     pub(super) async fn is_taken(&self, conn: &mut Conn, connection: &Connection) -> Result<bool, DbError> {
         let realm = &connection.name;
         let by_email = match &self.email {
-            Some(email) => users::find_by_email(conn, realm, email).await?,
+            Some(email) => linked::by_email(conn, realm, email).await?,
             None => None,
         };
         let by_username = match &self.username {
-            Some(username) => users::find_by_username(conn, realm, username).await?,
+            Some(username) => linked::by_username(conn, realm, username).await?,
             None => None,
         };
         let by_phone = match &self.phone_number {
-            Some(number) => users::find_by_phone(conn, realm, number).await?,
+            Some(number) => linked::by_phone(conn, realm, number).await?,
             None => None,
         };
         Ok(by_email.or(by_username).or(by_phone).is_some())

@@ -19,11 +19,12 @@ use serde_json::{Value, json};
 
 use super::OAuthFailure;
 use super::client_auth::{self, Credentials};
+use super::linked::{self, Account};
 use super::messages::About;
 use super::sending::{self, SendError};
 use crate::app::App;
 use crate::store::db::{Conn, DbError};
-use crate::store::{connections, login_codes, settings, users};
+use crate::store::{connections, login_codes, settings};
 
 /// The grant that redeems a code.
 pub(super) const GRANT: &str = "http://auth0.com/oauth/grant-type/passwordless/otp";
@@ -89,19 +90,19 @@ impl Place {
     }
 
     /// Returns whose account it is.
-    pub(super) async fn user(&self, conn: &mut Conn) -> Result<Option<User>, DbError> {
+    pub(super) async fn account(&self, conn: &mut Conn) -> Result<Option<Account>, DbError> {
         let name = &self.connection.name;
         match &self.reach {
-            Reach::Email(address) => users::find_by_email(conn, name, address).await,
-            Reach::Phone { number, .. } => users::find_by_phone(conn, name, number.as_str()).await,
+            Reach::Email(address) => linked::by_email(conn, name, address).await,
+            Reach::Phone { number, .. } => linked::by_phone(conn, name, number.as_str()).await,
         }
     }
 
-    /// Returns whether it is this user's.
-    pub(super) fn is_of(&self, user: &User) -> bool {
+    /// Returns whether this account has it.
+    pub(super) fn is_of(&self, account: &User) -> bool {
         let own = match &self.reach {
-            Reach::Email(_) => &user.email,
-            Reach::Phone { .. } => &user.phone_number,
+            Reach::Email(_) => &account.email,
+            Reach::Phone { .. } => &account.phone_number,
         };
         own.as_deref() == Some(self.to())
     }
@@ -156,7 +157,7 @@ pub async fn start(
         let text = "Links are not supported by this server yet: set send to \"code\"";
         return Err(OAuthError::invalid_request(text).into());
     }
-    let user = place.user(&mut tx).await?;
+    let user = place.account(&mut tx).await?.map(|account| account.user);
     let may_log_in = match &user {
         Some(user) => !user.blocked,
         None => place.connection.allows_signup(),

@@ -8,13 +8,14 @@ use lockstep_core::ids::{AuthenticatorId, UserId};
 use lockstep_core::model::connection::Connection;
 use lockstep_core::model::document::merge_metadata;
 use lockstep_core::model::user::User;
+use lockstep_core::time::Timestamp;
 use lockstep_core::user_import::{Factor, Row, RowError, Source, parse};
 use serde_json::{Value, json};
 
 use super::management::users::fill_profile;
 use crate::store::db::{Conn, DbError};
 use crate::store::methods::{self, Method};
-use crate::store::{authenticators, users};
+use crate::store::{authenticators, linked_accounts, users};
 
 /// Where rows go.
 #[derive(Clone, Copy, Debug)]
@@ -56,6 +57,9 @@ pub async fn store(
         Ok(None) => None,
         Err(error) => return Ok(Stored::Failed(vec![error])),
     };
+    if let Some(error) = taken(tx, target.connection, &row).await? {
+        return Ok(Stored::Failed(vec![error]));
+    }
     if existing.is_some() && !target.upsert {
         return Ok(Stored::Failed(vec![RowError::new("DUPLICATED_USER", "The user already exists", "")]));
     }
@@ -138,6 +142,20 @@ async fn find(
         }
     }
     Ok(Ok(found))
+}
+
+/// Returns what is wrong with a row one of whose names an account has that was linked to another user.
+async fn taken(tx: &mut Conn, connection: &Connection, row: &Row) -> Result<Option<RowError>, DbError> {
+    let id = row.identity.as_deref().and_then(|identity| UserId::database(identity).ok());
+    let names = User {
+        email: row.email.clone(),
+        username: row.username.clone(),
+        phone_number: row.phone_number.clone(),
+        ..User::new(id.unwrap_or_else(|| UserId::trusted("|")), &connection.name, Timestamp::from_millis(0))
+    };
+    let holder = linked_accounts::find_holder(tx, &names).await?;
+    let message = "An account that is linked to another user has one of these names";
+    Ok(holder.map(|_| RowError::new("DUPLICATED_USER", message, "")))
 }
 
 async fn insert(tx: &mut Conn, env: &mut Env, target: &Target<'_>, row: Row) -> Result<User, DbError> {

@@ -22,6 +22,7 @@ pub mod encryption_keys;
 pub mod grants;
 pub mod jobs;
 pub mod keys;
+pub mod linked_accounts;
 pub mod log_streams;
 pub mod login_codes;
 pub mod logs;

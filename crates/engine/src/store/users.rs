@@ -6,7 +6,7 @@ use lockstep_core::time::Timestamp;
 use serde_json::{Map, Value};
 
 use super::db::{Conn, DbError, Row};
-use super::user_attributes;
+use super::{linked_accounts, user_attributes};
 use crate::values;
 
 /// The columns of a user, in front of a condition: `concat_columns!("where user_id = $1")`.
@@ -98,13 +98,25 @@ pub async fn create(conn: &mut Conn, user: &User, password_hash: Option<&str>) -
     let mut values = columns(user)?;
     values.extend(values![password_hash, user.created_at]);
     conn.execute(CREATE, values).await?;
+    refuse_taken(conn, user).await?;
     user_attributes::create(conn, user).await
 }
 
-/// Saves a user of [`find_to_change`], all but the password; returns false if the user is gone.
+/// Refuses what a linked account has. Asked after the row was written: whoever links or parts the account that has it has written this index
+/// too, so that either waits for the other and then sees what it did.
+async fn refuse_taken(conn: &mut Conn, user: &User) -> Result<(), DbError> {
+    match linked_accounts::find_holder(conn, user).await? {
+        Some(_) => Err(DbError::Conflict),
+        None => Ok(()),
+    }
+}
+
+/// Saves a user of [`find_to_change`], all but the password; returns false if the user is gone. A name that is taken is
+/// [`DbError::Conflict`].
 pub async fn save(conn: &mut Conn, user: &User) -> Result<bool, DbError> {
     let saved = conn.execute(SAVE, columns(user)?).await? == 1;
     if saved {
+        refuse_taken(conn, user).await?;
         user_attributes::save(conn, user).await?;
     }
     Ok(saved)

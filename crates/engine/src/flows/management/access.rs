@@ -6,7 +6,7 @@ use lockstep_core::env::Env;
 use lockstep_core::ids::{ClientId, UserId};
 use lockstep_core::model::management_scopes::OF_USER_TOKENS;
 use lockstep_core::time::Span;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::Outcome;
 use crate::app::App;
@@ -23,6 +23,8 @@ pub struct Caller {
     pub scopes: Vec<String>,
     /// The token's id.
     pub jti: Option<String>,
+    /// Whether a second factor was passed for it.
+    pub mfa: bool,
 }
 
 impl Caller {
@@ -103,7 +105,8 @@ pub async fn authenticate(app: &App, env: &Env, header: Option<&str>) -> Outcome
     let scopes = text("scope").unwrap_or_default().split(' ').map(str::to_owned);
     // A user's token never gets an operator's powers, whatever it was granted.
     let scopes = scopes.filter(|s| user.is_none() || OF_USER_TOKENS.contains(&s.as_str())).collect();
-    Ok(Caller { client, user, scopes, jti: text("jti").map(str::to_owned) })
+    let (jti, mfa) = (text("jti").map(str::to_owned), has_mfa(claims));
+    Ok(Caller { client, user, scopes, jti, mfa })
 }
 
 /// Checks that the caller may use a route; `target` is the user in its path, if it has one.
@@ -120,6 +123,11 @@ pub fn allow(caller: &Caller, scopes: &Scopes, target: Option<&str>) -> Outcome<
         )),
         _ => Ok(()),
     }
+}
+
+/// Returns whether a token says that a second factor was passed for it.
+pub(super) fn has_mfa(claims: &Map<String, Value>) -> bool {
+    claims.get("amr").and_then(Value::as_array).is_some_and(|amr| amr.iter().any(|method| method == "mfa"))
 }
 
 /// Returns the token of a header `Bearer a.b.c`.
@@ -144,6 +152,7 @@ mod tests {
             user: user.map(UserId::trusted),
             scopes: scopes.iter().map(|s| (*s).to_owned()).collect(),
             jti: None,
+            mfa: false,
         }
     }
 

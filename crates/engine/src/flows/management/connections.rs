@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 use super::query::{Page, Query, invalid};
 use super::validate::{Field, Kind, Schema, nullable, refused, required};
 use super::{Call, Outcome, taken};
+use crate::flows::linked::{self, Account};
 use crate::store::db::{Conn, DbError};
 use crate::store::search::Filter;
 use crate::store::{clients, connections, users};
@@ -153,7 +154,9 @@ pub async fn delete(call: &mut Call, id: &str) -> Outcome<Option<Value>> {
     let Ok(id) = ConnectionId::parse(id) else { return Ok(None) };
     let mut tx = call.app.db().write().await?;
     let Some(connection) = connections::find(&mut tx, &id).await? else { return Ok(None) };
+    // Those of users of other connections; the others go with their users.
     users::delete_of_connection(&mut tx, &connection.name).await?;
+    linked::remove_of_connection(&mut tx, &call.env, &connection.name).await?;
     connections::delete(&mut tx, &id).await?;
     tx.commit().await?;
     Ok(Some(json!({"deleted_at": call.env.now.to_iso()})))
@@ -214,8 +217,16 @@ pub async fn delete_user(call: &mut Call, id: &str, query: &Query) -> Outcome<()
     let mut tx = call.app.db().write().await?;
     let connection = load(&mut tx, id).await?;
     let email = normal_email(email).map_err(|e| invalid(&e.to_string(), "email"))?;
-    if let Some(user) = users::find_by_email(&mut tx, &connection.name, &email).await? {
-        users::delete(&mut tx, &user.id).await?;
+    match linked::by_email(&mut tx, &connection.name, &email).await? {
+        Some(Account { user, linked: None }) => {
+            users::delete(&mut tx, &user.id).await?;
+        }
+        Some(Account { user, linked: Some(account) }) => {
+            if let Some(mut owner) = users::find_to_change(&mut tx, &user.id).await? {
+                linked::remove(&mut tx, &call.env, &mut owner, &account).await?;
+            }
+        }
+        None => {}
     }
     tx.commit().await?;
     Ok(())

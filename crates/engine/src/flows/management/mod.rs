@@ -24,6 +24,7 @@ pub mod enrollments;
 pub mod factors;
 pub mod grants;
 pub mod guardian_settings;
+pub mod identities;
 pub mod jobs;
 pub mod log_streams;
 pub mod logs;

@@ -13,6 +13,7 @@ use url::Url;
 use super::validate::{Field, Kind, Schema, optional, refused, required};
 use super::{Call, Outcome, jobs, load_user};
 use crate::flows::email_verification::{self, Verification};
+use crate::flows::linked;
 use crate::flows::password_reset::{self, Reset};
 use crate::store::db::Conn;
 use crate::store::{clients, connections, users};
@@ -69,6 +70,7 @@ pub async fn email_verification(call: &mut Call, body: Option<Value>) -> Outcome
     }
     let mut tx = call.app.db().write().await?;
     let (user, client) = (user(&mut tx, &body).await?, client(&mut tx, &body).await?);
+    own_address(&mut tx, &user, &body).await?;
     let email = user.email.clone().ok_or_else(|| refused("The user has no email address."))?;
     let data = Verification {
         email,
@@ -91,17 +93,20 @@ pub async fn password_change(call: &mut Call, body: Option<Value>) -> Outcome {
         (false, true) => by_address(&mut tx, &body).await?,
         _ => return Err(refused("Either user_id, or connection_id and email, have to be given.")),
     };
-    let connection = connections::find_by_name(&mut tx, &user.connection).await?;
+    let linked = linked_account(&mut tx, &user, &body).await?;
+    let account = linked.as_ref().unwrap_or(&user);
+    let connection = connections::find_by_name(&mut tx, &account.connection).await?;
     let connection = connection.filter(Connection::is_database);
     let connection = connection.ok_or_else(|| refused("The user's connection has no passwords."))?;
     let client = client(&mut tx, &body).await?;
-    let verifies = flag(&body, "mark_email_as_verified").then(|| user.email.clone()).flatten();
+    let verifies = flag(&body, "mark_email_as_verified").then(|| account.email.clone()).flatten();
     let data = Reset {
         client: client.map_or_else(|| call.caller.client.clone(), |client| client.id),
         connection: connection.name,
         result_url: url_of(&body)?,
         with_email: flag(&body, "includeEmailInRedirect"),
         verifies,
+        account: linked.map(|account| account.id),
     };
     let (link, _) = password_reset::create(&mut tx, &mut call.env, &user, data, lifetime(&body)).await?;
     tx.commit().await?;
@@ -113,6 +118,7 @@ pub async fn verification_email(call: &mut Call, body: Option<Value>) -> Outcome
     let body = VERIFICATION_EMAIL.check(body)?;
     let mut tx = call.app.db().write().await?;
     let (user, client) = (user(&mut tx, &body).await?, client(&mut tx, &body).await?);
+    own_address(&mut tx, &user, &body).await?;
     if user.email.is_none() {
         return Err(refused("The user has no email address."));
     }
@@ -157,6 +163,26 @@ fn own_identity(user: &User, body: &Map<String, Value>) -> Outcome<()> {
         .iter()
         .any(|own| named["provider"] == own.provider.as_str() && named["user_id"] == own.user_id.as_str());
     if has { Ok(()) } else { Err(refused("The user has no such identity.")) }
+}
+
+/// Returns the linked account that is named by `identity`; none where that is the user's own, or not said.
+async fn linked_account(conn: &mut Conn, user: &User, body: &Map<String, Value>) -> Outcome<Option<User>> {
+    let Some(named) = body.get("identity") else { return Ok(None) };
+    let id = UserId::parse(format!(
+        "{}|{}",
+        named["provider"].as_str().unwrap_or_default(),
+        named["user_id"].as_str().unwrap_or_default()
+    ));
+    let Ok(id) = id else { return Ok(None) };
+    Ok(linked::find(conn, &user.id, &id).await?.map(|linked| linked.account))
+}
+
+/// The address of a linked account is proven by a code, or with a new password; by a link of its own only while it is a user.
+async fn own_address(conn: &mut Conn, user: &User, body: &Map<String, Value>) -> Outcome<()> {
+    match linked_account(conn, user, body).await? {
+        Some(_) => Err(refused("The address of a linked account cannot be verified by a link.")),
+        None => Ok(()),
+    }
 }
 
 async fn client(conn: &mut Conn, body: &Map<String, Value>) -> Outcome<Option<Client>> {

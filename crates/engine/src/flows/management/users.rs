@@ -186,7 +186,15 @@ pub async fn update(call: &mut Call, id: &UserId, body: Option<Value>) -> Outcom
     let mut conn = call.app.db().read().await?;
     let user = load_user(&mut conn, id).await?;
     let connection = match body.get("connection").and_then(Value::as_str) {
-        Some(name) if name != user.connection => return Err(refused("Connection does not exist.")),
+        Some(name) if name != user.connection => {
+            let linked = user.identities.iter().any(|identity| identity.connection == name);
+            let told = if linked {
+                "A linked account cannot be changed. Unlink it first."
+            } else {
+                "Connection does not exist."
+            };
+            return Err(refused(told));
+        }
         _ => connections::find_by_name(&mut conn, &user.connection).await?,
     };
     drop(conn);

@@ -249,6 +249,8 @@ pub enum Notice<'a> {
     Reset,
     /// The password was changed.
     NewPassword,
+    /// An account was linked, with its name.
+    Linked(&'a str),
 }
 
 /// Writes a notice. It holds no link: a mail that asks to click is what thieves send too.
@@ -270,6 +272,7 @@ pub fn notice(about: &About<'_>, notice: &Notice<'_>) -> Written {
         Notice::RecoveryCodeUsed => ("notice.recovery_used", String::new()),
         Notice::Reset => ("notice.reset", String::new()),
         Notice::NewPassword => ("notice.password", String::new()),
+        Notice::Linked(name) => ("notice.linked", (*name).to_owned()),
     };
     let (subject, rest) = match notice {
         Notice::KeyCopied(_) | Notice::PasskeyCopied(_) => ("notice.copied.subject", "notice.copied.rest"),

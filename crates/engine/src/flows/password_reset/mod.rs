@@ -4,7 +4,7 @@ pub mod passkey;
 
 use lockstep_core::crypto::digest::sha256_b64url;
 use lockstep_core::env::Env;
-use lockstep_core::ids::ClientId;
+use lockstep_core::ids::{ClientId, UserId};
 use lockstep_core::model::client::Client;
 use lockstep_core::model::connection::{Connection, PasswordRule};
 use lockstep_core::model::languages::choose_locale;
@@ -16,13 +16,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::messages::{self, About, Link};
-use super::{changes, credentials, result_url};
+use super::{changes, credentials, linked, result_url};
 use crate::app::App;
 use crate::passwords::PasswordError;
 use crate::store::buckets::Budget;
 use crate::store::db::{Conn, DbError};
 use crate::store::tickets::{self, Ticket};
-use crate::store::{buckets, clients, connections, settings, users};
+use crate::store::{buckets, clients, connections, linked_accounts, settings, users};
 
 /// The kind of its tickets.
 const KIND: &str = "password_reset";
@@ -47,6 +47,9 @@ pub struct Reset {
     /// The address that is proven by the link, if the account still has it then.
     #[serde(default)]
     pub verifies: Option<String>,
+    /// The account whose password it is, where that is one that was linked to the user.
+    #[serde(default)]
+    pub account: Option<UserId>,
 }
 
 /// Why a new password was not set.
@@ -100,11 +103,14 @@ pub async fn request(
         return Ok(());
     }
     let mut tx = app.db().write().await?;
-    let user = credentials::find_user(&mut tx, connection, identifier).await?;
-    let Some((user, email)) = user.and_then(|user| user.email.clone().map(|email| (user, email))) else {
+    let account = credentials::find_account(&mut tx, connection, identifier).await?;
+    let account = account.and_then(|account| Some((account.email()?.to_owned(), account)));
+    let Some((email, account)) = account else {
         app.log(env, &refused("User does not exist."));
         return Ok(());
     };
+    let linked = account.linked_id().cloned();
+    let user = account.user;
     if !buckets::take(&mut tx, &format!("reset_mail:{}", user.id), MAILS, env.now).await? {
         tx.commit().await?;
         return Ok(());
@@ -115,6 +121,7 @@ pub async fn request(
         result_url: None,
         with_email: false,
         verifies: None,
+        account: linked,
     };
     let (url, expires_at) = create(&mut tx, env, &user, data, LIFETIME).await?;
     let tenant = settings::tenant(&mut tx).await?;
@@ -126,14 +133,15 @@ pub async fn request(
         host: app.issuer().host(),
     };
     let written = messages::link(&mut tx, &about, Link::Reset, &url).await?;
-    messages::queue(&mut tx, env, &about, MessageKind::ResetEmail, email, written, expires_at).await?;
+    messages::queue(&mut tx, env, &about, MessageKind::ResetEmail, email.clone(), written, expires_at)
+        .await?;
     let event = LogEvent::new("scpr", "Successful change password request");
     let mut event = event.client(&client.id, client.name()).user(&user.id, user.display_name()).from(origin);
     event.connection = Some(connection.name.clone());
     event.connection_id = Some(connection.id.to_string());
     // The link's ticket opens the account: the record has the page alone.
     event.details = Some(json!({
-        "body": {"client_id": client.id, "connection": connection.name, "email": user.email},
+        "body": {"client_id": client.id, "connection": connection.name, "email": email},
         "resetUrl": env.issuer.url("u/reset-verify"),
     }));
     app.logs().insert(&mut tx, env, &event).await?;
@@ -161,10 +169,14 @@ pub async fn create(
 pub async fn look(app: &App, env: &Env, ticket: &str) -> Result<(String, Connection), ResetError> {
     let mut conn = app.db().read().await?;
     let Ticket { user, data, .. } = open(&mut conn, ticket, env.now).await?;
-    let user = users::find(&mut conn, &user).await?.ok_or(ResetError::Unknown)?;
+    let account = match &data.account {
+        Some(id) => linked::find(&mut conn, &user, id).await?.map(|linked| linked.account),
+        None => users::find(&mut conn, &user).await?,
+    };
+    let account = account.ok_or(ResetError::Unknown)?;
     let connection =
         connections::find_by_name(&mut conn, &data.connection).await?.ok_or(ResetError::Unknown)?;
-    Ok((user.email.unwrap_or_default(), connection))
+    Ok((account.email.unwrap_or_default(), connection))
 }
 
 /// What a new password leads to.
@@ -204,13 +216,32 @@ pub async fn set_password(
     }
     let (mut offer, mut url) = (None, None);
     if let Some(mut user) = users::find_to_change(&mut tx, &user).await? {
-        if data.verifies.is_some() && data.verifies == user.email {
-            user.email_verified = true;
-            user.updated_at = env.now;
-            users::save(&mut tx, &user).await?;
-        }
-        changes::password(&mut tx, app, env, origin, &user, &data.client, &hash).await?;
-        let email = user.email.as_deref().filter(|_| data.with_email);
+        let email = match &data.account {
+            None => {
+                if data.verifies.is_some() && data.verifies == user.email {
+                    user.email_verified = true;
+                    user.updated_at = env.now;
+                    users::save(&mut tx, &user).await?;
+                }
+                changes::password(&mut tx, app, env, origin, &user, &data.client, &hash).await?;
+                user.email.clone()
+            }
+            Some(id) => {
+                // Unlinked since: the link was for this user.
+                let Some(account) = linked::find(&mut tx, &user.id, id).await? else {
+                    return Err(ResetError::Unknown);
+                };
+                let account = account.account;
+                if data.verifies.is_some() && data.verifies == account.email {
+                    linked::change(&mut tx, env, &user.id, id, |account| account.email_verified = true)
+                        .await?;
+                }
+                linked_accounts::set_password(&mut tx, id, &hash, env.now).await?;
+                changes::password_was_set(&mut tx, app, env, origin, &user, &account, &data.client).await?;
+                account.email
+            }
+        };
+        let email = email.as_deref().filter(|_| data.with_email);
         let to = data.result_url.as_deref();
         url = to.and_then(|to| {
             result_url(to, "You can now login to the application with the new password.", email)

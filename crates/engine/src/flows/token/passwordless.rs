@@ -18,6 +18,7 @@ use super::{logged_in, signed_up};
 use crate::app::App;
 use crate::flows::OAuthFailure;
 use crate::flows::client_auth::Authenticated;
+use crate::flows::linked;
 use crate::flows::mfa_api::Wanted;
 use crate::flows::passwordless::Place;
 use crate::store::buckets::{self, Budget};
@@ -97,7 +98,7 @@ pub(super) async fn exchange(
     response.sign(app).await
 }
 
-/// Returns the account of the place, made now if there was none. The code has proven the address or number.
+/// Returns whom the account of the place logs in; it is made now if there was none. The code has proven the address or number.
 async fn account(
     tx: &mut Conn,
     app: &App,
@@ -106,11 +107,20 @@ async fn account(
     authenticated: &Authenticated,
     place: &Place,
 ) -> Result<User, OAuthFailure> {
-    if let Some(mut user) = place.user(tx).await? {
-        if !*proven(&place.reach, &mut user) {
-            // Loaded again: what another request changes at this moment must not be undone, and may be the address.
-            let again = users::find_to_change(tx, &user.id).await?.filter(|user| place.is_of(user));
-            user = again.ok_or_else(|| wrong(&place.reach))?;
+    if let Some(found) = place.account(tx).await? {
+        if *proven(&place.reach, &mut found.account().clone()) {
+            return Ok(found.user);
+        }
+        // Loaded again: what another request changes at this moment must not be undone, and may be the address.
+        let again = match found.linked_id() {
+            Some(id) => {
+                let prove = |account: &mut User| *proven(&place.reach, account) = true;
+                linked::change(tx, env, &found.user.id, id, prove).await?
+            }
+            None => users::find_to_change(tx, &found.user.id).await?.filter(|user| place.is_of(user)),
+        };
+        let mut user = again.ok_or_else(|| wrong(&place.reach))?;
+        if found.linked.is_none() {
             *proven(&place.reach, &mut user) = true;
             user.updated_at = env.now;
             users::save(tx, &user).await?;
@@ -132,11 +142,11 @@ async fn account(
     Ok(user)
 }
 
-/// Returns whether it is known that a user has the mailbox or telephone.
-fn proven<'u>(reach: &Reach, user: &'u mut User) -> &'u mut bool {
+/// Returns whether it is known that an account has the mailbox or telephone.
+fn proven<'a>(reach: &Reach, account: &'a mut User) -> &'a mut bool {
     match reach {
-        Reach::Email(_) => &mut user.email_verified,
-        Reach::Phone { .. } => &mut user.phone_verified,
+        Reach::Email(_) => &mut account.email_verified,
+        Reach::Phone { .. } => &mut account.phone_verified,
     }
 }
 

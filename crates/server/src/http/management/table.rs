@@ -118,6 +118,8 @@ pub static TABLE: &[Route] = table! {
     POST "/tickets/password-change", Any(&["create:user_tickets"]), "Create a password change ticket" [takes(&flows::tickets::PASSWORD_CHANGE)], |r| tickets::password_change(r);
     GET "/jobs/{id}", Any(&["create:users", "read:users"]), "Get a job", |r| jobs::read(r);
     GET "/jobs/{id}/errors", Any(&["create:users", "read:users"]), "Get a job's errors" [gives(Rows).status(&[200, 204])], |r| jobs::errors(r);
+    POST "/users/{id}/identities", Any(&["update:users", "update:current_user_identities"]), "Link a User Account" [takes(&flows::identities::LINK).gives(Rows)], |r| users::link(r);
+    DELETE "/users/{id}/identities/{provider}/{user_id}", Any(&["update:users", "update:current_user_identities"]), "Unlink a User Account" [gives(Rows).status(&[200])], |r| users::unlink(r);
     GET "/users/{id}/logs", Any(&["read:logs", "read:logs_users"]), "Get a user's log events" [list("logs").fields().asks(&[text("sort")])], |r| users::list_logs(r);
     GET "/users/{id}/sessions", Any(&["read:sessions"]), "Get the sessions of a user" [checkpoints("sessions")], |r| users::list_sessions(r);
     DELETE "/users/{id}/sessions", Any(&["delete:sessions"]), "Delete the sessions of a user" [gives(Object).status(&[202])], |r| users::delete_sessions(r);

@@ -2,7 +2,7 @@
 
 use lockstep_engine::flows::management::query::invalid;
 use lockstep_engine::flows::management::{
-    Outcome, grants, logs, refresh_tokens, sessions, user_blocks, user_search, users,
+    Outcome, grants, identities, logs, refresh_tokens, sessions, user_blocks, user_search, users,
 };
 use serde_json::json;
 
@@ -37,6 +37,16 @@ pub(super) async fn update(r: &mut Request) -> Outcome<Answer> {
 pub(super) async fn delete(r: &mut Request) -> Outcome<Answer> {
     let user = r.user()?;
     users::delete(&mut r.call, &user).await.map(|()| Answer::none())
+}
+
+pub(super) async fn link(r: &mut Request) -> Outcome<Answer> {
+    let (user, body) = (r.user()?, r.body());
+    identities::link(&mut r.call, &user, body).await.map(Answer::created)
+}
+
+pub(super) async fn unlink(r: &mut Request) -> Outcome<Answer> {
+    let (user, provider, identity) = (r.user()?, r.param("provider"), r.param("user_id"));
+    identities::unlink(&mut r.call, &user, &provider, &identity).await.map(Answer::ok)
 }
 
 pub(super) async fn list_logs(r: &mut Request) -> Outcome<Answer> {

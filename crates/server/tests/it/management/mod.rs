@@ -8,6 +8,7 @@ mod connections;
 mod documents;
 mod errors;
 mod guardian;
+mod identities;
 mod jobs;
 mod keys;
 mod log_events;

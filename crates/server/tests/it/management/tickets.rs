@@ -114,7 +114,8 @@ async fn a_link_that_is_pressed_while_the_account_is_changed_undoes_nothing() {
             unverify(&app, &full).await;
             let link = ticket(&app, &full, kind, body).await;
             let id = link.split_once("ticket=").unwrap().1;
-            let fields = [("ticket", id), ("password", "New-password-1"), ("re-enter-password", "New-password-1")];
+            let fields =
+                [("ticket", id), ("password", "New-password-1"), ("re-enter-password", "New-password-1")];
             let path = link.strip_prefix("https://lockstep.test").unwrap().split_once('?').unwrap().0;
             let mut tx = app.app.db().write().await.unwrap();
             let ana = UserId::parse("auth0|ana").unwrap();

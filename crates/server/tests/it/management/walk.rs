@@ -12,6 +12,7 @@ pub(super) fn path_of(path: &str) -> String {
         .replace("/users/{id}", "/users/auth0%7Cana")
         .replace("{name}", "otp")
         .replace("{provider}", "guardian")
+        .replace("{user_id}", "x")
         .replace("{method}", "totp%7Cdev_0000000000000000")
         .replace("{credential}", "cred_0000000000000000000000")
         .replace("{version}", "x")
