@@ -166,6 +166,10 @@ id!(
     CredentialId, "credential", |rng| format!("cred_{}", rng.alphanumeric(22)), |t| prefixed(t, "cred_", 22)
 );
 id!(
+    /// A public key of a device: `dcr_` and 16 characters.
+    DeviceCredentialId, "device credential", |rng| format!("dcr_{}", rng.alphanumeric(16)), |t| prefixed(t, "dcr_", 16)
+);
+id!(
     /// An Action: a UUID of version 4.
     ActionId, "action", |rng| uuid(rng), |t| is_uuid(t)
 );

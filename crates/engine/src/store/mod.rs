@@ -18,6 +18,7 @@ pub mod credentials;
 pub mod db;
 pub mod decisions;
 pub mod declined_offers;
+pub mod device_credentials;
 pub mod encryption_keys;
 pub mod grants;
 pub mod jobs;

@@ -15,6 +15,7 @@ pub mod client_grants;
 pub mod clients;
 pub mod connections;
 pub mod custom_domains;
+pub mod device_credentials;
 pub mod documents;
 pub mod effective;
 pub mod email_templates;

@@ -2,6 +2,7 @@
 
 mod actions;
 mod coverage;
+mod devices;
 mod linking;
 mod log_streams;
 mod oauth;

@@ -101,6 +101,7 @@ to_value! {
     ids::LogStreamId: Text, |v| v.as_str().to_owned();
     ids::EncryptionKeyId: Text, |v| v.as_str().to_owned();
     ids::DecisionId: Text, |v| v.as_str().to_owned();
+    ids::DeviceCredentialId: Text, |v| v.as_str().to_owned();
 }
 
 impl<T: ToValue + ?Sized> ToValue for &T {

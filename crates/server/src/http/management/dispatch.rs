@@ -103,7 +103,11 @@ async fn try_run(
         body: None,
         path: request_path,
     };
-    let target = route.path.starts_with("/users/{id}").then(|| request.param("id"));
+    let target = if route.acts_on_caller() {
+        request.call.caller.user.as_ref().map(ToString::to_string)
+    } else {
+        route.path.starts_with("/users/{id}").then(|| request.param("id"))
+    };
     let reads_body = route.method != "GET";
     let result = match access::allow(&request.call.caller, &route.scopes, target.as_deref()) {
         Err(refused) => Err(refused),

@@ -5,6 +5,7 @@ mod actions;
 mod answer;
 mod clients;
 mod connections;
+mod device_credentials;
 mod dispatch;
 mod documents;
 mod emails;

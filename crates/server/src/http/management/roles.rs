@@ -30,6 +30,14 @@ pub(super) async fn delete(r: &mut Request) -> Outcome<Answer> {
     roles::delete(&mut r.call, &id).await.map(|()| Answer::ok(json!({})))
 }
 
+/// There are no groups; the role has to exist.
+pub(super) async fn list_groups(r: &mut Request) -> Outcome<Answer> {
+    let id = r.param("id");
+    r.query.checkpoints(r.call.env.now)?;
+    roles::read(&mut r.call, &id).await?;
+    Ok(Answer::ok(json!({"groups": []})))
+}
+
 pub(super) async fn list_permissions(r: &mut Request) -> Outcome<Answer> {
     let id = r.param("id");
     roles::permissions(&mut r.call, &id, &r.query).await.map(Answer::ok)

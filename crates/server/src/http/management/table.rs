@@ -17,8 +17,8 @@ use super::dispatch::Request;
 use super::spec::Gives::{Envelope, List, Nothing, Number, Object, Perhaps, Rows};
 use super::spec::{Spec, flag, needed, text};
 use super::{
-    actions, clients, connections, documents, emails, guardian, jobs, keys, log_streams, logs, messages,
-    methods, resource_servers, roles, stubs, tenants, tickets, users,
+    actions, clients, connections, device_credentials, documents, emails, guardian, jobs, keys, log_streams,
+    logs, messages, methods, resource_servers, roles, stubs, tenants, tickets, users,
 };
 
 /// What answers a route.
@@ -41,6 +41,11 @@ pub struct Route {
 }
 
 impl Route {
+    /// Returns whether a person's own token acts on that person there, though the path names nobody.
+    pub(super) fn acts_on_caller(&self) -> bool {
+        self.path.starts_with("/device-credentials")
+    }
+
     /// Returns the method.
     pub(super) fn method(&self) -> Method {
         Method::from_bytes(self.method.as_bytes()).unwrap_or(Method::GET)
@@ -138,6 +143,9 @@ pub static TABLE: &[Route] = table! {
     GET "/grants", Any(&["read:grants"]), "Get grants" [list("grants").asks(&[text("user_id"), text("client_id"), text("audience")])], |r| users::list_grants(r);
     DELETE "/grants", Any(&["delete:grants"]), "Delete the grants of a user" [asks(&[needed("user_id")])], |r| users::delete_grants(r);
     DELETE "/grants/{id}", Any(&["delete:grants"]), "Delete a grant", |r| users::delete_grant(r);
+    GET "/device-credentials", Any(&["read:device_credentials"]), "Retrieve device credentials" [list("device_credentials").fields().asks(&[text("user_id"), text("client_id"), text("type")])], |r| device_credentials::list(r);
+    POST "/device-credentials", Any(&["create:current_user_device_credentials"]), "Create a device public key credential" [takes(&flows::device_credentials::CREATE)], |r| device_credentials::create(r);
+    DELETE "/device-credentials/{id}", Any(&["delete:device_credentials", "delete:current_user_device_credentials"]), "Delete a device credential", |r| device_credentials::delete(r);
     GET "/users/{id}/authentication-methods", Any(&["read:authentication_methods"]), "Get a user's authentication methods" [list("authenticators")], |r| methods::list(r);
     POST "/users/{id}/authentication-methods", Any(&["create:authentication_methods"]), "Create an authentication method" [takes(&flows::authentication_methods::CREATE)], |r| methods::create(r);
     PUT "/users/{id}/authentication-methods", Any(&["update:authentication_methods"]), "Replace a user's authentication methods" [takes_value(&flows::authentication_methods::REPLACE).gives(Rows)], |r| methods::replace(r);
@@ -200,6 +208,7 @@ pub static TABLE: &[Route] = table! {
     GET "/roles/{id}/permissions", Any(&["read:roles"]), "Get a role's permissions" [list("permissions")], |r| roles::list_permissions(r);
     POST "/roles/{id}/permissions", Any(&["update:roles"]), "Associate permissions with a role" [takes(&flows::roles::PERMISSIONS)], |r| roles::add_permissions(r);
     DELETE "/roles/{id}/permissions", Any(&["update:roles"]), "Remove permissions from a role" [takes(&flows::roles::PERMISSIONS)], |r| roles::remove_permissions(r);
+    GET "/roles/{id}/groups", Any(&["read:group_roles"]), "Get a role's groups" [checkpoints("groups")], |r| roles::list_groups(r);
     GET "/roles/{id}/users", AllOr(&["read:users", "read:roles"], &["read:role_members"]), "Get a role's users" [any_list("users")], |r| roles::list_users(r);
     POST "/roles/{id}/users", Any(&["update:roles", "create:role_members"]), "Assign users to a role" [takes(&flows::roles::USERS).status(&[200])], |r| roles::add_users(r);
     GET "/clients", Any(&["read:clients", "read:client_keys", "read:client_credentials", "read:client_summary"]), "Get clients" [any_list("clients").fields().asks(&[flag("is_global"), flag("is_first_party"), text("app_type"), text("q")])], |r| clients::list(r);

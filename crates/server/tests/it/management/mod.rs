@@ -5,6 +5,7 @@ mod apis;
 mod blocks;
 mod clients;
 mod connections;
+mod device_credentials;
 mod documents;
 mod errors;
 mod guardian;

@@ -16,6 +16,9 @@ async fn permissions_come_directly_and_by_roles_and_go_with_their_scope() {
     let role = admin.expect(200, "POST", "/roles", Some(json!({"name": "admin"}))).await;
     assert_eq!(role["description"], "");
     let role = role["id"].as_str().unwrap();
+    let groups = admin.expect(200, "GET", &format!("/roles/{role}/groups"), None).await;
+    assert_eq!(groups, json!({"groups": []}));
+    admin.expect(404, "GET", "/roles/rol_0000000000000000/groups", None).await;
     let permissions = |name: &str| {
         Some(
             json!({"permissions": [{"resource_server_identifier": "https://p.example", "permission_name": name}]}),
