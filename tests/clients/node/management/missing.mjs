@@ -18,7 +18,6 @@ export const OUT_OF_SCOPE = {
   "connections.keys": "no connections of enterprises, whose keys these are",
   "connections.scimConfiguration": "no SCIM",
   customDomains: "one server has one domain",
-  deviceCredentials: "not built yet",
   eventStreams: "no event streams",
   "events.subscribe": "no event streams",
   experimentation: "no experiments",
@@ -45,7 +44,6 @@ export const OUT_OF_SCOPE = {
   userAttributeProfiles: "no connections of enterprises",
   "users.effectivePermissions.sources": "no groups",
   "users.effectiveRoles.sources": "no groups",
-  "users.identities": "not built yet",
   verifiableCredentials: "no verifiable credentials",
 };
 

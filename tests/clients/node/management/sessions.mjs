@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { NOBODY, all, client, management, refused, server, visitor } from "./twin.mjs";
+import { Session, claims } from "../support/lockstep.mjs";
+import { NOBODY, all, client, connect, management, person, recorder, refused, server, unique, visitor } from "./twin.mjs";
 
 const { users, sessions, refreshTokens } = client;
 
@@ -126,5 +127,27 @@ describe("grants", () => {
     const other = await consent();
     await client.userGrants.deleteByUserId({ user_id: other.id });
     assert.deepEqual(await all(client.userGrants.list({ user_id: other.id })), []);
+  });
+});
+
+describe("device credentials", () => {
+  test("a person adds a public key, which is listed and removed", async () => {
+    const [someone, app] = [await person(), await management.application()];
+    const tokens = await new Session(app, someone).login({
+      audience: management.audience,
+      scope: "openid create:current_user_device_credentials",
+    });
+    assert.match(claims(tokens.access_token).scope, /create:current_user_device_credentials/);
+    const hers = recorder.watch(() => connect(tokens.access_token));
+    const device = { device_name: "Till", device_id: unique("device"), type: "public_key", value: "bm90LWEta2V5" };
+    const made = await hers.deviceCredentials.createPublicKey(device);
+    assert.match(made.id, /^dcr_/);
+
+    const [listed] = await all(client.deviceCredentials.list({ user_id: someone.id, type: "public_key" }));
+    assert.equal(listed.id, made.id);
+    assert.equal(listed.device_name, "Till");
+    await client.deviceCredentials.delete(made.id);
+    assert.deepEqual(await all(client.deviceCredentials.list({ user_id: someone.id, type: "public_key" })), []);
+    await refused(client.deviceCredentials.createPublicKey(device), 403, "insufficient_scope");
   });
 });

@@ -55,6 +55,21 @@ describe("users", () => {
     assert.equal(oldestFirst.length, 1);
   });
 
+  test("a second account is linked and parted again", async () => {
+    const [ann, other] = [await person(), await person()];
+    const second = other.id.split("|")[1];
+    const linked = await users.identities.link(ann.id, { provider: "auth0", user_id: second });
+    assert.deepEqual(linked.map((identity) => identity.user_id), [ann.id.split("|")[1], second]);
+    assert.equal(linked[1].profileData.email, other.email);
+    assert.equal((await users.get(ann.id)).identities.length, 2);
+    await refused(users.get(other.id), 404);
+
+    const left = await users.identities.delete(ann.id, "auth0", second);
+    assert.deepEqual(left.map((identity) => identity.user_id), [ann.id.split("|")[1]]);
+    assert.equal((await users.get(ann.id)).identities.length, 1);
+    assert.equal((await users.get(other.id)).email, other.email);
+  });
+
   test("nobody is in an organization or a group, or has accounts connected", async () => {
     const someone = await person();
     assert.deepEqual(await all(users.organizations.list(someone.id)), []);
@@ -185,6 +200,11 @@ describe("roles and permissions", () => {
     assert.deepEqual(await all(users.permissions.list(someone.id)), []);
     await refused(users.roles.assign(someone.id, { roles: ["rol_0000000000000000"] }), 400);
     await refused(users.permissions.create(someone.id, { permissions: [permission(api, "fly")] }), 400);
+  });
+
+  test("no group has a role", async () => {
+    const role = await client.roles.create({ name: unique("role") });
+    assert.deepEqual(await all(client.roles.groups.get(role.id)), []);
   });
 });
 

@@ -27,7 +27,6 @@ OUT_OF_SCOPE = {
     "connections.keys": "no connections of enterprises, whose keys these are",
     "connections.scim_configuration": "no SCIM",
     "custom_domains": "one server has one domain",
-    "device_credentials": "not built yet",
     "event_streams": "no event streams",
     "events.subscribe": "no event streams",
     "experimentation": "no experiments",
@@ -54,7 +53,6 @@ OUT_OF_SCOPE = {
     "user_attribute_profiles": "no connections of enterprises",
     "users.effective_permissions.sources": "no groups",
     "users.effective_roles.sources": "no groups",
-    "users.identities": "not built yet",
     "verifiable_credentials": "no verifiable credentials",
 }
 # How it is said that something is not there.

@@ -1,12 +1,14 @@
-"""Sessions, refresh tokens, grants."""
+"""Sessions, refresh tokens, grants, device credentials."""
 
 from types import SimpleNamespace
 
 import pytest
+from auth0.management import ManagementClient
 
 from login import Forms, Person
 
-from .words import NOBODY, refused
+from .conftest import unique
+from .words import NOBODY, claims_of, refused
 
 
 class Consenting(Person):
@@ -110,3 +112,25 @@ def test_what_a_person_consented_to_is_listed_and_withdrawn(client, server, new_
     assert one.api.identifier not in [grant.audience for grant in client.user_grants.list(user_id=one.id)]
     client.user_grants.delete_by_user_id(user_id=another.id)
     assert list(client.user_grants.list(user_id=another.id)) == []
+
+
+def test_a_person_adds_a_public_key(client, recorder, server, new_user, new_application):
+    (user, password), app = new_user(), new_application()
+    tokens, _ = Person(server.issuer, user.email, password).login(
+        {"client_id": app.client_id, "client_secret": app.client_secret},
+        audience=f"{server.issuer}api/v2/",
+        scope="openid create:current_user_device_credentials",
+    )
+    assert "create:current_user_device_credentials" in claims_of(tokens["access_token"])["scope"]
+    hers = recorder.watch(ManagementClient(domain=server.domain, token=tokens["access_token"])).device_credentials
+    device = {"device_name": "Till", "device_id": unique("device"), "type": "public_key", "value": "bm90LWEta2V5"}
+    made = hers.create_public_key(**device)
+    assert made.id.startswith("dcr_")
+
+    credentials = client.device_credentials
+    (listed,) = credentials.list(user_id=user.user_id, type="public_key")
+    assert (listed.id, listed.device_name) == (made.id, "Till")
+    credentials.delete(made.id)
+    assert list(credentials.list(user_id=user.user_id, type="public_key")) == []
+    with refused(403, "insufficient_scope"):
+        credentials.create_public_key(**device)

@@ -65,6 +65,21 @@ def test_a_users_log_is_hers_alone(users, new_user):
     assert len(users.logs.list(user.user_id, sort="date:1", per_page=1).items) == 1
 
 
+def test_a_second_account_is_linked_and_parted_again(users, new_user):
+    (ann, _), (other, _) = new_user(), new_user()
+    first, second = (user.user_id.partition("|")[2] for user in (ann, other))
+    linked = users.identities.link(ann.user_id, provider="auth0", user_id=second)
+    assert [identity.user_id for identity in linked] == [first, second]
+    assert linked[1].profile_data.email == other.email
+    assert len(users.get(ann.user_id).identities) == 2
+    with refused(404):
+        users.get(other.user_id)
+    left = users.identities.delete(ann.user_id, "auth0", second)
+    assert [identity.user_id for identity in left] == [first]
+    assert len(users.get(ann.user_id).identities) == 1
+    assert users.get(other.user_id).email == other.email
+
+
 def test_nobody_is_in_an_organization_or_a_group(users, new_user):
     user, _ = new_user()
     assert list(users.organizations.list(user.user_id)) == []
@@ -183,6 +198,11 @@ def test_roles_and_permissions_are_given_and_taken_back(client, users, new_user,
         users.roles.assign(id, roles=["rol_0000000000000000"])
     with refused(400):
         users.permissions.create(id, permissions=[permission(api, "fly")])
+
+
+def test_no_group_has_a_role(client):
+    role = client.roles.create(name=unique("role"))
+    assert list(client.roles.groups.get(role.id)) == []
 
 
 @pytest.mark.parametrize("lift_by", ["identifier", "id"])
