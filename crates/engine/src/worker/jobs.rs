@@ -150,10 +150,13 @@ async fn import(app: &App, env: &mut Env, job: &mut Job, rows: &[Value]) -> Resu
         job.data["summary"]["total"] = json!(rows.len());
     }
     if let Some(data) = job.data.as_object_mut() {
-        match job.status {
-            Status::Processing => data.insert("counts".to_owned(), counts),
-            _ => data.remove("counts"),
-        };
+        if job.status == Status::Processing {
+            data.insert("counts".to_owned(), counts);
+            data.insert("percentage_done".to_owned(), json!(job.position * 100 / rows.len() as i64));
+        } else {
+            data.remove("counts");
+            data.remove("percentage_done");
+        }
     }
     if job.status != Status::Processing {
         let (code, description) = match job.status {

@@ -417,6 +417,10 @@ mod tests {
 
     use flate2::Compression;
     use flate2::write::GzEncoder;
+    use lockstep_core::env::Issuer;
+    use lockstep_engine::app::new_master_keys;
+    use lockstep_engine::config::Config;
+    use lockstep_engine::store::db::Db;
 
     use super::*;
 
@@ -428,6 +432,46 @@ mod tests {
             all.push(row);
         }
         all
+    }
+
+    #[tokio::test]
+    async fn an_import_that_was_broken_off_goes_on_where_it_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("users.ndjson");
+        let lines: String = (0..1000).map(|n| format!("{{\"email\": \"p{n}@example.com\"}}\n")).collect();
+        std::fs::write(&path, lines).unwrap();
+        let db = Db::sqlite(&folder.path().join("lockstep.db"), new_master_keys()).await.unwrap();
+        let config = Config::new(Issuer::parse("https://login.example.org/").unwrap());
+        let app = App::open(config, db, Arc::new(SystemClock)).await.unwrap();
+        let args = |resume| Auth0Args {
+            path: path.clone(),
+            config: config::FileArg { file: PathBuf::new() },
+            connection: "Username-Password-Authentication".to_owned(),
+            new_only: true,
+            dry_run: false,
+            resume,
+            report: None,
+        };
+        let files = [path.clone()];
+        let mark = Mark::of(&path, &args(false)).unwrap_or_else(|f| panic!("{}", f.message));
+        let rows = async || mark.read(&app).await.unwrap_or_else(|f| panic!("{}", f.message));
+        let half_done = async {
+            while rows().await == 0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        let first = args(false);
+        tokio::select! {
+            biased;
+            () = half_done => {}
+            _ = import(&app, &first, &files) => {}
+        }
+        let done = rows().await;
+        assert!(done > 0 && done < 1000 && done % BATCH as u64 == 0, "{done}");
+        let counts = import(&app, &args(true), &files).await.unwrap_or_else(|f| panic!("{}", f.message));
+        assert_eq!((counts.skipped, counts.inserted, counts.refused), (done, 1000 - done, 0));
+        let again = import(&app, &args(true), &files).await.unwrap_or_else(|f| panic!("{}", f.message));
+        assert_eq!((again.skipped, again.inserted), (1000, 0));
     }
 
     #[test]

@@ -198,7 +198,7 @@ fn render(job: &Job, location: Option<String>) -> Value {
     out.insert("status".to_owned(), json!(job.status.name()));
     out.insert("created_at".to_owned(), json!(job.created_at.to_iso()));
     for (name, value) in job.data.as_object().into_iter().flatten() {
-        if !matches!(name.as_str(), "client_id" | "user_id") {
+        if !matches!(name.as_str(), "client_id" | "user_id" | "counts") {
             out.insert(name.clone(), value.clone());
         }
     }

@@ -4,12 +4,14 @@ use std::io::Read as _;
 
 use flate2::read::MultiGzDecoder;
 use lockstep_core::factors::totp::device::AuthenticatorApp;
+use lockstep_core::ids::JobId;
 use lockstep_core::time::{Span, Timestamp};
+use lockstep_engine::store::jobs as store;
 use lockstep_engine::worker::jobs;
 use serde_json::{Value, json};
 
 use super::token;
-use crate::support::TestApp;
+use crate::support::{Shared, TestApp};
 
 const SEED: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
 /// Of "U*U".
@@ -171,6 +173,54 @@ async fn who_is_there_is_changed_only_by_an_upsert_and_keeps_his_password() {
     app.log_in(&mut browser, &ana, &[]).await;
     let read = app.json("GET", "/api/v2/users/auth0|ana", Some(&full), None).await.json();
     assert_eq!(read["nickname"], "Annie");
+}
+
+/// Returns how far a job is.
+async fn position(app: &TestApp, id: &JobId) -> i64 {
+    store::find(&mut app.app.db().read().await.unwrap(), id).await.unwrap().unwrap().position
+}
+
+#[tokio::test]
+async fn an_import_whose_server_dies_is_finished_by_another_and_each_row_counts_once() {
+    for shared in Shared::each().await {
+        let (one, two) = (shared.server().await.with_apps().await, shared.server().await);
+        let full = token(&one, &[]).await;
+        let rows: Vec<Value> = (0..600)
+            // Each tenth is refused: somebody before it has the address.
+            .map(|n| json!({"email": format!("p{}@example.com", if n % 10 == 9 { n - 1 } else { n })}))
+            .collect();
+        let parts = [("users", &*json!(rows).to_string()), ("connection_id", &connection(&one, &full).await)];
+        let begun = send(&one, &full, &parts).await;
+        assert_eq!(begun.status, 202, "{}", begun.body);
+        let id = JobId::parse(begun.json()["id"].as_str().unwrap()).unwrap();
+        let half_done = async {
+            while position(&two, &id).await == 0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            biased;
+            () = half_done => {}
+            _ = jobs::run(&one.app) => {}
+        }
+        let path = format!("/api/v2/jobs/{id}");
+        let read = async || two.json("GET", &path, Some(&full), None).await.json();
+        let (halted, at) = (read().await, position(&two, &id).await);
+        assert!(at > 0 && at < 600 && at % 100 == 0, "{at}: {halted}");
+        assert_eq!((&halted["status"], &halted["percentage_done"]), (&json!("processing"), &json!(at / 6)));
+        assert_eq!((halted.get("summary"), halted.get("counts")), (None, None));
+        assert_eq!(jobs::run(&two.app).await.unwrap(), 0, "it is the other's for two minutes");
+        shared.clock.advance(Span::minutes(2));
+        assert_eq!(jobs::run(&two.app).await.unwrap() as i64, 6 - at / 100);
+        let done = read().await;
+        assert_eq!((&done["status"], &done["percentage_done"]), (&json!("completed"), &json!(100)));
+        assert_eq!(done["summary"], json!({"total": 600, "inserted": 540, "updated": 0, "failed": 60}));
+        let errors = two.json("GET", &format!("{path}/errors"), Some(&full), None).await.json();
+        assert_eq!(errors.as_array().unwrap().len(), 60);
+        let users = two.json("GET", "/api/v2/users?include_totals=true", Some(&full), None).await.json();
+        assert_eq!(users["total"], 540);
+        assert_eq!(jobs::run(&one.app).await.unwrap(), 0);
+    }
 }
 
 #[tokio::test]
