@@ -281,6 +281,27 @@ async fn the_tenants_frame_stands_around_the_pages_of_a_login_and_its_scripts_do
 }
 
 #[tokio::test]
+async fn a_template_that_runs_away_with_a_pages_values_leaves_the_page_in_our_frame() {
+    let app = TestApp::new().await.with_apps().await;
+    let admin = admin(&app).await;
+    let locales = json!({"enabled_locales": ["en", "es", "fr", "de", "ja", "ar"]});
+    admin.expect(200, "PATCH", "/tenants/settings", Some(locales)).await;
+    // Without values these loops have nothing to do; with six languages they have millions of turns.
+    let loops = "{% for l in tenant.enabled_locales %}".repeat(9);
+    let ends = "{% endfor %}".repeat(9);
+    let template = format!(
+        "<html><head>{{%- auth0:head -%}}</head><body><h2>{loops}x{ends}</h2>{{%- auth0:widget -%}}</body></html>"
+    );
+    admin.expect(201, "PUT", "/branding/templates/universal-login", Some(json!(template))).await;
+    let ana = app.user("ana@example.com").await;
+    let mut browser = app.browser();
+    browser.authorize(&[]).await;
+    assert!(!browser.page.body.contains("<h2>"), "{}", browser.page.body);
+    browser.password(&ana).await;
+    browser.back_with_code();
+}
+
+#[tokio::test]
 async fn renderings_are_set_one_by_one_or_together_and_null_unsets() {
     let app = TestApp::new().await;
     let admin = admin(&app).await;

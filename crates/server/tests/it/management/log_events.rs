@@ -125,6 +125,12 @@ const DETAILS: &[(&str, &[&str])] = &[
     ("gd_enrollment_complete", &["authenticator.id", "authenticator.phone_number", "enrollment.tenant"]),
     ("gd_unenroll", &["authenticator.id", "enrollment._id", "request.path"]),
     ("gd_recovery_failed", &["failure_details.errorCode", "authenticator.type"]),
+    ("gd_recovery_succeed", &["authenticator.id", "enrollment.user_id"]),
+    ("gd_send_sms", &["to", "authenticator.type", "authenticator.phone_number", "request.path"]),
+    ("limit_phone", &["delivery_method", "type", "trigger_time", "reset_time", "body"]),
+    ("seoobft", &["access_token_jti"]),
+    ("sercft", &["access_token_jti"]),
+    ("fercft", &["error.message"]),
     ("gd_otp_rate_limit_exceed", &["request.path", "authenticator.type"]),
     (
         "sapi",
@@ -554,4 +560,72 @@ async fn sign_up_reset_and_logout_are_told_as_the_contract_says() {
     assert_eq!(out["details"]["allowed_logout_url"], json!(["https://app.example/out"]));
     let reset = &logged(&app, "scpr").await[0];
     assert!(!reset.to_string().contains("ticket="), "{reset}");
+}
+
+#[tokio::test]
+async fn codes_that_are_sent_and_recovery_codes_are_told_as_the_contract_says() {
+    let app = TestApp::new().await.with_apps().await.with_password_grants().await;
+    app.mfa(&["sms", "recovery-code"], &["all-applications"]).await;
+    let cy = app.user("cy@example.com").await;
+    let ropg = [("client_id", "ropg"), ("client_secret", "ropg-secret")];
+    let token = async || {
+        let login = [("grant_type", "password"), ("username", cy.email.as_str()), ("password", PASSWORD)];
+        let asked = app.form("/oauth/token", &[&ropg[..], &login[..]].concat()).await.json();
+        asked["mfa_token"].as_str().unwrap().to_owned()
+    };
+    let grant = async |name: &str, fields: &[(&str, &str)]| {
+        let kind = format!("http://auth0.com/oauth/grant-type/{name}");
+        let all = [&ropg[..], &[("grant_type", kind.as_str())], fields].concat();
+        app.form("/oauth/token", &all).await
+    };
+    let first = token().await;
+    let phone =
+        json!({"authenticator_types": ["oob"], "oob_channels": ["sms"], "phone_number": "+12025550143"});
+    let begun = app.json("POST", "/mfa/associate", Some(&first), Some(phone)).await.json();
+    let code = app.sent_code().await;
+    let oob = begun["oob_code"].as_str().unwrap();
+    let answer = [("mfa_token", first.as_str()), ("oob_code", oob), ("binding_code", code.as_str())];
+    assert_eq!(grant("mfa-oob", &answer).await.status, 200);
+    let recovery = begun["recovery_codes"][0].as_str().unwrap().to_owned();
+    for (code, status) in [("ABCDEFGHIJKLMNOPQRSTUVWX", 403), (recovery.as_str(), 200)] {
+        let token = token().await;
+        let answer = grant("mfa-recovery-code", &[("mfa_token", &token), ("recovery_code", code)]).await;
+        assert_eq!(answer.status, status, "{}", answer.body);
+    }
+    loop {
+        let body = json!({"mfa_token": token().await, "client_id": "ropg", "client_secret": "ropg-secret"});
+        let challenged = app.json("POST", "/mfa/challenge", None, Some(body)).await;
+        if challenged.status != 200 {
+            assert_eq!(challenged.status, 429, "{}", challenged.body);
+            break;
+        }
+    }
+    tells(
+        &app,
+        &[
+            "gd_start_enroll",
+            "gd_send_sms",
+            "gd_enrollment_complete",
+            "seoobft",
+            "gd_recovery_failed",
+            "fercft",
+            "gd_recovery_succeed",
+            "sercft",
+            "limit_phone",
+        ],
+    )
+    .await;
+    let done = &logged(&app, "gd_enrollment_complete").await[0];
+    assert_eq!(done["description"], "Guardian - Enrollment complete (phone)");
+    assert_eq!(done["details"]["authenticator"]["phone_number"], "XXXXXXXX0143");
+    let wrong = &logged(&app, "gd_recovery_failed").await[0]["details"];
+    assert_eq!(wrong["failure_details"]["errorCode"], "invalid_recovery_code");
+    assert_eq!(wrong["request"]["body"], json!({"recovery_code": "********"}));
+    for record in everything(&app).await {
+        let text = record.to_string();
+        assert!(
+            ![code.as_str(), recovery.as_str(), "2025550143"].iter().any(|secret| text.contains(secret)),
+            "{text}"
+        );
+    }
 }

@@ -9,6 +9,7 @@ mod device_credentials;
 mod documents;
 mod errors;
 mod guardian;
+mod hostile;
 mod identities;
 mod jobs;
 mod keys;
