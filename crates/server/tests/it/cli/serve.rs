@@ -4,7 +4,7 @@ use std::process::Stdio;
 
 use serde_json::Value;
 
-use super::Place;
+use super::{Place, Ran};
 
 #[test]
 fn serve_refuses_the_flags_and_settings_of_the_twin() {
@@ -61,15 +61,23 @@ fn a_master_key_that_everybody_can_read_is_refused() {
 fn another_master_key_than_the_databases_own_stops_the_start() {
     let place = Place::new();
     assert_eq!(place.run(&["init", "--issuer", "https://login.example.org"]).code, 0);
+    let needed = std::fs::read_to_string(place.path("master.key")).unwrap();
+    let id = needed.split_once(':').unwrap().0;
     std::fs::remove_file(place.path("master.key")).unwrap();
     let ran = place.run(&["init"]);
     assert!(ran.code == 1 && ran.err.contains("does not open this database"), "{}", ran.err);
+    assert!(ran.err.contains(id), "it says which key is missing: {}", ran.err);
 }
 
 #[test]
 fn a_new_master_key_takes_over_and_the_older_one_can_go() {
     let place = Place::new();
     assert_eq!(place.run(&["init", "--issuer", "https://login.example.org"]).code, 0);
+    assert_eq!(place.run(&["backup", "yesterday.db"]).code, 0);
+    let open_yesterdays = || {
+        let mut command = place.command(&["init", "--new-client"]);
+        Ran::from(command.env("LOCKSTEP_DATABASE_URL", "sqlite:yesterday.db").output().unwrap())
+    };
     let rotated = place.run(&["keys", "rotate"]);
     assert_eq!(rotated.code, 0, "{}", rotated.err);
     let file = place.path("master.key");
@@ -82,10 +90,18 @@ fn a_new_master_key_takes_over_and_the_older_one_can_go() {
     let sealed = place.run(&["keys", "reseal"]);
     assert_eq!(sealed.code, 0, "{}", sealed.err);
     assert!(sealed.out.contains("remove their lines"), "{}", sealed.out);
+    let opened = open_yesterdays();
+    assert_eq!(opened.code, 0, "a backup of before opens with the ring of today: {}", opened.err);
     for (line, code) in [(lines[1], 1), (lines[0], 0)] {
         std::fs::write(&file, line).unwrap();
         assert_eq!(place.run(&["init", "--new-client"]).code, code, "{line:.6}");
     }
+    let (closed, older) = (open_yesterdays(), lines[1].split_once(':').unwrap().0);
+    assert!(
+        closed.code == 1 && closed.err.contains(older),
+        "without the older key it names it: {}",
+        closed.err
+    );
     let mut command = place.command(&["keys", "rotate"]);
     let refused = command.env("LOCKSTEP_MASTER_KEY", lines[0]).output().unwrap();
     assert!(
