@@ -245,31 +245,34 @@ async fn open(place: &Place) -> Outcome<(Db, usize)> {
 }
 
 /// What is asked: its name, and the query string of the n-th time.
-type Shape = (&'static str, fn(usize) -> String);
+type Shape = (&'static str, fn(usize, Timestamp) -> String);
 
 const SHAPES: &[Shape] = &[
-    ("list, first page, total", |_| "include_totals=true".to_owned()),
-    ("list, page 9 of 100, total", |_| "page=9&per_page=100&include_totals=true".to_owned()),
-    ("list, latest logins first", |_| "sort=last_login:-1".to_owned()),
-    ("email", |n| q(&format!("email:\"{}\"", email(n)))),
-    ("email begins with", |n| q(&format!("email:{}*", &email(n)[..4]))),
-    ("email.domain, common", |_| q("email.domain:example.com")),
-    ("email.domain, rare", |_| q("email.domain:rare.example")),
-    ("name begins with", |n| q(&format!("name:{}*", begins(GIVEN[n % 40], 2)))),
-    ("name has in it", |_| q("name:*anaka*")),
-    ("name and verified", |n| q(&format!("name:{}* AND email_verified:true", begins(GIVEN[n % 40], 3)))),
-    ("term without a field", |n| q(&format!("\"{}\"", email(n)))),
-    ("app_metadata, one", |n| q(&format!("app_metadata.customer_id:cus_{n:08}"))),
-    ("app_metadata, common", |_| q("app_metadata.plan:gold")),
-    ("app_metadata, two common", |_| q("app_metadata.plan:gold AND app_metadata.roles:admin")),
-    ("app_metadata, number range", |_| q("app_metadata.seats:[90 TO *]")),
-    ("user_metadata", |_| q("user_metadata.address.city:Tanaka")),
-    ("created_at, a day", |_| q("created_at:[2025-12-01 TO 2025-12-02]")),
-    ("logins_count", |_| q("logins_count:[110 TO *]")),
-    ("connection", |_| q(&format!("identities.connection:\"{CONNECTION}\""))),
-    ("not blocked", |_| q("blocked:false")),
-    ("blocked", |_| q("blocked:true")),
-    ("nobody", |_| q("app_metadata.plan:platinum OR name:nobody*")),
+    ("list, first page, total", |_, _| "include_totals=true".to_owned()),
+    ("list, page 9 of 100, total", |_, _| "page=9&per_page=100&include_totals=true".to_owned()),
+    ("list, latest logins first", |_, _| "sort=last_login:-1".to_owned()),
+    ("email", |n, _| q(&format!("email:\"{}\"", email(n)))),
+    ("email begins with", |n, _| q(&format!("email:{}*", &email(n)[..4]))),
+    ("email.domain, common", |_, _| q("email.domain:example.com")),
+    ("email.domain, rare", |_, _| q("email.domain:rare.example")),
+    ("name begins with", |n, _| q(&format!("name:{}*", begins(GIVEN[n % 40], 2)))),
+    ("name has in it", |_, _| q("name:*anaka*")),
+    ("name and verified", |n, _| q(&format!("name:{}* AND email_verified:true", begins(GIVEN[n % 40], 3)))),
+    ("term without a field", |n, _| q(&format!("\"{}\"", email(n)))),
+    ("app_metadata, one", |n, _| q(&format!("app_metadata.customer_id:cus_{n:08}"))),
+    ("app_metadata, common", |_, _| q("app_metadata.plan:gold")),
+    ("app_metadata, two common", |_, _| q("app_metadata.plan:gold AND app_metadata.roles:admin")),
+    ("app_metadata, number range", |_, _| q("app_metadata.seats:[90 TO *]")),
+    ("user_metadata", |_, _| q("user_metadata.address.city:Tanaka")),
+    ("created_at, a day", |n, now| {
+        let day = &person(n, now).created_at.to_iso()[..10];
+        q(&format!("created_at:[{day} TO {day}]"))
+    }),
+    ("logins_count", |_, _| q("logins_count:[110 TO *]")),
+    ("connection", |_, _| q(&format!("identities.connection:\"{CONNECTION}\""))),
+    ("not blocked", |_, _| q("blocked:false")),
+    ("blocked", |_, _| q("blocked:true")),
+    ("nobody", |_, _| q("app_metadata.plan:platinum OR name:nobody*")),
 ];
 
 fn q(text: &str) -> String {
@@ -288,11 +291,12 @@ pub(crate) async fn measure(place: Place, args: LoadArgs) -> Outcome<()> {
     let (server, start) = place.start().await?;
     println!("people {people}, start to first answer {:.0} ms", start.as_secs_f64() * 1000.0);
     let tenant = Tenant::resume(&place, &credentials).await?;
+    let now = SystemClock.now();
     for (name, query) in SHAPES {
         let counter = Arc::new(AtomicUsize::new(0));
         let figures = once(args.workers, args.requests, |_| {
             let (tenant, n) = (tenant.clone(), counter.fetch_add(1, Ordering::Relaxed));
-            let path = format!("users?{}", query(n * 7919 % people.max(1)));
+            let path = format!("users?{}", query(n * 7919 % people.max(1), now));
             async move { tenant.call(Method::GET, &path, Value::Null).await.map(drop) }
         })
         .await;
@@ -310,11 +314,16 @@ pub(crate) async fn measure(place: Place, args: LoadArgs) -> Outcome<()> {
     })
     .await?
     .print("create (with its hash)", &server)?;
-    // Those with an app; another part of them each run, since a code counts once.
-    let begin = SystemClock.now().as_secs().unsigned_abs() as usize;
+    // Those with an app who are not blocked; another part of them each run, since a code counts once.
+    let begin = now.as_secs().unsigned_abs() as usize;
     let counter = Arc::new(AtomicUsize::new(0));
     once(args.workers, args.requests, |_| {
-        let n = (begin + counter.fetch_add(1, Ordering::Relaxed)) * 5 % people.max(1) / 5 * 5;
+        let n = loop {
+            let n = (begin + counter.fetch_add(1, Ordering::Relaxed)) * 5 % people.max(1) / 5 * 5;
+            if !person(n, now).blocked {
+                break n;
+            }
+        };
         let (tenant, person) = (tenant.clone(), Person { id: String::new(), email: email(n) });
         async move {
             let mut visitor = tenant.to_challenge(&person).await?;

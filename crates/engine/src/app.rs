@@ -13,9 +13,9 @@ use crate::config::Config;
 use crate::keyring::{KeyRing, KeyRingError};
 use crate::logs::LogWriter;
 use crate::passwords::PasswordPool;
+use crate::store::counts::Counts;
 use crate::store::db::{Conn, Db, DbError};
 use crate::store::{meta, user_attributes};
-use crate::user_count::UserCount;
 
 /// One tenant, ready to serve. Cheap to clone.
 #[derive(Clone)]
@@ -25,7 +25,7 @@ struct Seams {
     config: Config,
     db: Db,
     catalog: Catalog,
-    user_count: UserCount,
+    counts: Counts,
     clock: Arc<dyn Clock>,
     keyring: KeyRing,
     passwords: PasswordPool,
@@ -86,8 +86,8 @@ impl App {
         let passwords = PasswordPool::new(config.hashing, config.hashing_threads, config.hashing_queue);
         let node = u64::from_be_bytes(env.rng().bytes());
         let logs = LogWriter::start(db.clone(), node);
-        let (catalog, user_count) = (Catalog::new(db.clone()), UserCount::default());
-        Ok(Self(Arc::new(Seams { config, db, catalog, user_count, clock, keyring, passwords, logs })))
+        let (catalog, counts) = (Catalog::new(db.clone()), Counts::default());
+        Ok(Self(Arc::new(Seams { config, db, catalog, counts, clock, keyring, passwords, logs })))
     }
 
     /// Returns the world as one request sees it. Call it once a request: the clock is read here.
@@ -96,9 +96,9 @@ impl App {
         Env { key_models: config.key_models.clone(), ..Env::new(self.0.clock.now(), config.issuer.clone()) }
     }
 
-    /// Returns how many users there are.
-    pub fn user_count(&self) -> &UserCount {
-        &self.0.user_count
+    /// Returns what was counted a moment ago.
+    pub fn counts(&self) -> &Counts {
+        &self.0.counts
     }
 
     /// Returns the settings.

@@ -4,7 +4,6 @@
 //! - [`flows`]: one file for each thing that somebody does: load, decide, save.
 //! - [`store`]: SQL and nothing else.
 //! - [`keyring`], [`passwords`], [`logs`]: signing keys, bounded hashing, tenant log records.
-//! - [`user_count`]: how many users there are.
 //! - [`worker`]: what happens without a request.
 
 pub mod app;
@@ -16,5 +15,4 @@ pub mod logs;
 pub mod passwords;
 pub mod providers;
 pub mod store;
-pub mod user_count;
 pub mod worker;

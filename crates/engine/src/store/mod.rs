@@ -14,6 +14,7 @@ pub mod client_grants;
 pub mod clients;
 pub mod connections;
 pub mod consents;
+pub mod counts;
 pub mod credentials;
 pub mod db;
 pub mod decisions;
@@ -46,6 +47,7 @@ pub mod tickets;
 pub mod transactions;
 pub mod user_attributes;
 pub mod user_handles;
+pub mod user_lists;
 pub mod user_search;
 pub mod users;
 

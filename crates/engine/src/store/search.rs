@@ -149,13 +149,17 @@ impl Filter {
     }
 
     pub(super) fn test(&mut self, field: &Field, test: &Test) -> Result<(), Unsearchable> {
-        let column = field.column;
+        self.test_of(field.column, field, test)
+    }
+
+    /// Adds a test on what stands for the column.
+    pub(super) fn test_of(&mut self, column: &str, field: &Field, test: &Test) -> Result<(), Unsearchable> {
         // `not` has to turn "no value" into true: no test may come out as null.
-        self.sql.push_str(&format!("({column} is not null and "));
+        self.sql.push_str(&format!("({} is not null and ", field.column));
         match field.kind {
             Kind::Text | Kind::Key => self.text_test(column, field.kind == Kind::Key, test),
             Kind::Folded => self.text_test(column, true, &folded(test)),
-            Kind::Flag | Kind::Int | Kind::Time => self.number_test(field, test)?,
+            Kind::Flag | Kind::Int | Kind::Time => self.number_test(column, field, test)?,
         }
         self.sql.push(')');
         Ok(())
@@ -209,7 +213,7 @@ impl Filter {
         }
     }
 
-    fn number_test(&mut self, field: &Field, test: &Test) -> Result<(), Unsearchable> {
+    fn number_test(&mut self, column: &str, field: &Field, test: &Test) -> Result<(), Unsearchable> {
         let bad = |text: &str| Unsearchable::Value(field.name.to_owned(), text.chars().take(80).collect());
         let number = |text: &String| match field.kind {
             Kind::Flag => match text.as_str() {
@@ -225,13 +229,16 @@ impl Filter {
             Test::Is(text) if field.kind == Kind::Time && is_date(text) => {
                 let start = number(text)?;
                 let end = start + Span::days(1).as_millis();
-                let column = field.column;
                 self.push("", &format!("{column} >= ? and {column} < ?"), values![start, end]);
                 Ok(())
             }
+            // A partial index is used where the statement itself has its value.
+            Test::Is(text) if field.kind == Kind::Flag => {
+                self.sql.push_str(&format!("{column} = {}", number(text)?));
+                Ok(())
+            }
             Test::Is(text) => {
-                let condition = format!("{} = ?", field.column);
-                self.push("", &condition, values![number(text)?]);
+                self.push("", &format!("{column} = ?"), values![number(text)?]);
                 Ok(())
             }
             Test::Anything => {
@@ -245,7 +252,7 @@ impl Filter {
                     let extra = if whole_day { Span::days(1).as_millis() - 1 } else { 0 };
                     Ok(Value::Int(Some(number(text)? + extra)))
                 };
-                self.range(field.column, from, to, value, last)
+                self.range(column, from, to, value, last)
             }
             _ => Err(Unsearchable::Test(field.name.to_owned())),
         }
@@ -341,9 +348,14 @@ impl Order {
 
     /// Returns it in SQL.
     pub(super) fn clause(&self) -> String {
+        self.clause_of("")
+    }
+
+    /// The same for the columns of one of several tables: `a.`.
+    pub(super) fn clause_of(&self, table: &str) -> String {
         let direction = if self.descending { "desc" } else { "asc" };
         let nulls = if self.always { "" } else { " nulls last" };
-        format!(" order by {} {direction}{nulls}, {} {direction}", self.column, self.id)
+        format!(" order by {table}{} {direction}{nulls}, {table}{} {direction}", self.column, self.id)
     }
 
     /// Returns the same order the other way round.

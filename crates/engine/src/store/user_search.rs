@@ -1,18 +1,12 @@
-//! Searching users: the search language as SQL that is fast with a million of them, on both databases.
-//!
-//! A database without statistics cannot know whether `app_metadata.plan:gold` are five users or half of them. So this asks: of the terms
-//! that all have to hold, which is held by few? Those few are looked up and the rest is tested on them; if there is no such term, what is
-//! sought is common, and the list is walked in its order until the page is full. Both read indexes alone until the page is known.
+//! The search language for users as SQL, for both databases. `user_lists.rs` asks it so that it is fast with a million of them.
 
 use std::fmt::Write as _;
 
-use lockstep_core::model::user::User;
 use lockstep_core::model::user_attributes::{ANY_APP_METADATA, kept, numbers_of, rank};
 use lockstep_core::search::{Bound, Node, Test};
 
-use super::db::{Conn, DbError, Value};
+use super::db::Value;
 use super::search::{Field, Filter, Kind, Order, Unsearchable};
-use super::users;
 use crate::values;
 
 /// The columns that can be searched.
@@ -43,14 +37,8 @@ const UNINDEXED: [&str; 3] = ["updated_at", "password_changed_at", "last_ip"];
 /// The columns where a term without a field is looked for; `app_metadata` is one more place.
 const BARE: [&str; 5] = ["email", "name", "username", "nickname", "user_id"];
 
-/// So many users are looked up one by one; a term that more hold does not narrow the search.
-const FEW: i64 = 10_000;
-
 /// SQLite joins five hundred selects at most; with as many, walking the list is no worse.
 const MOST_SELECTS: usize = 100;
-
-/// How many terms are asked how many users hold them.
-const PROBES: usize = 4;
 
 /// Returns the order that a sort asks for, if there is one by this field.
 pub fn order(field: &str) -> Option<Order> {
@@ -64,12 +52,22 @@ pub fn order(field: &str) -> Option<Order> {
 #[derive(Clone, Debug, Default)]
 pub struct Sought {
     /// All of these have to hold.
-    terms: Vec<Term>,
+    pub(super) terms: Vec<Term>,
+}
+
+/// How a condition is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// Of all users: the database looks for the shortest way.
+    Any,
+    /// Of one user after the other, until there are enough: no index of the column itself takes the place of the order, and nobody
+    /// gathers all who have an attribute to find them in there.
+    EachInOrder,
 }
 
 /// A condition.
 #[derive(Clone, Debug)]
-enum Term {
+pub(super) enum Term {
     All(Vec<Term>),
     Any(Vec<Term>),
     Not(Box<Term>),
@@ -92,7 +90,7 @@ impl Sought {
         };
         let sought = Self { terms };
         // What no SQL can be made of is told now.
-        sought.condition(None, &mut Filter::all())?;
+        sought.condition(None, Way::Any, &mut Filter::all())?;
         Ok(sought)
     }
 
@@ -102,12 +100,17 @@ impl Sought {
     }
 
     /// Writes that all terms hold, but for one that is known to.
-    fn condition(&self, but: Option<usize>, out: &mut Filter) -> Result<(), Unsearchable> {
+    pub(super) fn condition(
+        &self,
+        but: Option<usize>,
+        way: Way,
+        out: &mut Filter,
+    ) -> Result<(), Unsearchable> {
         for (_, term) in self.terms.iter().enumerate().filter(|(n, _)| Some(*n) != but) {
             if !out.sql.is_empty() {
                 out.sql.push_str(" and ");
             }
-            term.condition(out)?;
+            term.condition(way, out)?;
         }
         Ok(())
     }
@@ -158,13 +161,13 @@ fn place(name: &str, test: Option<Test>) -> Result<Term, Unsearchable> {
 
 impl Term {
     /// Writes the condition on a row of `users`. It never comes out as null.
-    fn condition(&self, out: &mut Filter) -> Result<(), Unsearchable> {
+    fn condition(&self, way: Way, out: &mut Filter) -> Result<(), Unsearchable> {
         match self {
-            Self::All(terms) => joined(terms, " and ", out),
-            Self::Any(terms) => joined(terms, " or ", out),
+            Self::All(terms) => joined(terms, " and ", way, out),
+            Self::Any(terms) => joined(terms, " or ", way, out),
             Self::Not(inner) => {
                 out.sql.push_str("not (");
-                inner.condition(out)?;
+                inner.condition(way, out)?;
                 out.sql.push(')');
                 Ok(())
             }
@@ -172,14 +175,29 @@ impl Term {
                 let _infallible = write!(out.sql, "{} is not null", field.column);
                 Ok(())
             }
+            Self::Column(field, Some(test))
+                if way == Way::EachInOrder
+                    && field.column != "created_at"
+                    && !matches!(test, Test::Is(_)) =>
+            {
+                let nothing = if matches!(field.kind, Kind::Int | Kind::Time) { "0" } else { "''" };
+                out.test_of(&format!("coalesce({}, {nothing})", field.column), field, test)
+            }
             Self::Column(field, Some(test)) => out.test(field, test),
             Self::Attribute(path, test) => {
-                // SQLite 3.51 turns a plain `exists` into a join, whose rows its offset then counts.
-                out.sql.push_str(
-                    "not (not exists (select 1 from user_attributes a where a.user_id = users.user_id and ",
-                );
+                // SQLite 3.51 turns a plain `exists` into a join, whose rows an offset then counts.
+                let (begin, end) = match way {
+                    Way::Any => ("not (not exists (", "))"),
+                    Way::EachInOrder => ("(", " limit 1) is not null"),
+                };
+                out.sql.push_str(begin);
+                out.sql.push_str("select 1 from user_attributes a where a.user_id = users.user_id and ");
+                // The time is the user's, and before the id in the primary key.
+                if matches!(test, Some(Test::Is(_))) {
+                    out.sql.push_str("a.created_at = users.created_at and ");
+                }
                 attribute(out, path, test.as_ref());
-                out.sql.push_str("))");
+                out.sql.push_str(end);
                 Ok(())
             }
             Self::Identity(part, test) => {
@@ -200,7 +218,7 @@ impl Term {
     }
 
     /// Returns how dear it is to tell who holds it by indexes alone; none if they cannot tell.
-    fn dearness(&self) -> Option<u8> {
+    pub(super) fn dearness(&self) -> Option<u8> {
         let text = |test: &Test| match test {
             Test::Is(_) => 0,
             Test::Starts(_) | Test::Range(..) | Test::Between(..) => 1,
@@ -208,6 +226,8 @@ impl Term {
         };
         match self {
             Self::Nobody => Some(0),
+            // Few are blocked, and an index has those alone.
+            Self::Column(Field { column: "blocked", .. }, Some(Test::Is(text))) if text == "true" => Some(0),
             Self::Column(field, _) if UNINDEXED.contains(&field.column) || field.kind == Kind::Flag => None,
             Self::Column(field, Some(test)) => match (field.kind, test) {
                 (Kind::Text, Test::Is(_)) => Some(0),
@@ -234,45 +254,56 @@ impl Term {
         }
     }
 
-    /// Writes the selects of the ids of those who hold it, or of more.
-    fn holders(&self, out: &mut Filter) -> Result<(), Unsearchable> {
+    /// Writes the selects of the ids of those who hold it, or of more; of each select no more than `most`.
+    pub(super) fn holders(&self, out: &mut Filter, most: Option<i64>) -> Result<(), Unsearchable> {
         match self {
             Self::Any(terms) => {
                 for (n, term) in terms.iter().enumerate() {
                     if n > 0 {
                         out.sql.push_str(" union ");
                     }
-                    term.holders(out)?;
+                    term.holders(out, most)?;
                 }
-                Ok(())
+                return Ok(());
             }
             Self::All(terms) => {
-                match terms.iter().filter(|t| t.dearness().is_some()).min_by_key(|t| t.dearness()) {
-                    Some(term) => term.holders(out),
-                    None => Self::Nobody.holders(out),
-                }
+                let cheapest = terms.iter().filter(|t| t.dearness().is_some()).min_by_key(|t| t.dearness());
+                return cheapest.unwrap_or(&Self::Nobody).holders(out, most);
             }
+            _ => {}
+        }
+        // A union has to see all of its parts before it gives its first row.
+        out.sql.push_str("select user_id from (");
+        match self {
             Self::Attribute(path, test) => {
                 out.sql.push_str("select a.user_id from user_attributes a where ");
                 attribute(out, path, test.as_ref());
-                Ok(())
             }
             Self::Identity(part, test) => {
                 out.sql.push_str("select user_id from users where ");
                 primary(out, part, test.as_ref());
-                out.sql.push_str(" union select a.user_id from user_attributes a where ");
+                if let Some(most) = most {
+                    out.push("", " limit ?", values![most]);
+                }
+                out.sql.push_str(
+                    ") h union select user_id from (select a.user_id from user_attributes a where ",
+                );
                 attribute(out, &format!("identities.{part}"), test.as_ref());
-                Ok(())
             }
             term => {
                 out.sql.push_str("select user_id from users where ");
-                term.condition(out)
+                term.condition(Way::Any, out)?;
             }
         }
+        if let Some(most) = most {
+            out.push("", " limit ?", values![most]);
+        }
+        out.sql.push_str(") h");
+        Ok(())
     }
 
     /// Returns whether those whom [`Self::holders`] selects may be more than those who hold it.
-    fn is_less_than_holders(&self) -> bool {
+    pub(super) fn is_less_than_holders(&self) -> bool {
         match self {
             Self::All(_) => true,
             Self::Any(terms) => terms.iter().any(Self::is_less_than_holders),
@@ -280,25 +311,34 @@ impl Term {
         }
     }
 
+    /// Returns whether those who hold it are counted soonest by reading what [`Self::holders`] selects to its end.
+    pub(super) fn is_counted_by_holders(&self) -> bool {
+        match self {
+            Self::Any(terms) => self.dearness().is_some() && terms.iter().all(Self::is_counted_by_holders),
+            Self::Column(..) | Self::Attribute(..) => self.dearness().is_some_and(|dear| dear < 2),
+            _ => false,
+        }
+    }
+
     /// Returns whether [`Self::holders`] selects those who hold it, each once.
-    fn is_exact(&self) -> bool {
+    pub(super) fn is_exact(&self) -> bool {
         // Of one user, several values may pass.
         let repeats = matches!(self, Self::Attribute(_, test) if !matches!(test, Some(Test::Is(_))));
         !repeats && !self.is_less_than_holders()
     }
 }
 
-fn joined(terms: &[Term], word: &str, out: &mut Filter) -> Result<(), Unsearchable> {
+fn joined(terms: &[Term], word: &str, way: Way, out: &mut Filter) -> Result<(), Unsearchable> {
     for (n, term) in terms.iter().enumerate() {
         out.sql.push_str(if n == 0 { "(" } else { word });
-        term.condition(out)?;
+        term.condition(way, out)?;
     }
     out.sql.push(')');
     Ok(())
 }
 
 /// Writes the condition on a row of `user_attributes a`.
-fn attribute(out: &mut Filter, path: &str, test: Option<&Test>) {
+pub(super) fn attribute(out: &mut Filter, path: &str, test: Option<&Test>) {
     let numbers = |bound: &Bound| match bound {
         Bound::Open => Some(Bound::Open),
         Bound::Inclusive(text) => text.parse().ok().map(|n| Bound::Inclusive(rank(n))),
@@ -353,117 +393,4 @@ fn primary(out: &mut Filter, part: &str, test: Option<&Test>) {
         }
         _ => out.text_test("'false'", false, test),
     }
-}
-
-/// What was found.
-#[derive(Debug)]
-pub struct Found {
-    /// The users of the page.
-    pub users: Vec<User>,
-    /// How many hold it in all, where it was asked or known without asking.
-    pub total: Option<i64>,
-}
-
-/// Returns `limit` users from `start` on, and how many there are if `count` asks for it. Nobody counts everybody here.
-pub async fn list(
-    conn: &mut Conn,
-    sought: &Sought,
-    order: Order,
-    start: i64,
-    limit: i64,
-    count: bool,
-) -> Result<Found, DbError> {
-    list_if_few(conn, sought, order, start, limit, count, FEW).await
-}
-
-/// The same, with how many are few.
-pub(super) async fn list_if_few(
-    conn: &mut Conn,
-    sought: &Sought,
-    order: Order,
-    start: i64,
-    limit: i64,
-    count: bool,
-    few: i64,
-) -> Result<Found, DbError> {
-    let unsearchable = |e: Unsearchable| DbError::Corrupt(e.to_string());
-    let narrow = narrowest(conn, sought, few).await?;
-    let mut filter = Filter::all();
-    let mut known = None;
-    if let Some(narrow) = narrow.as_ref().filter(|narrow| narrow.few) {
-        let term = &sought.terms[narrow.term];
-        filter.sql.push_str("user_id in (");
-        term.holders(&mut filter).map_err(unsearchable)?;
-        filter.sql.push(')');
-        known = (!term.is_less_than_holders()).then_some(narrow.term);
-    }
-    sought.condition(known, &mut filter).map_err(unsearchable)?;
-    // One common value of one path: its rows lie in the order of the list.
-    let mut table = "users";
-    if let ([Term::Attribute(path, Some(test @ Test::Is(_)))], None | Some(Narrow { few: false, .. })) =
-        (sought.terms.as_slice(), &narrow)
-        && order.column == "created_at"
-    {
-        table = "user_attributes a";
-        filter = Filter::all();
-        attribute(&mut filter, path, Some(test));
-    }
-    let condition = filter.clause();
-    let mut page = filter.clone();
-    page.sql = format!("{} where user_id in (select user_id from {table}{condition}", users::SELECT);
-    page.push("", &format!("{} limit ? offset ?){}", order.clause(), order.clause()), values![limit, start]);
-    let rows = conn.fetch_all_built(page.sql, page.values).await?;
-    let users = rows.iter().map(users::read).collect::<Result<Vec<_>, _>>()?;
-    let on_page = users.len() as i64;
-    let total = match narrow {
-        Some(narrow) if narrow.few && narrow.exact && sought.terms.len() == 1 => Some(narrow.holders),
-        // The list ended on this page.
-        _ if on_page < limit && (on_page > 0 || start == 0) => Some(start + on_page),
-        _ if !count || sought.is_everybody() => None,
-        _ => {
-            let sql = format!("select count(*) as n from {table}{condition}");
-            let rows = conn.fetch_all_built(sql, filter.values).await?;
-            rows.first().map(|row| row.get("n")).transpose()?
-        }
-    };
-    Ok(Found { users, total })
-}
-
-/// Returns how many users there are.
-pub async fn count_everybody(conn: &mut Conn) -> Result<i64, DbError> {
-    let rows = conn.fetch_all_built("select count(*) as n from users".to_owned(), Vec::new()).await?;
-    rows.first().map_or(Ok(0), |row| row.get("n"))
-}
-
-/// The term that narrows the search most, as far as was asked.
-struct Narrow {
-    term: usize,
-    holders: i64,
-    few: bool,
-    exact: bool,
-}
-
-async fn narrowest(conn: &mut Conn, sought: &Sought, few: i64) -> Result<Option<Narrow>, DbError> {
-    let mut candidates: Vec<(u8, usize)> =
-        sought.terms.iter().enumerate().filter_map(|(n, term)| Some((term.dearness()?, n))).collect();
-    candidates.sort_unstable();
-    let mut best = None::<Narrow>;
-    for (_, n) in candidates.into_iter().take(PROBES) {
-        let term = &sought.terms[n];
-        let mut probe = Filter::all();
-        term.holders(&mut probe).map_err(|e| DbError::Corrupt(e.to_string()))?;
-        let select = std::mem::take(&mut probe.sql);
-        probe.sql = format!("select count(*) as n from (select user_id from ({select}) h");
-        probe.push("", " limit ?) few", values![few + 1]);
-        let rows = conn.fetch_all_built(probe.sql, probe.values).await?;
-        let holders: i64 = rows.first().map_or(Ok(0), |row| row.get("n"))?;
-        if best.as_ref().is_none_or(|best| holders < best.holders) {
-            best = Some(Narrow { term: n, holders, few: holders <= few, exact: term.is_exact() });
-        }
-        // Few enough: asking further costs more than it saves.
-        if holders <= 100 {
-            break;
-        }
-    }
-    Ok(best)
 }

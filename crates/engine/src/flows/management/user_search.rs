@@ -7,6 +7,7 @@ use super::query::{Page, Paging, Query, invalid};
 use super::users::rendered;
 use super::{Call, Outcome};
 use crate::store::search::Order;
+use crate::store::user_lists;
 use crate::store::user_search::{self, Sought};
 
 /// No search reaches further.
@@ -35,12 +36,9 @@ pub async fn list(call: &mut Call, query: &Query) -> Outcome {
     let fields = query.fields()?;
     let sought = query.search("q")?.map(|node| Sought::new(&node)).transpose()?.unwrap_or_default();
     let mut conn = call.app.db().search().await?;
-    let found = user_search::list(&mut conn, &sought, order, start, limit, totals).await?;
-    let total = match found.total {
-        Some(total) => total,
-        None if totals => call.app.user_count().load(&mut conn).await?,
-        None => 0,
-    };
+    let counts = call.app.counts();
+    let found = user_lists::list(&mut conn, counts, &sought, order, start, limit, totals).await?;
+    let total = found.total.unwrap_or_default();
     let page = Page { items: rendered(&mut conn, found.users).await?, total, next: None };
     let page = fields.keep_page(page);
     if !totals {

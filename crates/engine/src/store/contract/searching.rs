@@ -7,7 +7,9 @@ use lockstep_core::time::Span;
 use serde_json::{Value, json};
 
 use super::{T0, connection};
+use crate::store::counts::Counts;
 use crate::store::db::{Conn, DbError};
+use crate::store::user_lists::{self, Search};
 use crate::store::user_search::{self, Sought};
 use crate::store::{connections, testing, user_attributes, users};
 
@@ -25,6 +27,8 @@ fn person(name: &str, n: i64, app: Value, own: Value) -> User {
         app_metadata: app.as_object().cloned(),
         user_metadata: own.as_object().cloned(),
         logins_count: n,
+        blocked: n == 2,
+        blocked_set: n == 2,
         last_login: (n > 0).then(|| T0 + Span::days(n)),
         created_at: T0 + Span::minutes(n),
         ..User::new(id, if n == 3 { "rare" } else { "db" }, T0)
@@ -72,9 +76,10 @@ async fn people(conn: &mut Conn) {
 async fn found(conn: &mut Conn, q: &str, few: i64) -> Vec<String> {
     let sought = Sought::new(&parse(q).unwrap().unwrap()).unwrap_or_else(|e| panic!("{q}: {e}"));
     let order = user_search::order("created_at").unwrap();
-    let found = user_search::list_if_few(conn, &sought, order, 0, 10, true, few).await.unwrap();
+    let search = Search { counts: &Counts::default(), sought: &sought, order, few };
+    let found = search.run(conn, 0, 10, true).await.unwrap();
     assert_eq!(found.total, Some(found.users.len() as i64), "{q}");
-    let paged = user_search::list_if_few(conn, &sought, order, 1, 1, true, few).await.unwrap();
+    let paged = search.run(conn, 1, 1, true).await.unwrap();
     if found.users.len() > 1 {
         assert_eq!(paged.total, found.total, "{q}: the total of a page in between");
         assert_eq!(paged.users[0].id, found.users[1].id, "{q} where {few} are few");
@@ -142,6 +147,14 @@ async fn every_form_finds_the_same_on_both_databases_and_both_ways() {
         ("(app_metadata.plan:gold AND name:ann*) OR (name:ben* AND logins_count:1)", &["ann", "ben"]),
         ("NOT app_metadata.plan:gold", &["ben", "dan"]),
         ("name:*", &["ann", "ben", "cid", "dan"]),
+        ("blocked:true", &["cid"]),
+        ("blocked:false", &["ann", "ben", "dan"]),
+        ("email_verified:true AND blocked:true", &["cid"]),
+        ("app_metadata.plan:gold AND app_metadata.roles:ops", &["ann"]),
+        ("app_metadata.plan:gold AND app_metadata.age:9 AND user_metadata.c.d:FR", &["ann"]),
+        ("app_metadata.plan:gold AND email_verified:true", &["ann", "cid"]),
+        ("app_metadata.plan:gold AND family_name:ødeg*", &["ann", "cid"]),
+        ("email.domain:acme.test AND logins_count:[1 TO *]", &["ben", "cid"]),
     ];
     for db in testing::databases().await {
         let mut tx = db.write().await.unwrap();
@@ -153,7 +166,7 @@ async fn every_form_finds_the_same_on_both_databases_and_both_ways() {
                 assert_eq!(found(&mut conn, q, few).await, *expected, "{q} where {few} are few");
             }
         }
-        assert_eq!(user_search::count_everybody(&mut conn).await.unwrap(), 4);
+        assert_eq!(Counts::default().of_everybody(&mut conn).await.unwrap(), 4);
     }
 }
 
@@ -169,7 +182,8 @@ async fn who_has_no_value_comes_last_in_either_order() {
         {
             let order = user_search::order("last_login").unwrap().descending(descending);
             let all = Sought::default();
-            let found = user_search::list(&mut conn, &all, order, 0, 10, true).await.unwrap();
+            let found =
+                user_lists::list(&mut conn, &Counts::default(), &all, order, 0, 10, true).await.unwrap();
             let ids: Vec<_> = found.users.iter().map(|user| user.id.parts().1).collect();
             assert_eq!(ids, expected);
         }
@@ -228,6 +242,6 @@ async fn a_search_that_takes_too_long_ends_and_leaves_a_sound_connection() {
         assert!(matches!(ended, Err(DbError::TooLong)), "{ended:?}");
         drop(conn);
         let mut conn = db.search().await.unwrap();
-        assert_eq!(user_search::count_everybody(&mut conn).await.unwrap(), 0);
+        assert_eq!(Counts::default().of_everybody(&mut conn).await.unwrap(), 0);
     }
 }

@@ -1,0 +1,225 @@
+//! Lists of users, all of them or those that are sought: fast with a million of them, on both databases.
+//!
+//! A database without statistics cannot know whether `app_metadata.plan:gold` are five users or half of them. So this asks: of the terms
+//! that all have to hold, which is held by few? Those few are looked up and the rest is tested on them; if there is no such term, what is
+//! sought is common, and the list is walked in its order until the page is full. Both read indexes alone until the page is known.
+
+use std::fmt::Write as _;
+
+use lockstep_core::model::user::User;
+use lockstep_core::search::Test;
+
+use super::counts::Counts;
+use super::db::{Conn, DbError};
+use super::search::{Filter, Order, Unsearchable};
+use super::user_search::{Sought, Term, Way, attribute};
+use super::users;
+use crate::values;
+
+/// So many users are looked up one by one; a term that more hold does not narrow the search.
+const FEW: i64 = 10_000;
+
+/// So many are looked up one by one for a count. With more, everybody is asked.
+const MANY: i64 = 200_000;
+
+/// How many terms are asked how many users hold them.
+const PROBES: usize = 4;
+
+/// What was found.
+#[derive(Debug)]
+pub struct Found {
+    /// The users of the page.
+    pub users: Vec<User>,
+    /// How many hold it in all, where it was asked or known without asking.
+    pub total: Option<i64>,
+}
+
+/// Returns `limit` users from `start` on, and how many there are if `count` asks for it.
+pub async fn list(
+    conn: &mut Conn,
+    counts: &Counts,
+    sought: &Sought,
+    order: Order,
+    start: i64,
+    limit: i64,
+    count: bool,
+) -> Result<Found, DbError> {
+    Search { counts, sought, order, few: FEW }.run(conn, start, limit, count).await
+}
+
+/// A search, and how many are few.
+pub(super) struct Search<'a> {
+    pub(super) counts: &'a Counts,
+    pub(super) sought: &'a Sought,
+    pub(super) order: Order,
+    pub(super) few: i64,
+}
+
+/// The term that narrows the search most, as far as was asked.
+struct Narrow<'a> {
+    term: &'a Term,
+    place: usize,
+    holders: i64,
+    few: bool,
+}
+
+/// Where the ids of users come from.
+struct Source {
+    /// `id from table`.
+    select: &'static str,
+    filter: Filter,
+    order: String,
+}
+
+impl Search<'_> {
+    /// Returns the page.
+    pub(super) async fn run(
+        &self,
+        conn: &mut Conn,
+        start: i64,
+        limit: i64,
+        count: bool,
+    ) -> Result<Found, DbError> {
+        let narrow = self.narrowest(conn).await?;
+        let Source { select, filter: mut page, order } = self.source(narrow.as_ref()).map_err(corrupt)?;
+        page.sql = format!("{} where user_id in (select {select}{}", users::SELECT, page.clause());
+        page.push("", &format!("{order} limit ? offset ?){}", self.order.clause()), values![limit, start]);
+        let rows = conn.fetch_all_built(page.sql, page.values).await?;
+        let users = rows.iter().map(users::read).collect::<Result<Vec<_>, _>>()?;
+        let on_page = users.len() as i64;
+        let total = match narrow {
+            Some(narrow) if narrow.few && narrow.term.is_exact() && self.sought.terms.len() == 1 => {
+                Some(narrow.holders)
+            }
+            // The list ended on this page.
+            _ if on_page < limit && (on_page > 0 || start == 0) => Some(start + on_page),
+            _ if !count => None,
+            narrow => Some(self.count(conn, narrow.as_ref()).await?),
+        };
+        Ok(Found { users, total })
+    }
+
+    /// Writes where a page comes from.
+    fn source(&self, narrow: Option<&Narrow<'_>>) -> Result<Source, Unsearchable> {
+        let by_creation = self.order.column == "created_at";
+        let mut filter = Filter::all();
+        let order = self.order.clause();
+        match narrow {
+            // One column of one row: the database finds it by itself, in the order of the index or sorting few.
+            Some(Narrow { term: Term::Column(..), few: true, .. })
+                if by_creation && self.sought.terms.len() == 1 =>
+            {
+                self.sought.condition(None, Way::Any, &mut filter)?;
+            }
+            Some(narrow) if narrow.few => self.among(narrow, Way::EachInOrder, &mut filter)?,
+            // One common value of one path: its rows lie in the order of the list.
+            Some(Narrow { term: Term::Attribute(path, Some(test @ Test::Is(_))), place, .. })
+                if by_creation =>
+            {
+                attribute(&mut filter, path, Some(test));
+                if self.sought.terms.len() > 1 {
+                    filter.sql.push_str(" and (select 1 from users where users.user_id = a.user_id");
+                    self.sought.condition(Some(*place), Way::EachInOrder, &mut filter)?;
+                    filter.sql.push_str(" limit 1) is not null");
+                }
+                let select = "a.user_id from user_attributes a";
+                return Ok(Source { select, filter, order: self.order.clause_of("a.") });
+            }
+            _ => self.sought.condition(None, Way::EachInOrder, &mut filter)?,
+        }
+        Ok(Source { select: "user_id from users", filter, order })
+    }
+
+    /// Writes that users are among those who hold one term, and hold the others.
+    fn among(&self, narrow: &Narrow<'_>, way: Way, out: &mut Filter) -> Result<(), Unsearchable> {
+        out.sql.push_str("user_id in (");
+        narrow.term.holders(out, None)?;
+        out.sql.push(')');
+        let known = (!narrow.term.is_less_than_holders()).then_some(narrow.place);
+        self.sought.condition(known, way, out)
+    }
+
+    /// Returns how many hold all terms.
+    async fn count(&self, conn: &mut Conn, narrow: Option<&Narrow<'_>>) -> Result<i64, DbError> {
+        let terms = &self.sought.terms;
+        let mut filter = Filter::all();
+        if terms.is_empty() {
+            return self.counts.of_everybody(conn).await;
+        }
+        if let Some(narrow) = narrow.filter(|narrow| narrow.few) {
+            self.among(narrow, Way::EachInOrder, &mut filter).map_err(corrupt)?;
+        } else if terms.iter().all(Term::is_counted_by_holders) {
+            return self.count_common(conn).await;
+        } else if let Some(narrow) = self.narrowest_of_many(conn).await?
+            && !matches!(narrow.term, Term::Column(..))
+        {
+            self.among(&narrow, Way::Any, &mut filter).map_err(corrupt)?;
+        } else {
+            self.sought.condition(None, Way::Any, &mut filter).map_err(corrupt)?;
+        }
+        filter.sql = format!("select count(*) as n from users{}", filter.clause());
+        self.counts.of(conn, filter.sql, filter.values).await
+    }
+
+    /// Returns how many hold all terms, where indexes tell who holds each.
+    async fn count_common(&self, conn: &mut Conn) -> Result<i64, DbError> {
+        let mut filter = Filter::all();
+        filter.sql.push_str("select count(*) as n from (");
+        for (n, term) in self.sought.terms.iter().enumerate() {
+            let distinct = if term.is_exact() { "" } else { "distinct " };
+            let and = if n == 0 { "" } else { " intersect " };
+            let _infallible = write!(filter.sql, "{and}select {distinct}user_id from (");
+            term.holders(&mut filter, None).map_err(corrupt)?;
+            filter.sql.push_str(") t");
+        }
+        filter.sql.push_str(") ts");
+        self.counts.of(conn, filter.sql, filter.values).await
+    }
+
+    /// Returns the term that is held by fewest, if they are few enough to look each of them up for a count.
+    async fn narrowest_of_many(&self, conn: &mut Conn) -> Result<Option<Narrow<'_>>, DbError> {
+        let mut best = None::<Narrow<'_>>;
+        for (place, term) in self.sought.terms.iter().enumerate() {
+            if !term.is_counted_by_holders() {
+                continue;
+            }
+            let mut filter = Filter::all();
+            filter.sql.push_str("select count(*) as n from (");
+            term.holders(&mut filter, None).map_err(corrupt)?;
+            filter.sql.push_str(") t");
+            let holders = self.counts.of(conn, filter.sql, filter.values).await?;
+            if holders <= MANY && best.as_ref().is_none_or(|best| holders < best.holders) {
+                best = Some(Narrow { term, place, holders, few: false });
+            }
+        }
+        Ok(best)
+    }
+
+    async fn narrowest(&self, conn: &mut Conn) -> Result<Option<Narrow<'_>>, DbError> {
+        let terms = self.sought.terms.iter().enumerate();
+        let mut candidates: Vec<_> =
+            terms.filter_map(|(n, term)| Some((term.dearness()?, n, term))).collect();
+        candidates.sort_by_key(|(dearness, ..)| *dearness);
+        let mut best = None::<Narrow<'_>>;
+        for (_, place, term) in candidates.into_iter().take(PROBES) {
+            let most = self.few + 1;
+            let mut probe = Filter::all();
+            probe.sql.push_str("select count(*) as n from (select user_id from (");
+            term.holders(&mut probe, Some(most)).map_err(corrupt)?;
+            probe.push("", ") h limit ?) few", values![most]);
+            let holders = self.counts.of(conn, probe.sql, probe.values).await?;
+            if best.as_ref().is_none_or(|best| holders < best.holders) {
+                best = Some(Narrow { term, place, holders, few: holders <= self.few });
+            }
+            // Few enough: asking further costs more than it saves.
+            if holders <= 100 {
+                break;
+            }
+        }
+        Ok(best)
+    }
+}
+
+fn corrupt(error: Unsearchable) -> DbError {
+    DbError::Corrupt(error.to_string())
+}
