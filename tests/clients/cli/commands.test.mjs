@@ -44,7 +44,9 @@ function differences(then, now, place = "") {
   return [];
 }
 
-test("what the tool sends is answered as it was when it was recorded", async () => {
+// The story begins at an empty tenant: where the tool itself has told it, it cannot be told again.
+const retold = installed ? "the official tool itself was run" : false;
+test("what the tool sends is answered as it was when it was recorded", { skip: retold }, async () => {
   assert.ok(existsSync(recorded), "requests.jsonl is missing: make it with record.mjs");
   const lines = readFileSync(recorded, "utf8").trim().split("\n").map((line) => JSON.parse(line));
   const told = new Set(lines.map((line) => line.command));
