@@ -6,10 +6,13 @@ use std::time::{Duration, Instant};
 
 use super::db::{Conn, DbError, Value};
 
-/// Up to so many are counted each time; that takes a millisecond.
+/// Of no more users than these everything is counted each time; that takes a millisecond.
 const SMALL: i64 = 10_000;
 
-/// Where there are more users than [`SMALL`], what took longer to count is kept too: the few of a search that reads them all.
+/// Of more users, what is found up to so many times is counted each time: as many as a search lets through, page by page.
+const SHOWN: i64 = 1000;
+
+/// Of more users, what took longer to count is kept too: the few of a search that reads them all.
 const SLOW: Duration = Duration::from_millis(10);
 
 /// How long a count is kept.
@@ -23,7 +26,7 @@ const MOST: usize = 1000;
 pub struct Counts(Mutex<HashMap<String, (Instant, i64)>>);
 
 impl Counts {
-    /// Returns the number that a statement counts as `n`; of more than [`SMALL`], how many there were up to half a minute ago.
+    /// Returns the number that a statement counts as `n`; where there are many, how many there were up to half a minute ago.
     #[expect(clippy::disallowed_methods, reason = "the clock of the machine measures how long it takes")]
     pub(super) async fn of(&self, conn: &mut Conn, sql: String, values: Vec<Value>) -> Result<i64, DbError> {
         let what = format!("{sql} {values:?}");
@@ -32,7 +35,8 @@ impl Counts {
         }
         let begun = Instant::now();
         let count = counted(conn, sql, values).await?;
-        if count > SMALL || begun.elapsed() > SLOW && self.of_everybody(conn).await? > SMALL {
+        let dear = count > SHOWN || begun.elapsed() > SLOW;
+        if count > SMALL || dear && self.of_everybody(conn).await? > SMALL {
             self.keep(what, count);
         }
         Ok(count)

@@ -156,12 +156,23 @@ impl Filter {
     pub(super) fn test_of(&mut self, column: &str, field: &Field, test: &Test) -> Result<(), Unsearchable> {
         // `not` has to turn "no value" into true: no test may come out as null.
         self.sql.push_str(&format!("({} is not null and ", field.column));
+        self.nullable_test_of(column, field, test)?;
+        self.sql.push(')');
+        Ok(())
+    }
+
+    /// The same, but it may come out as null where there is no value.
+    pub(super) fn nullable_test_of(
+        &mut self,
+        column: &str,
+        field: &Field,
+        test: &Test,
+    ) -> Result<(), Unsearchable> {
         match field.kind {
             Kind::Text | Kind::Key => self.text_test(column, field.kind == Kind::Key, test),
             Kind::Folded => self.text_test(column, true, &folded(test)),
             Kind::Flag | Kind::Int | Kind::Time => self.number_test(column, field, test)?,
         }
-        self.sql.push(')');
         Ok(())
     }
 

@@ -12,7 +12,7 @@ use lockstep_core::search::Test;
 use super::counts::Counts;
 use super::db::{Conn, DbError};
 use super::search::{Filter, Order, Unsearchable};
-use super::user_search::{Sought, Term, Way, attribute};
+use super::user_search::{Sought, Term, Way, as_kept};
 use super::users;
 use crate::values;
 
@@ -21,6 +21,9 @@ const FEW: i64 = 10_000;
 
 /// So many are looked up one by one for a count. With more, everybody is asked.
 const MANY: i64 = 200_000;
+
+/// Of so many values of a path, at most, the rows are merged.
+const MERGED: i64 = 16;
 
 /// How many terms are asked how many users hold them.
 const PROBES: usize = 4;
@@ -61,14 +64,16 @@ struct Narrow<'a> {
     place: usize,
     holders: i64,
     few: bool,
+    /// Whether `holders` are all of them. Otherwise there are more.
+    all: bool,
 }
 
-/// Where the ids of users come from.
-struct Source {
-    /// `id from table`.
-    select: &'static str,
-    filter: Filter,
-    order: String,
+/// The values of one path that pass a common term.
+struct Values {
+    path: String,
+    values: Vec<String>,
+    /// Which of the terms that have to hold it is.
+    place: usize,
 }
 
 impl Search<'_> {
@@ -80,30 +85,47 @@ impl Search<'_> {
         limit: i64,
         count: bool,
     ) -> Result<Found, DbError> {
-        let narrow = self.narrowest(conn).await?;
-        let Source { select, filter: mut page, order } = self.source(narrow.as_ref()).map_err(corrupt)?;
-        page.sql = format!("{} where user_id in (select {select}{}", users::SELECT, page.clause());
-        page.push("", &format!("{order} limit ? offset ?){}", self.order.clause()), values![limit, start]);
+        let narrow = match &self.sought.terms[..] {
+            // Their number is asked for anyway.
+            [term] if count && term.is_exact() && term.is_counted_by_holders() => {
+                let holders = self.holders(conn, term).await?;
+                Some(Narrow { term, place: 0, holders, few: holders <= self.few, all: true })
+            }
+            _ => self.narrowest(conn).await?,
+        };
+        let values = match &narrow {
+            Some(narrow) if !narrow.few && self.order.column == "created_at" => {
+                self.values(conn, narrow).await?
+            }
+            _ => None,
+        };
+        let mut page = match values {
+            Some(values) => self.merged(&values, start + limit),
+            None => self.source(narrow.as_ref()),
+        }
+        .map_err(corrupt)?;
+        let order = self.order.clause();
+        page.sql = format!("{} where user_id in (select user_id from {}", users::SELECT, page.sql);
+        page.push("", &format!("{order} limit ? offset ?){order}"), values![limit, start]);
         let rows = conn.fetch_all_built(page.sql, page.values).await?;
         let users = rows.iter().map(users::read).collect::<Result<Vec<_>, _>>()?;
         let on_page = users.len() as i64;
         let total = match narrow {
-            Some(narrow) if narrow.few && narrow.term.is_exact() && self.sought.terms.len() == 1 => {
-                Some(narrow.holders)
-            }
             // The list ended on this page.
             _ if on_page < limit && (on_page > 0 || start == 0) => Some(start + on_page),
+            Some(narrow) if narrow.all && narrow.term.is_exact() && self.sought.terms.len() == 1 => {
+                Some(narrow.holders)
+            }
             _ if !count => None,
             narrow => Some(self.count(conn, narrow.as_ref()).await?),
         };
         Ok(Found { users, total })
     }
 
-    /// Writes where a page comes from.
-    fn source(&self, narrow: Option<&Narrow<'_>>) -> Result<Source, Unsearchable> {
+    /// Writes from where a page is selected.
+    fn source(&self, narrow: Option<&Narrow<'_>>) -> Result<Filter, Unsearchable> {
         let by_creation = self.order.column == "created_at";
         let mut filter = Filter::all();
-        let order = self.order.clause();
         match narrow {
             // One column of one row: the database finds it by itself, in the order of the index or sorting few.
             Some(Narrow { term: Term::Column(..), few: true, .. })
@@ -112,22 +134,59 @@ impl Search<'_> {
                 self.sought.condition(None, Way::Any, &mut filter)?;
             }
             Some(narrow) if narrow.few => self.among(narrow, Way::EachInOrder, &mut filter)?,
-            // One common value of one path: its rows lie in the order of the list.
-            Some(Narrow { term: Term::Attribute(path, Some(test @ Test::Is(_))), place, .. })
-                if by_creation =>
-            {
-                attribute(&mut filter, path, Some(test));
-                if self.sought.terms.len() > 1 {
-                    filter.sql.push_str(" and (select 1 from users where users.user_id = a.user_id");
-                    self.sought.condition(Some(*place), Way::EachInOrder, &mut filter)?;
-                    filter.sql.push_str(" limit 1) is not null");
-                }
-                let select = "a.user_id from user_attributes a";
-                return Ok(Source { select, filter, order: self.order.clause_of("a.") });
-            }
             _ => self.sought.condition(None, Way::EachInOrder, &mut filter)?,
         }
-        Ok(Source { select: "user_id from users", filter, order })
+        filter.sql = format!("users{}", filter.clause());
+        Ok(filter)
+    }
+
+    /// Returns the values that pass a term on metadata, if they are few: the rows of each lie in the order of the list.
+    async fn values(&self, conn: &mut Conn, narrow: &Narrow<'_>) -> Result<Option<Values>, DbError> {
+        let Term::Attribute(path, Some(test)) = narrow.term else { return Ok(None) };
+        let (path, test) = as_kept(path, test);
+        let values = match test {
+            Test::Is(value) => vec![value],
+            Test::Starts(_) | Test::Range(..) => {
+                // They lie side by side: from each to the next one, as long as it passes.
+                let least = "(select min(a.value) from user_attributes a where a.path = ? and ";
+                let mut next = Filter::all();
+                next.push("with recursive v (value, place) as (select ", least, values![&*path]);
+                next.text_test("a.value", true, &test);
+                next.push("), 0 union all select ", least, values![&*path]);
+                next.push("", "a.value > v.value), place + 1 from v where place < ? and ", values![MERGED]);
+                next.text_test("v.value", true, &test);
+                next.sql.push_str(") select value from v where ");
+                next.text_test("value", true, &test);
+                let rows = conn.fetch_all_built(next.sql, next.values).await?;
+                rows.iter().map(|row| row.get("value")).collect::<Result<Vec<String>, _>>()?
+            }
+            _ => return Ok(None),
+        };
+        let mergeable = (1..=MERGED).contains(&(values.len() as i64));
+        Ok(mergeable.then_some(Values { path, values, place: narrow.place }))
+    }
+
+    /// Writes that a page is selected from the first rows of each value.
+    fn merged(&self, Values { path, values, place }: &Values, most: i64) -> Result<Filter, Unsearchable> {
+        let mut filter = Filter::all();
+        let order = self.order.clause_of("a.");
+        for (n, value) in values.iter().enumerate() {
+            let union = if n == 0 { "(" } else { " union " };
+            filter.sql.push_str(union);
+            filter.push(
+                "select created_at, user_id from (select a.created_at, a.user_id from user_attributes a",
+                " where a.path = ? and a.value = ?",
+                values![&**path, &**value],
+            );
+            if self.sought.terms.len() > 1 {
+                filter.sql.push_str(" and (select 1 from users where users.user_id = a.user_id");
+                self.sought.condition(Some(*place), Way::EachInOrder, &mut filter)?;
+                filter.sql.push_str(" limit 1) is not null");
+            }
+            filter.push("", &format!("{order} limit ?) v"), values![most]);
+        }
+        filter.sql.push_str(") vs");
+        Ok(filter)
     }
 
     /// Writes that users are among those who hold one term, and hold the others.
@@ -155,6 +214,7 @@ impl Search<'_> {
         {
             self.among(&narrow, Way::Any, &mut filter).map_err(corrupt)?;
         } else {
+            // Columns: the database takes the index of one, which often has the others too.
             self.sought.condition(None, Way::Any, &mut filter).map_err(corrupt)?;
         }
         filter.sql = format!("select count(*) as n from users{}", filter.clause());
@@ -179,20 +239,27 @@ impl Search<'_> {
     /// Returns the term that is held by fewest, if they are few enough to look each of them up for a count.
     async fn narrowest_of_many(&self, conn: &mut Conn) -> Result<Option<Narrow<'_>>, DbError> {
         let mut best = None::<Narrow<'_>>;
-        for (place, term) in self.sought.terms.iter().enumerate() {
-            if !term.is_counted_by_holders() {
-                continue;
-            }
-            let mut filter = Filter::all();
-            filter.sql.push_str("select count(*) as n from (");
-            term.holders(&mut filter, None).map_err(corrupt)?;
-            filter.sql.push_str(") t");
-            let holders = self.counts.of(conn, filter.sql, filter.values).await?;
+        let counted =
+            || self.sought.terms.iter().enumerate().filter(|(_, term)| term.is_counted_by_holders());
+        if counted().all(|(_, term)| matches!(term, Term::Column(..))) {
+            return Ok(best);
+        }
+        for (place, term) in counted() {
+            let holders = self.holders(conn, term).await?;
             if holders <= MANY && best.as_ref().is_none_or(|best| holders < best.holders) {
-                best = Some(Narrow { term, place, holders, few: false });
+                best = Some(Narrow { term, place, holders, few: false, all: true });
             }
         }
         Ok(best)
+    }
+
+    /// Counts those whom [`Term::holders`] selects.
+    async fn holders(&self, conn: &mut Conn, term: &Term) -> Result<i64, DbError> {
+        let mut filter = Filter::all();
+        filter.sql.push_str("select count(*) as n from (");
+        term.holders(&mut filter, None).map_err(corrupt)?;
+        filter.sql.push_str(") t");
+        self.counts.of(conn, filter.sql, filter.values).await
     }
 
     async fn narrowest(&self, conn: &mut Conn) -> Result<Option<Narrow<'_>>, DbError> {
@@ -209,7 +276,8 @@ impl Search<'_> {
             probe.push("", ") h limit ?) few", values![most]);
             let holders = self.counts.of(conn, probe.sql, probe.values).await?;
             if best.as_ref().is_none_or(|best| holders < best.holders) {
-                best = Some(Narrow { term, place, holders, few: holders <= self.few });
+                let few = holders <= self.few;
+                best = Some(Narrow { term, place, holders, few, all: few });
             }
             // Few enough: asking further costs more than it saves.
             if holders <= 100 {

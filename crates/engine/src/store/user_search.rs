@@ -110,7 +110,7 @@ impl Sought {
             if !out.sql.is_empty() {
                 out.sql.push_str(" and ");
             }
-            term.condition(way, out)?;
+            term.top_condition(way, out)?;
         }
         Ok(())
     }
@@ -160,6 +160,17 @@ fn place(name: &str, test: Option<Test>) -> Result<Term, Unsearchable> {
 }
 
 impl Term {
+    /// Writes the condition on a row of `users` where it is never turned into its opposite: it may come out as null, which is one test less
+    /// for each of many rows.
+    fn top_condition(&self, way: Way, out: &mut Filter) -> Result<(), Unsearchable> {
+        match self {
+            Self::Column(field, Some(test @ (Test::Is(_) | Test::Starts(_)))) if way == Way::Any => {
+                out.nullable_test_of(field.column, field, test)
+            }
+            _ => self.condition(way, out),
+        }
+    }
+
     /// Writes the condition on a row of `users`. It never comes out as null.
     fn condition(&self, way: Way, out: &mut Filter) -> Result<(), Unsearchable> {
         match self {
@@ -292,7 +303,7 @@ impl Term {
             }
             term => {
                 out.sql.push_str("select user_id from users where ");
-                term.condition(Way::Any, out)?;
+                term.top_condition(Way::Any, out)?;
             }
         }
         if let Some(most) = most {
@@ -338,34 +349,38 @@ fn joined(terms: &[Term], word: &str, way: Way, out: &mut Filter) -> Result<(), 
 }
 
 /// Writes the condition on a row of `user_attributes a`.
-pub(super) fn attribute(out: &mut Filter, path: &str, test: Option<&Test>) {
-    let numbers = |bound: &Bound| match bound {
-        Bound::Open => Some(Bound::Open),
-        Bound::Inclusive(text) => text.parse().ok().map(|n| Bound::Inclusive(rank(n))),
-        Bound::Exclusive(text) => text.parse().ok().map(|n| Bound::Exclusive(rank(n))),
-    };
+fn attribute(out: &mut Filter, path: &str, test: Option<&Test>) {
     match test {
         // Of an object, what is in it.
         None | Some(Test::Anything) => {
             let (from, to) = (format!("{path}."), format!("{path}/"));
             out.push("", "(a.path = ? or (a.path >= ? and a.path < ?))", values![path, from, to]);
         }
-        Some(Test::Range(from, to)) => {
-            // Numbers go by their size, other values by their letters.
-            let ranks = numbers(from).zip(numbers(to));
-            let (place, test) = match ranks {
-                Some((from, to)) => (numbers_of(path), Test::Range(from, to)),
-                None => (path.to_owned(), Test::Range(from.clone(), to.clone())),
-            };
+        Some(test) => {
+            let (place, test) = as_kept(path, test);
             out.push("", "a.path = ? and ", values![place]);
             out.text_test("a.value", true, &test);
         }
-        Some(Test::Is(text)) => out.push("", "a.path = ? and a.value = ?", values![path, kept(text)]),
-        Some(test) => {
-            out.push("", "a.path = ? and ", values![path]);
-            out.text_test("a.value", true, test);
-        }
     }
+}
+
+/// Returns the path where values are kept that may pass a test, and the test as they are kept there.
+pub(super) fn as_kept(path: &str, test: &Test) -> (String, Test) {
+    let numbers = |bound: &Bound| match bound {
+        Bound::Open => Some(Bound::Open),
+        Bound::Inclusive(text) => text.parse().ok().map(|n| Bound::Inclusive(rank(n))),
+        Bound::Exclusive(text) => text.parse().ok().map(|n| Bound::Exclusive(rank(n))),
+    };
+    let test = match test {
+        // Numbers go by their size, other values by their letters.
+        Test::Range(from, to) => match numbers(from).zip(numbers(to)) {
+            Some((from, to)) => return (numbers_of(path), Test::Range(from, to)),
+            None => test.clone(),
+        },
+        Test::Is(text) => Test::Is(kept(text)),
+        _ => test.clone(),
+    };
+    (path.to_owned(), test)
 }
 
 /// Writes the condition that the account which is the user itself passes; the columns have it.

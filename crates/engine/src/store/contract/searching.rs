@@ -44,7 +44,7 @@ async fn people(conn: &mut Conn) {
         person(
             "ann",
             0,
-            json!({"plan": "gold", "age": 9, "roles": ["admin", "ops"]}),
+            json!({"plan": "gold", "age": 9, "roles": ["admin", "ops"], "levels": (1..=20).collect::<Vec<_>>()}),
             json!({"c": {"d": "FR"}}),
         ),
         person(
@@ -56,7 +56,7 @@ async fn people(conn: &mut Conn) {
         person(
             "cid",
             2,
-            json!({"plan": "gold", "age": -3, "note": "x".repeat(400)}),
+            json!({"plan": "gold", "age": -3, "note": "x".repeat(400), "levels": [3, 40]}),
             json!({"c": {"d": "DE"}}),
         ),
         person("dan", 3, json!(null), json!({"plan": "gold"})),
@@ -118,6 +118,11 @@ async fn every_form_finds_the_same_on_both_databases_and_both_ways() {
         ("app_metadata.age:{9 TO *]", &["ben"]),
         ("app_metadata.age:10", &["ben"]),
         ("app_metadata.at:[2026-01-14 TO 2026-01-15]", &["ben"]),
+        ("app_metadata.plan:[gold TO silver]", &["ann", "ben", "cid"]),
+        ("app_metadata.levels:[1 TO 5]", &["ann", "cid"]),
+        ("app_metadata.levels:[2 TO *]", &["ann", "cid"]),
+        ("app_metadata.levels:[2 TO 5] AND email_verified:true AND NOT app_metadata.age:9", &["cid"]),
+        ("app_metadata.levels:[* TO *]", &["ann", "cid"]),
         ("app_metadata.on:true", &["ben"]),
         ("app_metadata.roles:ops", &["ann"]),
         ("_exists_:app_metadata.roles", &["ann"]),

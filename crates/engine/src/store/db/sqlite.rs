@@ -16,6 +16,10 @@ use super::{DbError, Row, Statement, Value};
 /// How long a connection waits for another process inside SQLite: while files are opened, closed or recovered.
 pub(super) const BUSY: Duration = Duration::from_secs(10);
 
+/// How much of the file a connection keeps in memory, at most: a search among a million users reads the same two or three MiB of indexes again
+/// and again, which is more than SQLite keeps if it is not told.
+const CACHE: i64 = 8 << 20;
+
 /// More than there are different statements in `store/`.
 const STATEMENTS: usize = 512;
 
@@ -60,6 +64,8 @@ pub(super) fn memory() -> Result<rusqlite::Connection, DbError> {
 fn prepared(connection: rusqlite::Connection) -> Result<rusqlite::Connection, DbError> {
     connection.busy_timeout(BUSY)?;
     connection.pragma_update(None, "foreign_keys", true)?;
+    // Negative: in KiB, not in pages.
+    connection.pragma_update(None, "cache_size", -(CACHE >> 10))?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     Ok(connection)
 }
@@ -228,5 +234,17 @@ mod tests {
         drop(go);
         assert!(dropped.await.is_err(), "dropped with its work");
         assert!(matches!(aside(&mut thing, |_| Ok(())).await, Err(DbError::Over)));
+    }
+
+    #[test]
+    fn connections_share_no_cache_that_one_lock_guards() {
+        let connection = memory().unwrap();
+        let option = |name: &str| {
+            let sql = "select count(*) from pragma_compile_options where compile_options = $1";
+            connection.query_row(sql, [name], |row| row.get::<_, i64>(0)).unwrap()
+        };
+        assert_eq!(option("THREADSAFE=1"), 1);
+        assert_eq!(option("DEFAULT_MEMSTATUS=0"), 1, "set by .cargo/config.toml");
+        assert_eq!(option("ENABLE_MEMORY_MANAGEMENT"), 0, "unset by .cargo/config.toml");
     }
 }
