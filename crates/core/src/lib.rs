@@ -17,6 +17,7 @@
 pub mod assurance;
 pub mod codes;
 pub mod crypto;
+pub mod dbconnections;
 pub mod doctor;
 pub mod env;
 pub mod factors;

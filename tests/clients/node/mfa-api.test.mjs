@@ -173,4 +173,18 @@ describe("auth0 AuthenticationClient", () => {
       await management.put("guardian/policies", ["all-applications"]);
     }
   });
+
+  test("a form of one's own signs up, and MFA stands before its first token", async () => {
+    const auth = new AuthenticationClient({ domain, clientId: application.client_id, clientSecret: application.client_secret });
+    const [email, password] = [`${randomBytes(5).toString("hex")}@example.test`, `${randomBytes(9).toString("hex")}-Aa1`];
+    const made = await auth.database.signUp({ email, password, connection: CONNECTION, name: "New Person" });
+    assert.deepEqual([made.data.email, made.data.email_verified, made.data.name], [email, false, "New Person"]);
+    assert.match(made.data._id, /^[0-9a-f]{24}$/);
+    await required({ email, password });
+    const taken = await auth.database.signUp({ email, password, connection: CONNECTION }).catch((error) => error);
+    assert.deepEqual([taken.statusCode, taken.error, taken.error_description], [400, "invalid_signup", "Invalid sign up"]);
+    const sent = await auth.database.changePassword({ email, connection: CONNECTION });
+    assert.equal(sent.data, "We've just sent you an email to reset your password.");
+    assert.match((await inbox({ to: email, kind: "reset_email" })).text, /u\/reset-verify\?ticket=/);
+  });
 });

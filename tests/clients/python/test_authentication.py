@@ -6,7 +6,7 @@ import secrets
 
 import httpx
 import pytest
-from auth0.authentication import GetToken, Passwordless
+from auth0.authentication import Database, GetToken, Passwordless
 from auth0.authentication.exceptions import Auth0Error
 
 from login import PAPE, Authenticator
@@ -113,3 +113,20 @@ def test_a_texted_code_logs_in(server, client, token):
     code = inbox(server, to=number, kind="code_sms")["code"]
     tokens = token.passwordless_login(number, code, "sms", "openid phone", None)
     assert claims(tokens["id_token"])["amr"] == ["sms"]
+
+
+def test_a_form_of_ones_own_signs_up_and_asks_for_a_new_password(server, client, token):
+    database = Database(server.domain, client.client_id)
+    address, password = f"{secrets.token_hex(5)}@example.test", secrets.token_urlsafe(12) + "1!aA"
+    made = database.signup(address, password, CONNECTION, given_name="New", user_metadata={"plan": "silver"})
+    assert (made["email"], made["email_verified"], made["given_name"]) == (address, False, "New")
+    tokens = token.login(username=address, password=password, realm=CONNECTION, scope="openid")
+    assert claims(tokens["id_token"])["sub"] == f"auth0|{made['_id']}"
+    with pytest.raises(Auth0Error) as again:
+        database.signup(address, password, CONNECTION)
+    assert (again.value.status_code, again.value.error_code, again.value.message) == (400, "invalid_signup", "Invalid sign up")
+    with pytest.raises(Auth0Error) as weak:
+        database.signup(f"x{address}", "weak", CONNECTION)
+    assert weak.value.error_code == "invalid_password"
+    assert "We've just sent you an email" in database.change_password(address, CONNECTION)
+    assert "u/reset-verify?ticket=" in inbox(server, to=address, kind="reset_email")["text"]

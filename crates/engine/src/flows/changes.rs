@@ -153,7 +153,7 @@ pub(super) async fn password(
     env: &mut Env,
     origin: &Origin,
     user: &User,
-    client: &ClientId,
+    client: Option<&ClientId>,
     hash: &str,
 ) -> Result<(), DbError> {
     users::set_password(tx, &user.id, hash, env.now).await?;
@@ -168,15 +168,15 @@ pub(super) async fn password_was_set(
     origin: &Origin,
     user: &User,
     account: &User,
-    client: &ClientId,
+    client: Option<&ClientId>,
 ) -> Result<(), DbError> {
     end_everything(tx, env, &user.id).await?;
     remembered_browsers::delete_of_user(tx, &user.id).await?;
     credentials::forgive(tx, user).await?;
     let mut event =
         LogEvent::new("scp", "Successful change password").user(&user.id, user.display_name()).from(origin);
-    event.client = Some(client.clone());
-    event.client_name = Some(String::new());
+    event.client = client.cloned();
+    event.client_name = client.map(|_| String::new());
     event.connection = Some(account.connection.clone());
     event.details = Some(json!({
         "title": "Successful change password", "email": account.email, "query": {"user_id": user.id},

@@ -11,6 +11,7 @@ pub mod client_auth;
 pub mod consent;
 pub mod cors;
 pub mod credentials;
+pub mod dbconnections;
 pub mod demo;
 pub mod doctor;
 pub mod email_verification;

@@ -15,12 +15,11 @@ use lockstep_core::oauth::params::{Params, printable};
 use lockstep_core::time::Span;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
-use url::Url;
 
 use super::OAuthFailure;
 use super::client_auth::{self, Credentials};
 use super::linked;
-use super::signup::valid_username;
+use super::signup::{self, valid_username};
 use crate::app::App;
 use crate::store::buckets::{self, Budget};
 use crate::store::db::{Conn, DbError};
@@ -222,19 +221,14 @@ impl NewUser {
             return Err(OAuthError::invalid_request("Public signup is disabled"));
         }
         let given = params.object("user_profile").ok_or_else(|| OAuthError::missing("user_profile"))?;
+        let wrong = |name: &str| OAuthError::invalid_request(format!("user_profile.{name} is not valid"));
         let read = |name: &str, longest: usize| -> Result<Option<String>, OAuthError> {
-            let wrong = || OAuthError::invalid_request(format!("user_profile.{name} is not valid"));
             match given.get(name) {
                 None | Some(Value::Null) => Ok(None),
-                Some(Value::String(text)) => {
-                    let fits = (1..=longest).contains(&text.chars().count());
-                    let fits = fits && !text.chars().any(char::is_control);
-                    fits.then(|| Some(text.clone())).ok_or_else(wrong)
-                }
-                Some(_) => Err(wrong()),
+                Some(Value::String(text)) if signup::fits(text, longest) => Ok(Some(text.clone())),
+                Some(_) => Err(wrong(name)),
             }
         };
-        let wrong = |name: &str| OAuthError::invalid_request(format!("user_profile.{name} is not valid"));
         let email = read("email", 254)?.map(|email| normal_email(&email)).transpose();
         let email = email.map_err(|_| wrong("email"))?;
         let phone_number = read("phone_number", 32)?.map(|number| PhoneNumber::parse(&number)).transpose();
@@ -251,25 +245,13 @@ impl NewUser {
         if email.is_none() && phone_number.is_none() {
             return Err(OAuthError::missing("user_profile.email"));
         }
-        let picture = read("picture", 2048)?;
-        let web =
-            |picture: &String| Url::parse(picture).is_ok_and(|url| matches!(url.scheme(), "https" | "http"));
-        if picture.as_ref().is_some_and(|picture| !web(picture)) {
-            return Err(wrong("picture"));
-        }
-        let mut profile = Profile {
-            name: read("name", 300)?,
-            nickname: read("nickname", 300)?,
-            given_name: read("given_name", 150)?,
-            family_name: read("family_name", 150)?,
-            picture,
-        };
+        let mut profile = signup::profile(read, wrong)?;
         let phone_number = phone_number.map(|number| number.as_str().to_owned());
         let account = email.clone().or_else(|| phone_number.clone());
         let short = account.as_deref().and_then(|account| account.split('@').next()).map(str::to_owned);
         profile.name = profile.name.or(account);
         profile.nickname = profile.nickname.or(short);
-        Ok(Self { email, username, phone_number, profile, user_metadata: metadata(params)? })
+        Ok(Self { email, username, phone_number, profile, user_metadata: signup::metadata(params)? })
     }
 
     /// Returns what the passkey's owner reads in the list of her passkeys.
@@ -313,20 +295,4 @@ impl NewUser {
             ..User::new(id, &connection.name, env.now)
         }
     }
-}
-
-/// Reads `user_metadata` within the bounds of Auth0's sign-up: ten texts of 500 characters.
-fn metadata(params: &Params) -> Result<Option<Map<String, Value>>, OAuthError> {
-    let wrong = || OAuthError::invalid_request("user_metadata must have at most 10 texts of 500 characters");
-    if params.has("user_metadata") || params.list("user_metadata").is_some() {
-        return Err(wrong());
-    }
-    let Some(metadata) = params.object("user_metadata") else { return Ok(None) };
-    let fits = |(name, value): (&String, &Value)| {
-        name.chars().count() <= 100 && value.as_str().is_some_and(|text| text.chars().count() <= 500)
-    };
-    if metadata.len() > 10 || !metadata.iter().all(fits) {
-        return Err(wrong());
-    }
-    Ok(Some(metadata.clone()).filter(|metadata| !metadata.is_empty()))
 }

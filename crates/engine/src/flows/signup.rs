@@ -1,5 +1,6 @@
 //! Somebody makes an account.
 
+use lockstep_core::codes::OAuthError;
 use lockstep_core::env::Env;
 use lockstep_core::factors::webauthn::passkey::Proven;
 use lockstep_core::ids::UserId;
@@ -9,7 +10,9 @@ use lockstep_core::model::client::Client;
 use lockstep_core::model::connection::{Connection, PasswordRule};
 use lockstep_core::model::log_event::{LogEvent, Origin};
 use lockstep_core::model::user::{Profile, User, normal_email};
-use serde_json::{Value, json};
+use lockstep_core::oauth::params::Params;
+use serde_json::{Map, Value, json};
+use url::Url;
 
 use super::new_passkey::{self, NotMade};
 use crate::app::App;
@@ -26,6 +29,10 @@ pub struct Signup {
     pub username: Option<String>,
     /// The password.
     pub password: String,
+    /// How she is called, where it is said.
+    pub profile: Profile,
+    /// What the application keeps of her.
+    pub user_metadata: Option<Map<String, Value>>,
 }
 
 /// Why no account was made.
@@ -91,7 +98,7 @@ async fn try_sign_up(
     }
     // Hashed before the look-up, so that it takes as long when the address is taken.
     let hash = app.passwords().hash(given.password.clone()).await?;
-    let user = new_user(env, connection, names);
+    let user = new_user(env, connection, names, given);
     let mut tx = app.db().write().await?;
     match users::create(&mut tx, &user, Some(&hash)).await {
         Err(DbError::Conflict) => return Err(SignupError::Exists),
@@ -120,8 +127,8 @@ pub(super) async fn by_passkey(
         return Err(SignupError::Disabled);
     }
     let Names { email, username } = asking.names().clone();
-    let names = names(connection, &Signup { email, username, password: String::new() })?;
-    let user = new_user(env, connection, names);
+    let given = Signup { email, username, ..Signup::default() };
+    let user = new_user(env, connection, names(connection, &given)?, &given);
     match new_passkey::make_user(tx, env, origin, &user, asking.registration(), right).await {
         Err(NotMade::Exists) => return Err(SignupError::Exists),
         other => other?,
@@ -209,13 +216,57 @@ pub(super) fn valid_username(
     Ok(Some(name.to_owned()))
 }
 
-fn new_user(env: &mut Env, connection: &Connection, names: Names) -> User {
+/// Reads how somebody is called who signs up by an API. `read` gives a text that has no more than so many characters.
+pub(super) fn profile(
+    read: impl Fn(&str, usize) -> Result<Option<String>, OAuthError>,
+    wrong: impl Fn(&str) -> OAuthError,
+) -> Result<Profile, OAuthError> {
+    let picture = read("picture", 2048)?;
+    let web =
+        |picture: &String| Url::parse(picture).is_ok_and(|url| matches!(url.scheme(), "https" | "http"));
+    if picture.as_ref().is_some_and(|picture| !web(picture)) {
+        return Err(wrong("picture"));
+    }
+    Ok(Profile {
+        name: read("name", 300)?,
+        nickname: read("nickname", 300)?,
+        given_name: read("given_name", 150)?,
+        family_name: read("family_name", 150)?,
+        picture,
+    })
+}
+
+/// Returns whether a text of a profile can be kept.
+pub(super) fn fits(text: &str, longest: usize) -> bool {
+    (1..=longest).contains(&text.chars().count()) && !text.chars().any(char::is_control)
+}
+
+/// Reads `user_metadata` within the bounds of Auth0's sign-up: ten texts of 500 characters.
+pub(super) fn metadata(params: &Params) -> Result<Option<Map<String, Value>>, OAuthError> {
+    let wrong = || OAuthError::invalid_request("user_metadata must have at most 10 texts of 500 characters");
+    if params.has("user_metadata") || params.list("user_metadata").is_some() {
+        return Err(wrong());
+    }
+    let Some(metadata) = params.object("user_metadata") else { return Ok(None) };
+    let fits = |(name, value): (&String, &Value)| {
+        name.chars().count() <= 100 && value.as_str().is_some_and(|text| text.chars().count() <= 500)
+    };
+    if metadata.len() > 10 || !metadata.iter().all(fits) {
+        return Err(wrong());
+    }
+    Ok(Some(metadata.clone()).filter(|metadata| !metadata.is_empty()))
+}
+
+fn new_user(env: &mut Env, connection: &Connection, names: Names, given: &Signup) -> User {
     let Names { email, username } = names;
     let id = UserId::new(env.rng());
-    let nickname = email.split('@').next().map(str::to_owned);
+    let mut profile = given.profile.clone();
+    profile.nickname = profile.nickname.or_else(|| email.split('@').next().map(str::to_owned));
+    profile.name = profile.name.or_else(|| Some(email.clone()));
     User {
         username,
-        profile: Profile { name: Some(email.clone()), nickname, ..Profile::default() },
+        profile,
+        user_metadata: given.user_metadata.clone(),
         email: Some(email),
         ..User::new(id, &connection.name, env.now)
     }

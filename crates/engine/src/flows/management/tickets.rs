@@ -101,7 +101,7 @@ pub async fn password_change(call: &mut Call, body: Option<Value>) -> Outcome {
     let client = client(&mut tx, &body).await?;
     let verifies = flag(&body, "mark_email_as_verified").then(|| account.email.clone()).flatten();
     let data = Reset {
-        client: client.map_or_else(|| call.caller.client.clone(), |client| client.id),
+        client: Some(client.map_or_else(|| call.caller.client.clone(), |client| client.id)),
         connection: connection.name,
         result_url: url_of(&body)?,
         with_email: flag(&body, "includeEmailInRedirect"),

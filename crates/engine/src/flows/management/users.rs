@@ -244,7 +244,7 @@ pub async fn update(call: &mut Call, id: &UserId, body: Option<Value>) -> Outcom
     }
     if let Some(hash) = hash {
         let (client, origin) = (call.caller.client.clone(), call.origin_of_operator());
-        changes::password(&mut tx, &call.app, &mut call.env, &origin, &user, &client, &hash).await?;
+        changes::password(&mut tx, &call.app, &mut call.env, &origin, &user, Some(&client), &hash).await?;
         user.password_changed_at = Some(call.env.now);
     }
     let answer = rendered(&mut tx, vec![user]).await?.remove(0);

@@ -335,7 +335,7 @@ async fn try_verify(call: &mut Call, id: &str, body: Option<Value>) -> Outcome<V
         (What::Password, Some(hash)) => {
             end(call, &mut tx, &stored).await?;
             let (user, client, origin) = (&call.user, &call.client, &call.origin);
-            changes::password(&mut tx, &call.app, &mut call.env, origin, user, client, &hash).await?;
+            changes::password(&mut tx, &call.app, &mut call.env, origin, user, Some(client), &hash).await?;
             call.user.password_changed_at = Some(call.env.now);
             my_account::password(&call.user)
         }

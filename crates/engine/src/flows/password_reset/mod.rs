@@ -34,8 +34,8 @@ const MAILS: Budget = Budget::new(10, Span::minutes(1));
 /// What a ticket allows.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Reset {
-    /// The application that the person came from.
-    pub client: ClientId,
+    /// The application that the person came from, where one is known.
+    pub client: Option<ClientId>,
     /// The connection whose password it is.
     pub connection: String,
     /// Where the person goes afterwards, instead of our page.
@@ -80,7 +80,7 @@ pub async fn request(
     app: &App,
     env: &mut Env,
     origin: &Origin,
-    client: &Client,
+    client: Option<&Client>,
     connection: &Connection,
     identifier: &str,
     language: Option<&str>,
@@ -88,12 +88,12 @@ pub async fn request(
     let identifier = identifier.trim_matches(' ');
     let refused = |why: &str| {
         let name: String = identifier.chars().take(320).collect();
-        let mut event = LogEvent::new("fcpr", why).client(&client.id, client.name()).from(origin);
+        let mut event = of_client(LogEvent::new("fcpr", why), client).from(origin);
         event.connection = Some(connection.name.clone());
         event.connection_id = Some(connection.id.to_string());
         event.details = Some(json!({
             "error": {"message": why},
-            "body": {"client_id": client.id, "connection": connection.name, "email": name},
+            "body": {"client_id": client.map(|client| &client.id), "connection": connection.name, "email": name},
         }));
         event.user_name = Some(name);
         event
@@ -116,7 +116,7 @@ pub async fn request(
         return Ok(());
     }
     let data = Reset {
-        client: client.id.clone(),
+        client: client.map(|client| client.id.clone()),
         connection: connection.name.clone(),
         result_url: None,
         with_email: false,
@@ -127,7 +127,7 @@ pub async fn request(
     let tenant = settings::tenant(&mut tx).await?;
     let about = About {
         tenant: &tenant,
-        client: Some(client),
+        client,
         user: Some(&user),
         language: choose_locale(language, None, origin.languages.as_deref(), &tenant.enabled_locales()),
         host: app.issuer().host(),
@@ -136,16 +136,23 @@ pub async fn request(
     messages::queue(&mut tx, env, &about, MessageKind::ResetEmail, email.clone(), written, expires_at)
         .await?;
     let event = LogEvent::new("scpr", "Successful change password request");
-    let mut event = event.client(&client.id, client.name()).user(&user.id, user.display_name()).from(origin);
+    let mut event = of_client(event, client).user(&user.id, user.display_name()).from(origin);
     event.connection = Some(connection.name.clone());
     event.connection_id = Some(connection.id.to_string());
     // The link's ticket opens the account: the record has the page alone.
     event.details = Some(json!({
-        "body": {"client_id": client.id, "connection": connection.name, "email": email},
+        "body": {"client_id": client.map(|client| &client.id), "connection": connection.name, "email": email},
         "resetUrl": env.issuer.url("u/reset-verify"),
     }));
     app.logs().insert(&mut tx, env, &event).await?;
     tx.commit().await
+}
+
+fn of_client(event: LogEvent, client: Option<&Client>) -> LogEvent {
+    match client {
+        Some(client) => event.client(&client.id, client.name()),
+        None => event,
+    }
 }
 
 /// Makes a ticket, in the caller's transaction; older ones of the user are void. Returns its link, and until when it works.
@@ -223,7 +230,7 @@ pub async fn set_password(
                     user.updated_at = env.now;
                     users::save(&mut tx, &user).await?;
                 }
-                changes::password(&mut tx, app, env, origin, &user, &data.client, &hash).await?;
+                changes::password(&mut tx, app, env, origin, &user, data.client.as_ref(), &hash).await?;
                 user.email.clone()
             }
             Some(id) => {
@@ -237,7 +244,8 @@ pub async fn set_password(
                         .await?;
                 }
                 linked_accounts::set_password(&mut tx, id, &hash, env.now).await?;
-                changes::password_was_set(&mut tx, app, env, origin, &user, &account, &data.client).await?;
+                changes::password_was_set(&mut tx, app, env, origin, &user, &account, data.client.as_ref())
+                    .await?;
                 account.email
             }
         };
@@ -246,11 +254,16 @@ pub async fn set_password(
         url = to.and_then(|to| {
             result_url(to, "You can now login to the application with the new password.", email)
         });
-        if url.is_none() {
-            offer = passkey::make(&mut tx, app, env, &user, &data.client).await?;
+        if url.is_none()
+            && let Some(client) = &data.client
+        {
+            offer = passkey::make(&mut tx, app, env, &user, client).await?;
         }
     }
-    let client = clients::find(&mut tx, &data.client).await?;
+    let client = match &data.client {
+        Some(client) => clients::find(&mut tx, client).await?,
+        None => None,
+    };
     tx.commit().await?;
     Ok(Done { client, offer, url })
 }

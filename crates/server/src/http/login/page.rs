@@ -139,6 +139,7 @@ async fn take(
             email: field("email"),
             username: fields.get("username").cloned(),
             password: field("password"),
+            ..Signup::default()
         })),
         _ => None,
     };

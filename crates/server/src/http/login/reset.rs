@@ -70,7 +70,8 @@ pub(super) async fn send(
     };
     let language = showing.running.language.as_deref();
     let sent =
-        flow::request(web.app(), &mut env, &origin, &showing.client, connection, &email, language).await;
+        flow::request(web.app(), &mut env, &origin, Some(&showing.client), connection, &email, language)
+            .await;
     if let Err(error) = sent {
         return refuse(&web, &headers, &mut env, &LoginError::Db(error)).await;
     }

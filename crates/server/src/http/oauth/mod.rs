@@ -4,6 +4,7 @@ pub mod cors;
 pub mod discovery;
 pub mod respond;
 
+mod dbconnections;
 mod logout;
 mod par;
 mod passkey;
@@ -28,6 +29,8 @@ use super::Web;
 /// The routes. Those of the first group may be called by web pages.
 pub fn routes(web: Web) -> Router<Web> {
     let from_pages = Router::new()
+        .route("/dbconnections/change_password", post(dbconnections::change_password))
+        .route("/dbconnections/signup", post(dbconnections::signup))
         .route("/oauth/token", post(token::exchange))
         .route("/oauth/revoke", post(revoke::revoke))
         .route("/passkey/challenge", post(passkey::challenge))

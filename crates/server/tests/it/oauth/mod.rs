@@ -1,6 +1,7 @@
 //! OAuth 2.0 and OpenID Connect endpoints.
 
 mod authorize;
+mod dbconnections;
 mod discovery;
 mod logout;
 mod par;
