@@ -54,6 +54,9 @@ pub(crate) struct LoadArgs {
     /// Requests at a time
     #[arg(long, default_value_t = 2)]
     workers: usize,
+    /// Only the searches of this name, and nothing else
+    #[arg(long, value_name = "NAME")]
+    only: Option<String>,
 }
 
 /// So many go with one commit.
@@ -317,8 +320,12 @@ pub(crate) async fn measure(place: Place, args: LoadArgs) -> Outcome<()> {
             }
         }
     };
-    for shape in SHAPES {
+    let only = args.only.as_deref();
+    for shape in SHAPES.iter().filter(|(name, _)| only.is_none_or(|only| only == *name)) {
         search(shape.0, std::slice::from_ref(shape)).await?;
+    }
+    if only.is_some() {
+        return Ok(());
     }
     search("all of these, in turn", SHAPES).await?;
     let run = format!("{}", SystemClock.now().as_millis());

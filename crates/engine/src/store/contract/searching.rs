@@ -159,6 +159,8 @@ async fn every_form_finds_the_same_on_both_databases_and_both_ways() {
         ("app_metadata.plan:gold AND app_metadata.age:9 AND user_metadata.c.d:FR", &["ann"]),
         ("app_metadata.plan:gold AND email_verified:true", &["ann", "cid"]),
         ("app_metadata.plan:gold AND family_name:ødeg*", &["ann", "cid"]),
+        ("name:[b TO d] AND blocked:false", &["ben"]),
+        ("name:[b TO d] AND email_verified:true AND phone_verified:false", &["cid"]),
         ("email.domain:acme.test AND logins_count:[1 TO *]", &["ben", "cid"]),
     ];
     for db in testing::databases().await {
