@@ -54,8 +54,8 @@ pub(crate) struct LoadArgs {
     /// Requests at a time
     #[arg(long, default_value_t = 2)]
     workers: usize,
-    /// Only the searches of this name, and nothing else
-    #[arg(long, value_name = "NAME")]
+    /// Only the searches of this name
+    #[arg(long, value_name = "NAME", value_parser = SHAPES.iter().map(|(name, _)| *name).collect::<Vec<_>>())]
     only: Option<String>,
 }
 

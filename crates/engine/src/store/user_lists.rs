@@ -85,18 +85,11 @@ impl Search<'_> {
         limit: i64,
         count: bool,
     ) -> Result<Found, DbError> {
-        let mut known = None;
         let narrow = match &self.sought.terms[..] {
             // Their number is asked for anyway.
             [term] if count && term.is_exact() && term.is_counted_by_holders() => {
                 let holders = self.holders(conn, term).await?;
                 Some(Narrow { term, place: 0, holders, few: holders <= self.few, all: true })
-            }
-            terms if count && is_range_with_flags(terms) => {
-                let total = self.count(conn, None).await?;
-                known = Some(total);
-                // If many hold all of it, many hold the range.
-                if total > self.few { None } else { self.narrowest(conn).await? }
             }
             _ => self.narrowest(conn).await?,
         };
@@ -118,7 +111,6 @@ impl Search<'_> {
         let users = rows.iter().map(users::read).collect::<Result<Vec<_>, _>>()?;
         let on_page = users.len() as i64;
         let total = match narrow {
-            _ if known.is_some() => known,
             // The list ended on this page.
             _ if on_page < limit && (on_page > 0 || start == 0) => Some(start + on_page),
             Some(narrow) if narrow.all && narrow.term.is_exact() && self.sought.terms.len() == 1 => {
@@ -294,12 +286,6 @@ impl Search<'_> {
         }
         Ok(best)
     }
-}
-
-/// Returns whether one index tells who holds all of the terms: it has the flags beside what its range is of.
-fn is_range_with_flags(terms: &[Term]) -> bool {
-    let ranges = terms.iter().filter(|term| term.is_range()).count();
-    ranges == 1 && terms.len() > 1 && terms.iter().all(|term| term.is_range() || term.is_flag())
 }
 
 fn corrupt(error: Unsearchable) -> DbError {

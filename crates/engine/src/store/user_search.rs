@@ -255,16 +255,6 @@ impl Term {
         }
     }
 
-    /// Returns whether those who hold it lie side by side in the index of a column.
-    pub(super) fn is_range(&self) -> bool {
-        matches!(self, Self::Column(..)) && self.dearness() == Some(1)
-    }
-
-    /// Returns whether it is a flag that many have.
-    pub(super) fn is_flag(&self) -> bool {
-        matches!(self, Self::Column(field, Some(_)) if field.kind == Kind::Flag) && self.dearness().is_none()
-    }
-
     /// Returns how many selects [`Self::holders`] writes, at most.
     fn selects(&self) -> usize {
         match self {
