@@ -31,6 +31,7 @@ pub mod logs;
 pub mod looks;
 pub mod meta;
 pub mod methods;
+mod milestones;
 pub mod opaque_tokens;
 pub mod outbox;
 pub mod passkeys;

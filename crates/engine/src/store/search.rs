@@ -320,7 +320,7 @@ fn folded(test: &Test) -> Test {
 }
 
 /// Returns the first text, byte by byte, that comes after all those that begin with this one.
-fn after_all_that_begin(start: &str) -> Option<String> {
+pub(super) fn after_all_that_begin(start: &str) -> Option<String> {
     let mut chars: Vec<char> = start.chars().collect();
     while let Some(last) = chars.pop() {
         let next = if last == '\u{d7ff}' { Some('\u{e000}') } else { char::from_u32(last as u32 + 1) };

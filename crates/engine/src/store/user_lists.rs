@@ -12,7 +12,7 @@ use lockstep_core::search::Test;
 use super::counts::Counts;
 use super::db::{Conn, DbError};
 use super::search::{Filter, Order, Unsearchable};
-use super::user_search::{Sought, Term, Way, as_kept};
+use super::user_search::{Sought, Term, Way, as_kept, beginning};
 use super::users;
 use crate::values;
 
@@ -47,7 +47,9 @@ pub async fn list(
     limit: i64,
     count: bool,
 ) -> Result<Found, DbError> {
-    Search { counts, sought, order, few: FEW }.run(conn, start, limit, count).await
+    let found = Search { counts, sought, order, few: FEW }.run(conn, start, limit, count).await?;
+    counts.told(found.total.unwrap_or_default());
+    Ok(found)
 }
 
 /// A search, and how many are few.
@@ -205,6 +207,9 @@ impl Search<'_> {
         if terms.is_empty() {
             return self.counts.of_everybody(conn).await;
         }
+        if let Some(count) = self.count_beginning(conn, terms).await? {
+            return Ok(count);
+        }
         if let Some(narrow) = narrow.filter(|narrow| narrow.few) {
             self.among(narrow, Way::EachInOrder, &mut filter).map_err(corrupt)?;
         } else if terms.iter().all(Term::is_counted_by_holders) {
@@ -253,13 +258,33 @@ impl Search<'_> {
         Ok(best)
     }
 
+    /// Counts those whom terms seek together, if it is a beginning and there are milestones among them.
+    async fn count_beginning(&self, conn: &mut Conn, terms: &[Term]) -> Result<Option<i64>, DbError> {
+        match beginning(terms) {
+            Some(who) => self.counts.of_beginning(conn, &who).await,
+            None => Ok(None),
+        }
+    }
+
     /// Counts those whom [`Term::holders`] selects.
     async fn holders(&self, conn: &mut Conn, term: &Term) -> Result<i64, DbError> {
+        if let Some(holders) = self.count_beginning(conn, std::slice::from_ref(term)).await? {
+            return Ok(holders);
+        }
         let mut filter = Filter::all();
         filter.sql.push_str("select count(*) as n from (");
         term.holders(&mut filter, None).map_err(corrupt)?;
         filter.sql.push_str(") t");
         self.counts.of(conn, filter.sql, filter.values).await
+    }
+
+    /// The same, but stops counting at `most`.
+    async fn holders_up_to(&self, conn: &mut Conn, term: &Term, most: i64) -> Result<i64, DbError> {
+        let mut probe = Filter::all();
+        probe.sql.push_str("select count(*) as n from (select user_id from (");
+        term.holders(&mut probe, Some(most)).map_err(corrupt)?;
+        probe.push("", ") h limit ?) few", values![most]);
+        self.counts.of(conn, probe.sql, probe.values).await
     }
 
     async fn narrowest(&self, conn: &mut Conn) -> Result<Option<Narrow<'_>>, DbError> {
@@ -269,15 +294,14 @@ impl Search<'_> {
         candidates.sort_by_key(|(dearness, ..)| *dearness);
         let mut best = None::<Narrow<'_>>;
         for (_, place, term) in candidates.into_iter().take(PROBES) {
-            let most = self.few + 1;
-            let mut probe = Filter::all();
-            probe.sql.push_str("select count(*) as n from (select user_id from (");
-            term.holders(&mut probe, Some(most)).map_err(corrupt)?;
-            probe.push("", ") h limit ?) few", values![most]);
-            let holders = self.counts.of(conn, probe.sql, probe.values).await?;
+            let known = self.count_beginning(conn, std::slice::from_ref(term)).await?;
+            let holders = match known {
+                Some(holders) => holders,
+                None => self.holders_up_to(conn, term, self.few + 1).await?,
+            };
             if best.as_ref().is_none_or(|best| holders < best.holders) {
                 let few = holders <= self.few;
-                best = Some(Narrow { term, place, holders, few, all: few });
+                best = Some(Narrow { term, place, holders, few, all: few || known.is_some() });
             }
             // Few enough: asking further costs more than it saves.
             if holders <= 100 {

@@ -6,7 +6,8 @@ use lockstep_core::model::user_attributes::{ANY_APP_METADATA, kept, numbers_of, 
 use lockstep_core::search::{Bound, Node, Test};
 
 use super::db::Value;
-use super::search::{Field, Filter, Kind, Order, Unsearchable};
+use super::milestones::Beginning;
+use super::search::{Field, Filter, Kind, Order, Unsearchable, after_all_that_begin};
 use crate::values;
 
 /// The columns that can be searched.
@@ -114,6 +115,19 @@ impl Sought {
         }
         Ok(())
     }
+}
+
+/// Returns whom these terms seek together, if it is a beginning, and flags at most.
+pub(super) fn beginning(terms: &[Term]) -> Option<Beginning> {
+    let is_flag = |term: &&Term| matches!(term, Term::Column(field, _) if field.kind == Kind::Flag);
+    let (flags, others): (Vec<_>, Vec<_>) = terms.iter().partition(is_flag);
+    let [Term::Column(field, Some(Test::Starts(start)))] = others[..] else { return None };
+    let from = if field.kind == Kind::Folded { start.to_lowercase() } else { start.clone() };
+    let to = after_all_that_begin(&from)?;
+    flags.into_iter().try_fold(Beginning::new(field.column, from, to)?, |who, flag| match flag {
+        Term::Column(field, Some(Test::Is(on))) => who.and(field.column, on == "true"),
+        _ => None,
+    })
 }
 
 fn term(node: &Node) -> Result<Term, Unsearchable> {

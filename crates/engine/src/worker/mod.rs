@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 
 pub mod cleanup;
+pub mod counts;
 pub mod delivery;
 pub mod jobs;
 pub mod keys;

@@ -6,7 +6,7 @@ use lockstep_core::doctor::Severity;
 use lockstep_core::time::SystemClock;
 use lockstep_engine::app::App;
 use lockstep_engine::flows::doctor::{self, Outbox};
-use lockstep_engine::worker::{cleanup, delivery, jobs, keys as key_worker, streams};
+use lockstep_engine::worker::{cleanup, counts, delivery, jobs, keys as key_worker, streams};
 
 use super::{Failure, config};
 use crate::http::{Web, WebSettings};
@@ -95,6 +95,7 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
     let [phone, mail] = delivery::start(app.clone());
     let workers = [
         cleanup::start(app.clone()),
+        counts::start(app.clone()),
         jobs::start(app.clone()),
         phone,
         mail,

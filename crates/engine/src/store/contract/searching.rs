@@ -74,9 +74,13 @@ async fn people(conn: &mut Conn) {
 }
 
 async fn found(conn: &mut Conn, q: &str, few: i64) -> Vec<String> {
+    found_with(&Counts::default(), conn, q, few).await
+}
+
+async fn found_with(counts: &Counts, conn: &mut Conn, q: &str, few: i64) -> Vec<String> {
     let sought = Sought::new(&parse(q).unwrap().unwrap()).unwrap_or_else(|e| panic!("{q}: {e}"));
     let order = user_search::order("created_at").unwrap();
-    let search = Search { counts: &Counts::default(), sought: &sought, order, few };
+    let search = Search { counts, sought: &sought, order, few };
     let found = search.run(conn, 0, 10, true).await.unwrap();
     assert_eq!(found.total, Some(found.users.len() as i64), "{q}");
     let paged = search.run(conn, 1, 1, true).await.unwrap();
@@ -167,10 +171,13 @@ async fn every_form_finds_the_same_on_both_databases_and_both_ways() {
         let mut tx = db.write().await.unwrap();
         people(&mut tx).await;
         tx.commit().await.unwrap();
+        let everyone_a_milestone = Counts::with_milestones(1, &db).await;
         let mut conn = db.search().await.unwrap();
         for (q, expected) in cases {
             for few in [0, 1, 10_000] {
                 assert_eq!(found(&mut conn, q, few).await, *expected, "{q} where {few} are few");
+                let found = found_with(&everyone_a_milestone, &mut conn, q, few).await;
+                assert_eq!(found, *expected, "{q} where {few} are few, with milestones");
             }
         }
         assert_eq!(Counts::default().of_everybody(&mut conn).await.unwrap(), 4);
