@@ -12,7 +12,7 @@ use lockstep_core::search::Test;
 use super::counts::Counts;
 use super::db::{Conn, DbError};
 use super::search::{Filter, Order, Unsearchable};
-use super::user_search::{Sought, Term, Way, as_kept, beginning};
+use super::user_search::{Sought, Term, Way, as_kept, attribute, beginning, primary};
 use super::users;
 use crate::values;
 
@@ -214,6 +214,8 @@ impl Search<'_> {
             self.among(narrow, Way::EachInOrder, &mut filter).map_err(corrupt)?;
         } else if terms.iter().all(Term::is_counted_by_holders) {
             return self.count_common(conn).await;
+        } else if let [Term::Identity(part, test)] = &terms[..] {
+            return self.count_accounts(conn, part, test.as_ref()).await;
         } else if let Some(narrow) = self.narrowest_of_many(conn).await?
             && !matches!(narrow.term, Term::Column(..))
         {
@@ -238,6 +240,25 @@ impl Search<'_> {
             filter.sql.push_str(") t");
         }
         filter.sql.push_str(") ts");
+        self.counts.of(conn, filter.sql, filter.values).await
+    }
+
+    /// Returns how many have an account that passes: those who are one, and those who only have one linked. Each is in an index; of a condition
+    /// with "or", PostgreSQL reads the whole table.
+    async fn count_accounts(
+        &self,
+        conn: &mut Conn,
+        part: &'static str,
+        test: Option<&Test>,
+    ) -> Result<i64, DbError> {
+        let mut filter = Filter::all();
+        filter.sql.push_str("select (select count(*) from users where ");
+        primary(&mut filter, part, test);
+        filter.sql.push_str(") + (select count(distinct a.user_id) from user_attributes a where ");
+        attribute(&mut filter, &format!("identities.{part}"), test);
+        filter.sql.push_str(" and not exists (select 1 from users where users.user_id = a.user_id and ");
+        primary(&mut filter, part, test);
+        filter.sql.push_str(")) as n");
         self.counts.of(conn, filter.sql, filter.values).await
     }
 

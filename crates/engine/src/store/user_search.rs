@@ -363,7 +363,7 @@ fn joined(terms: &[Term], word: &str, way: Way, out: &mut Filter) -> Result<(), 
 }
 
 /// Writes the condition on a row of `user_attributes a`.
-fn attribute(out: &mut Filter, path: &str, test: Option<&Test>) {
+pub(super) fn attribute(out: &mut Filter, path: &str, test: Option<&Test>) {
     match test {
         // Of an object, what is in it.
         None | Some(Test::Anything) => {
@@ -398,7 +398,7 @@ pub(super) fn as_kept(path: &str, test: &Test) -> (String, Test) {
 }
 
 /// Writes the condition that the account which is the user itself passes; the columns have it.
-fn primary(out: &mut Filter, part: &str, test: Option<&Test>) {
+pub(super) fn primary(out: &mut Filter, part: &str, test: Option<&Test>) {
     let Some(test) = test else {
         out.sql.push_str("1 = 1");
         return;

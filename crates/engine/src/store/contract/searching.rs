@@ -35,7 +35,7 @@ fn person(name: &str, n: i64, app: Value, own: Value) -> User {
     }
 }
 
-/// Ann, Ben, Cid and Dan, who has an account of another connection too.
+/// Ann, Ben, Cid and Dan; accounts are linked to Ann and Dan.
 async fn people(conn: &mut Conn) {
     for name in ["db", "rare"] {
         connections::create(conn, &connection(name)).await.unwrap();
@@ -68,6 +68,16 @@ async fn people(conn: &mut Conn) {
         is_social: true,
         profile_data: Some(json!({"email": "dan@g.test"})),
     });
+    // Accounts of the same connection: one of who has his own there, one of who has not.
+    for (n, name) in [(0, "a1"), (3, "d1")] {
+        all[n].identities.push(Identity {
+            connection: "db".to_owned(),
+            user_id: name.to_owned(),
+            provider: "auth0".to_owned(),
+            is_social: false,
+            profile_data: None,
+        });
+    }
     for user in &all {
         users::create(conn, user, None).await.unwrap();
     }
@@ -141,7 +151,7 @@ async fn every_form_finds_the_same_on_both_databases_and_both_ways() {
         ("auth0|dan", &["dan"]),
         ("gold -ann", &["ann", "cid"]),
         ("gold -annX", &["cid"]),
-        ("identities.connection:db", &["ann", "ben", "cid"]),
+        ("identities.connection:db", &["ann", "ben", "cid", "dan"]),
         ("identities.connection:rare", &["dan"]),
         ("identities.connection:google", &["dan"]),
         ("identities.connection:(google OR db) AND app_metadata.plan:gold", &["ann", "cid"]),
