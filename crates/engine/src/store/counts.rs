@@ -87,12 +87,15 @@ impl Counts {
         }
     }
 
-    /// Renews the milestones, if there are many people and somebody looks for one of them. To be called every second or so.
+    /// Renews the milestones, if there are many people and somebody looks for one of them; else forgets them. To be called every second or so.
     pub async fn renew(&self, db: &Db) -> Result<(), DbError> {
         let told = *self.great_told.lock().expect("no code panics while it holds this lock");
         match told {
             Some(at) if at.elapsed() < KEPT => self.milestones.renew(db).await,
-            _ => Ok(()),
+            _ => {
+                self.milestones.forget();
+                Ok(())
+            }
         }
     }
 
@@ -176,6 +179,11 @@ mod tests {
                 told.push(counts.of_beginning(&mut conn, &begins_b).await.unwrap());
             }
             assert_eq!(told, [None, Some(2)]);
+            let begins = Beginning::new("email_normal", "a".to_owned(), "c".to_owned()).unwrap();
+            *counts.great_told.lock().unwrap() = None;
+            counts.renew(&db).await.unwrap();
+            let mut conn = db.read().await.unwrap();
+            assert!(counts.of_beginning(&mut conn, &begins).await.unwrap().is_none(), "they are forgotten");
         }
     }
 }

@@ -144,6 +144,11 @@ impl Milestones {
         Ok(())
     }
 
+    /// Forgets all milestones: they are addresses and names of people.
+    pub(super) fn forget(&self) {
+        self.lock().clear();
+    }
+
     async fn walked(&self, db: &Db, column: &'static str) -> Result<Vec<Milestone>, DbError> {
         let after = format!("from users where {column} > ?");
         let sql = format!(
