@@ -20,32 +20,40 @@ const program = process.env.LOCKSTEP_REPLAY ?? path.join(recordings, "..", "tool
 const document = fileURLToPath(new URL("../../../docs/COMPATIBILITY.md", import.meta.url));
 const HEADING = "## What the recordings show and Lockstep answers otherwise";
 
-/** What the recorder's tenant had and a new one of ours has not: usernames in the database connection; and no demo API. */
-async function prepare(server) {
-  const send = async (method, address, body, token) => {
-    const response = await fetch(server.http.replace(/\/$/, "") + address, {
-      method,
-      headers: { "content-type": "application/json", ...(token && { authorization: `Bearer ${token}` }) },
-      body: body && JSON.stringify(body),
-    });
-    const text = await response.text();
-    if (!response.ok) throw new Error(`${method} ${address} answered ${response.status}: ${text}`);
-    return text && JSON.parse(text);
-  };
-  const { access_token: token } = await send("POST", "/oauth/token", {
-    grant_type: "client_credentials",
-    ...server.management,
-    audience: `${server.issuer}api/v2/`,
+async function send(server, method, address, body, token) {
+  const response = await fetch(server.http.replace(/\/$/, "") + address, {
+    method,
+    headers: { "content-type": "application/json", ...(token && { authorization: `Bearer ${token}` }) },
+    body: body && JSON.stringify(body),
   });
-  // The demo API has the address that the recorder's tests make an API of.
-  await send("DELETE", `/api/v2/resource-servers/${encodeURIComponent("https://api.example.com/")}`, undefined, token);
-  const [connection] = await send("GET", "/api/v2/connections?name=Username-Password-Authentication", undefined, token);
-  const options = { ...connection.options, requires_username: true, validation: { username: { min: 1, max: 22 } } };
-  await send("PATCH", `/api/v2/connections/${connection.id}`, { options }, token);
+  const text = await response.text();
+  if (!response.ok) throw new Error(`${method} ${address} answered ${response.status}: ${text}`);
+  return text && JSON.parse(text);
 }
 
-/** Replays everything, in the order of the areas: several read what earlier ones have set. Returns a result for each interaction. */
-async function replay() {
+async function requestToken(server) {
+  const audience = `${server.issuer}api/v2/`;
+  const body = { grant_type: "client_credentials", ...server.management, audience };
+  return (await send(server, "POST", "/oauth/token", body)).access_token;
+}
+
+/** What the recorder's tenant had and a new one of ours has not: usernames in the database connection; and no demo API. */
+async function prepare(server) {
+  const token = await requestToken(server);
+  // The demo API has the address that the recorder's tests make an API of.
+  await send(server, "DELETE", `/api/v2/resource-servers/${encodeURIComponent("https://api.example.com/")}`, undefined, token);
+  const [connection] = await send(server, "GET", "/api/v2/connections?name=Username-Password-Authentication", undefined, token);
+  const options = { ...connection.options, requires_username: true, validation: { username: { min: 1, max: 22 } } };
+  await send(server, "PATCH", `/api/v2/connections/${connection.id}`, { options }, token);
+}
+
+/** What the recorder's tenant had in its log: the sixth to tenth newest records, which the recording reads, told of tokens. */
+async function prepareLog(server) {
+  for (let n = 0; n < 10; n += 1) await requestToken(server);
+}
+
+/** Replays in the order of the areas: several read what earlier ones have set. Returns a result for each interaction. */
+async function replay(prepare, ...only) {
   const folder = mkdtempSync(path.join(tmpdir(), "lockstep-replay-"));
   const server = await startServer();
   try {
@@ -56,7 +64,7 @@ async function replay() {
       [
         program, "--base", server.http, "--audience", `${server.issuer}api/v2/`,
         "--client-id", server.management.client_id, "--client-secret", server.management.client_secret,
-        "--json", out, recordings,
+        "--json", out, ...only, recordings,
       ],
       { stdio: "inherit", timeout: 900_000 },
     );
@@ -78,7 +86,7 @@ const check = (name, problem) => {
 };
 
 try {
-  const results = await replay();
+  const results = await replay(prepare);
   const areas = new Set([...Object.keys(FLOORS), ...results.map((result) => result.area)]);
   for (const area of [...areas].sort()) {
     const all = results.filter((result) => result.area === area);
@@ -99,6 +107,9 @@ try {
   check("COMPATIBILITY.md names what does not match", unnamed.length > 0 && `not ${unnamed.join(", ")}`);
   const outdated = [...named].filter((one) => !other.includes(one));
   check("COMPATIBILITY.md names nothing that does", outdated.length > 0 && `but ${outdated.join(", ")}`);
+  const logs = await replay(prepareLog, "--only", "logs");
+  const differing = logs.filter((result) => !result.full).map((result) => `${name(result)}: ${result.problems.join(", ")}`);
+  check("logs, after token requests, match all", (logs.length !== 6 || differing.length > 0) && `${logs.length}, not ${differing.join("; ")}`);
 } catch (error) {
   console.error(error);
   failed += 1;
